@@ -1,0 +1,58 @@
+//! One type per kind of name, so that two kinds cannot be swapped.
+
+use std::fmt;
+
+macro_rules! text_id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text as it is.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )+};
+}
+
+text_id! {
+    /// A practice on this computer, by its stable local key: `richmond`, `[a-z0-9-]{1,40}`.
+    PracticeId,
+    /// A partner, by its folder name: `healthengine`.
+    PartnerId,
+    /// A booking, as the partner calls it.
+    ForeignBookingId,
+    /// A change to a booking, as the partner calls it.
+    ForeignChangeId,
+    /// An appointment, as the practice system calls it.
+    AppointmentRef,
+    /// A patient, as the practice system calls them.
+    PatientRef,
+    /// A practitioner or room, as the practice system calls it.
+    ResourceRef,
+    /// An appointment type, as the practice system calls it.
+    AppointmentTypeRef,
+    /// A location of the practice, as the practice system calls it.
+    LocationRef,
+}
+
+impl PracticeId {
+    /// Whether the text is a valid local key (`interface.md`, provisioning file).
+    pub fn is_valid(text: &str) -> bool {
+        (1..=40).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+}

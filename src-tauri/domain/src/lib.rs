@@ -1,0 +1,15 @@
+//! What the clinic's work is, with no idea how any of it is stored, sent or shown.
+//!
+//! Nothing here does I/O or reads a clock: `now` is always an argument.
+#![warn(missing_docs)]
+
+pub mod booking;
+pub mod diary;
+pub mod failure;
+pub mod ids;
+pub mod matching;
+pub mod people;
+pub mod ports;
+pub mod private;
+pub mod settings;
+pub mod time;

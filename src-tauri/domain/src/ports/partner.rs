@@ -1,0 +1,147 @@
+//! The services outside the clinic.
+
+use crate::booking::{BookingChange, BookingRequest, Inserted};
+use crate::diary::{AppointmentType, OpenTime, Resource};
+use crate::failure::{ReadError, Refusal, WriteError};
+use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::settings::LiveHours;
+use crate::time::Minutes;
+use async_trait::async_trait;
+use chrono::NaiveDate;
+
+/// One account with one outside service. Offers some of the capabilities below.
+#[async_trait]
+pub trait Partner: Send + Sync {
+    /// Its name, the name of its folder.
+    fn id(&self) -> &PartnerId;
+
+    /// A short text that differs whenever the account differs: another practice, another key. Never a secret itself.
+    fn account(&self) -> String;
+
+    /// Reports whether the account works, by the cheapest real request.
+    async fn check(&self) -> Result<(), ReadError>;
+
+    /// Takes bookings.
+    fn booking_desk(&self) -> Option<&dyn BookingDesk> {
+        None
+    }
+
+    /// Shows free times.
+    fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+}
+
+/// What a partner waits for, by kind. Bookings come before everything else (sheet §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Bookings.
+    pub bookings: bool,
+    /// Changes to bookings.
+    pub changes: bool,
+    /// Free times of some days.
+    pub availability: bool,
+    /// The list of resources.
+    pub resources: bool,
+    /// The list of appointment types.
+    pub appointment_types: bool,
+}
+
+/// A booking as it came in.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// One that can be read.
+    Booking(Box<BookingRequest>),
+    /// One that cannot; it is declined with this reason.
+    Unreadable {
+        /// As the partner calls it.
+        booking: ForeignBookingId,
+        /// Which field, never its value.
+        why: Refusal,
+    },
+}
+
+/// Takes bookings from patients and waits to hear what became of them.
+#[async_trait]
+pub trait BookingDesk: Send + Sync {
+    /// What waits, in one cheap request.
+    async fn waiting(&self) -> Result<Waiting, ReadError>;
+
+    /// Every booking that waits.
+    async fn bookings(&self) -> Result<Vec<Incoming>, ReadError>;
+
+    /// Every change that waits, in the order in which they are to be applied.
+    async fn changes(&self) -> Result<Vec<BookingChange>, ReadError>;
+
+    /// Tells the partner that the booking stands. Telling it twice is fine.
+    async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError>;
+
+    /// Tells the partner that the booking fell through. Telling it twice is fine.
+    /// `cancel_too` also cancels it there: for a booking that the partner has confirmed to the patient meanwhile and
+    /// that somebody at the desk declined.
+    async fn decline(
+        &self,
+        booking: &ForeignBookingId,
+        why: &Refusal,
+        cancel_too: bool,
+    ) -> Result<(), WriteError>;
+
+    /// Tells the partner that a change was applied. Telling it twice is fine.
+    async fn confirm_change(
+        &self,
+        booking: &ForeignBookingId,
+        change: &ForeignChangeId,
+    ) -> Result<(), WriteError>;
+
+    /// Tells the partner that a change cannot be applied. Telling it twice is fine.
+    async fn decline_change(
+        &self,
+        booking: &ForeignBookingId,
+        change: &ForeignChangeId,
+        why: &Refusal,
+    ) -> Result<(), WriteError>;
+}
+
+/// Free time of one resource on one practice day; replaces what the partner showed for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayOffer {
+    /// With whom.
+    pub resource: ResourceRef,
+    /// When, on the practice's calendar.
+    pub day: NaiveDate,
+    /// Free time; empty clears the day.
+    pub free: Vec<OpenTime>,
+    /// The grid on which bookings may start.
+    pub slot: Minutes,
+}
+
+/// Free times that the partner asks for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferAsked {
+    /// The day.
+    pub day: NaiveDate,
+    /// With whom; none means everybody.
+    pub resource: Option<ResourceRef>,
+}
+
+/// Shows free times to patients, and knows who and what can be booked.
+#[async_trait]
+pub trait AvailabilityBoard: Send + Sync {
+    /// How many days one [`Self::publish`] may hold.
+    fn batch_size(&self) -> usize;
+
+    /// Says when this computer is expected to answer.
+    async fn publish_live_hours(&self, hours: &LiveHours) -> Result<(), WriteError>;
+
+    /// Replaces the list of resources. What is missing counts as removed.
+    async fn publish_resources(&self, resources: &[Resource]) -> Result<(), WriteError>;
+
+    /// Replaces the list of appointment types. What is missing counts as removed.
+    async fn publish_appointment_types(&self, types: &[AppointmentType]) -> Result<(), WriteError>;
+
+    /// Replaces the free times of these days. Returns one answer per offer, in order: accepted, or why not.
+    async fn publish(&self, offers: &[DayOffer]) -> Result<Vec<Result<(), String>>, WriteError>;
+
+    /// The free times that the partner asks for again.
+    async fn asked(&self) -> Result<Vec<OfferAsked>, ReadError>;
+}

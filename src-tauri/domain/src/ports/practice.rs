@@ -1,0 +1,54 @@
+//! The practice's own system: the book that everyone in the clinic looks at.
+
+use crate::booking::{AppointmentOrder, BookingKey, Held};
+use crate::diary::{Appointment, Book, PracticeCard};
+use crate::failure::{ReadError, WriteError};
+use crate::ids::{AppointmentRef, ResourceRef};
+use crate::people::{PatientPlan, PatientRecord, PersonDetails};
+use crate::time::Horizon;
+use async_trait::async_trait;
+use chrono::NaiveDate;
+
+/// A practice system, reached however it is reached.
+#[async_trait]
+pub trait PracticeSystem: Send + Sync {
+    /// Tries everything that normal work needs and changes nothing: connection, schema, rights.
+    async fn check(&self) -> Result<PracticeCard, ReadError>;
+
+    /// A short text that differs whenever anything that [`Self::book`] would return may differ. Cheap enough for
+    /// every few seconds.
+    async fn stamp(&self, horizon: Horizon) -> Result<String, ReadError>;
+
+    /// The whole book in one consistent view, or an error. Never a part.
+    async fn book(&self, horizon: Horizon) -> Result<Book, ReadError>;
+
+    /// Every record that could be this person; generous, because [`crate::matching`] decides.
+    async fn find_patients(&self, person: &PersonDetails) -> Result<Vec<PatientRecord>, ReadError>;
+
+    /// The appointments of one resource on one day, with their patients. For finding what a person entered.
+    async fn appointments_with_patients(
+        &self,
+        resource: &ResourceRef,
+        day: NaiveDate,
+    ) -> Result<Vec<(Appointment, Option<PatientRecord>)>, ReadError>;
+
+    /// Writes the appointment with `order.key` beside it, its patient where new, in one transaction, only if the time
+    /// is still free. A key that stands there already returns what stands there.
+    async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError>;
+
+    /// Looks for the appointment that carries `key`, cancelled ones left out.
+    async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError>;
+
+    /// Gives a held appointment its patient. Doing it again returns what stands there; an appointment that is gone
+    /// or cancelled is [`crate::failure::Refusal::BookingUnknown`].
+    async fn name_patient(
+        &self,
+        appointment: &AppointmentRef,
+        key: &BookingKey,
+        plan: &PatientPlan,
+        details: &PersonDetails,
+    ) -> Result<Held, WriteError>;
+
+    /// Cancels an appointment. One that is cancelled or gone already is done.
+    async fn cancel(&self, held: &Held) -> Result<(), WriteError>;
+}

@@ -1,0 +1,333 @@
+//! What must survive a restart.
+
+use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLine};
+use crate::failure::Cause;
+use crate::ids::PracticeId;
+use crate::matching::Decision;
+use crate::settings::{AppSettings, PracticeSettings, SecretName};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+/// A store that did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Two at once: read it again.
+    #[error("the entry moved since it was read")]
+    Stale,
+    /// A mistake of ours.
+    #[error("an event that cannot follow")]
+    Illegal(#[from] crate::booking::IllegalEvent),
+    /// No such entry.
+    #[error("there is no such entry")]
+    Missing,
+    /// The disk is full. Nothing was lost that had been recorded.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The folder or file cannot be written.
+    #[error("the records cannot be written")]
+    ReadOnly,
+    /// Anything else.
+    #[error("the store failed")]
+    Failed(#[source] Cause),
+}
+
+/// The bookings and their history.
+#[async_trait]
+pub trait BookingLedger: Send + Sync {
+    /// Files `request` unless its key is already filed. Returns whether it was new.
+    async fn file(&self, request: &BookingRequest, now: DateTime<Utc>) -> Result<bool, StoreError>;
+
+    /// Appends `event` and moves the entry, in one transaction, durable when this returns. Fails with `Stale` when the
+    /// entry's revision has moved. `decision` replaces the decision on the patient where given.
+    async fn record(
+        &self,
+        entry: &Entry,
+        event: &BookingEvent,
+        decision: Option<&Decision>,
+        now: DateTime<Utc>,
+    ) -> Result<Entry, StoreError>;
+
+    /// Adds a line to the history without moving the entry.
+    async fn remark(&self, key: &BookingKey, what: &str, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Puts the next look off.
+    async fn postpone(&self, key: &BookingKey, until: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// One entry.
+    async fn entry(&self, key: &BookingKey) -> Result<Option<Entry>, StoreError>;
+
+    /// The practice's unfinished entries, whether due or not, oldest booking first.
+    async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError>;
+
+    /// The newest entries, newest first; of one practice, or of all.
+    async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// The history of one entry, oldest first.
+    async fn history(&self, key: &BookingKey) -> Result<Vec<HistoryLine>, StoreError>;
+
+    /// How many entries of a practice stand in each public state (`interface.md`, `bookings --json`).
+    async fn counts(&self, practice: &PracticeId) -> Result<BookingCounts, StoreError>;
+
+    /// Clears the personal fields of entries that were finished before `before`. Returns how many.
+    async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// How many bookings of a practice stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BookingCounts {
+    /// Confirmed to the partner, and standing.
+    pub confirmed: u32,
+    /// Declined.
+    pub rejected: u32,
+    /// Stood, and were cancelled.
+    pub cancelled: u32,
+    /// On their way, nobody needed.
+    pub pending: u32,
+    /// Somebody at the desk is needed.
+    pub attention: u32,
+}
+
+/// Digests of what a partner last accepted, by thing. Things are named by the flow that owns them.
+#[async_trait]
+pub trait Marks: Send + Sync {
+    /// Every mark of a practice that begins with `prefix`.
+    async fn marks(&self, practice: &PracticeId, prefix: &str) -> Result<Vec<Mark>, StoreError>;
+
+    /// Sets marks.
+    async fn set_marks(&self, practice: &PracticeId, marks: &[Mark]) -> Result<(), StoreError>;
+
+    /// Forgets every mark that begins with `prefix`, so that the thing is sent again. Returns how many there were.
+    async fn forget_marks(&self, practice: &PracticeId, prefix: &str) -> Result<u64, StoreError>;
+}
+
+/// A digest of what a partner last accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What: `availability/2026-11-20/7`, `resources`.
+    pub thing: String,
+    /// The digest, or any short text that says what was accepted.
+    pub digest: String,
+    /// When it was accepted.
+    pub at: DateTime<Utc>,
+}
+
+/// How each leg of a practice is doing, for `status` and after a restart.
+#[async_trait]
+pub trait Watermarks: Send + Sync {
+    /// Notes how a leg went.
+    async fn note(&self, practice: &PracticeId, leg: Leg, note: &LegNote) -> Result<(), StoreError>;
+
+    /// The last note of each leg.
+    async fn notes(&self, practice: &PracticeId) -> Result<Vec<(Leg, LegNote)>, StoreError>;
+}
+
+/// One of the things that are watched about a practice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leg {
+    /// Reading the practice database.
+    System,
+    /// Asking Healthengine what waits.
+    Desk,
+    /// Keeping Healthengine's free times and lists equal to the book.
+    Board,
+}
+
+impl Leg {
+    /// All of them.
+    pub const ALL: [Leg; 3] = [Leg::System, Leg::Desk, Leg::Board];
+
+    /// The name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Leg::System => "system",
+            Leg::Desk => "desk",
+            Leg::Board => "board",
+        }
+    }
+}
+
+/// How a leg went the last time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegNote {
+    /// When it was last proven to work, by a round trip.
+    pub proven_at: Option<DateTime<Utc>>,
+    /// Since when it has not worked; none while it works.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// What is wrong and what to do, in a sentence; none while it works.
+    pub problem: Option<Problem>,
+}
+
+/// What is wrong with a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What can be done about it.
+    pub kind: ProblemKind,
+    /// What is wrong and what to do, in a sentence that names nobody.
+    pub sentence: String,
+}
+
+/// What can be done about a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// Wait; it is tried again by itself.
+    Unreachable,
+    /// Somebody has to renew the key or password.
+    Credentials,
+    /// Somebody has to grant the consent again.
+    Consent,
+    /// The practice database is not one that the profile knows.
+    Misfit,
+    /// Somebody has to say that a list may shrink.
+    Shrink,
+    /// The partner refused something of what was sent.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+impl ProblemKind {
+    /// All of them.
+    pub const ALL: [ProblemKind; 7] = [
+        ProblemKind::Unreachable,
+        ProblemKind::Credentials,
+        ProblemKind::Consent,
+        ProblemKind::Misfit,
+        ProblemKind::Shrink,
+        ProblemKind::Refused,
+        ProblemKind::Other,
+    ];
+
+    /// The name in the store and in views.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProblemKind::Unreachable => "unreachable",
+            ProblemKind::Credentials => "credentials",
+            ProblemKind::Consent => "consent",
+            ProblemKind::Misfit => "misfit",
+            ProblemKind::Shrink => "shrink",
+            ProblemKind::Refused => "refused",
+            ProblemKind::Other => "other",
+        }
+    }
+}
+
+/// What people and administrators asked the engine to do, from whichever process.
+#[async_trait]
+pub trait Wishes: Send + Sync {
+    /// Leaves a wish for the engine.
+    async fn wish(&self, practice: &PracticeId, wish: &Wish, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// The wishes not granted yet, oldest first.
+    async fn open_wishes(&self) -> Result<Vec<OpenWish>, StoreError>;
+
+    /// Marks a wish as granted.
+    async fn granted(&self, id: i64, now: DateTime<Utc>) -> Result<(), StoreError>;
+}
+
+/// Something that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Send liveness contract, resources and appointment types again.
+    ResyncConfiguration,
+    /// Send every day of the horizon again.
+    ResyncAvailability,
+    /// The list of this name may shrink: `resources` or `appointment_types`.
+    AcceptShrink(String),
+}
+
+/// A wish that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWish {
+    /// Its number.
+    pub id: i64,
+    /// For which practice.
+    pub practice: PracticeId,
+    /// What.
+    pub wish: Wish,
+}
+
+/// What the practice chose.
+#[async_trait]
+pub trait SettingsBook: Send + Sync {
+    /// Every practice, in the order of their ids.
+    async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError>;
+
+    /// Adds or replaces a practice.
+    async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError>;
+
+    /// Unlinks a practice: settings, secrets, marks and notes go, its bookings stay. Returns whether it was there.
+    async fn remove_practice(&self, practice: &PracticeId) -> Result<bool, StoreError>;
+
+    /// What holds for the whole program.
+    async fn app_settings(&self) -> Result<AppSettings, StoreError>;
+
+    /// Replaces what holds for the whole program.
+    async fn save_app_settings(&self, settings: &AppSettings) -> Result<(), StoreError>;
+}
+
+/// The secrets.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// Reads a secret.
+    async fn secret(&self, name: &SecretName) -> Result<Option<SecretString>, StoreError>;
+
+    /// Writes a secret.
+    async fn keep_secret(&self, name: &SecretName, secret: SecretString) -> Result<(), StoreError>;
+
+    /// Forgets a secret.
+    async fn forget_secret(&self, name: &SecretName) -> Result<(), StoreError>;
+}
+
+/// What happened, in lines for people: the activity on the overview, and the strip of round trips.
+#[async_trait]
+pub trait Activity: Send + Sync {
+    /// Adds a line. Names nobody.
+    async fn tell(&self, practice: &PracticeId, line: &ActivityLine) -> Result<(), StoreError>;
+
+    /// The lines since `since`, oldest first.
+    async fn told(
+        &self,
+        practice: &PracticeId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ActivityLine>, StoreError>;
+
+    /// From booking made to partner answered, of each booking answered since `since`, in milliseconds, oldest first.
+    async fn round_trips(
+        &self,
+        practice: &PracticeId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(DateTime<Utc>, u32)>, StoreError>;
+}
+
+/// A line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityLine {
+    /// When, or for what lasted when it ended.
+    pub at: DateTime<Utc>,
+    /// For what lasted: when it began.
+    pub began_at: Option<DateTime<Utc>>,
+    /// `outage`, `recovered`, `wake`, `resync`, …
+    pub kind: String,
+    /// The sentence.
+    pub text: String,
+}
+
+/// Whether settings, secrets or wishes have moved, from whichever process.
+#[async_trait]
+pub trait Revision: Send + Sync {
+    /// A number that differs after anybody, in this process or another, changed settings, secrets or wishes. It may
+    /// differ without a change. Cheap enough for every second.
+    async fn revision(&self) -> Result<u64, StoreError>;
+}
+
+/// Everything a store offers. One struct implements it.
+pub trait Store:
+    BookingLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+{
+}
+
+impl<T> Store for T where
+    T: BookingLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+{
+}

@@ -1,0 +1,220 @@
+//! What the practice chose. Secrets are named here and kept elsewhere.
+
+use crate::ids::{LocationRef, PracticeId};
+use crate::time::{DayRange, PracticeZone};
+use chrono::Weekday;
+use std::collections::BTreeMap;
+
+/// One practice on this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PracticeSettings {
+    /// Stable local key.
+    pub id: PracticeId,
+    /// The name people see.
+    pub name: String,
+    /// All practice-local times are in it.
+    pub zone: PracticeZone,
+    /// Whether the sync runs.
+    pub enabled: bool,
+    /// The practice management system.
+    pub system: SystemSettings,
+    /// The Healthengine account, where linked.
+    pub healthengine: Option<HealthengineSettings>,
+}
+
+/// How to reach the practice management system. The password is the secret `<practice>/system/password`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemSettings {
+    /// Shipped profile, or one in the data folder's `profiles/`.
+    pub profile: String,
+    /// `sqlite:PATH`, `mysql://…`; without its password.
+    pub url: String,
+    /// Who enters bookings.
+    pub write: WriteMode,
+    /// The locations that this practice covers; `None` is all of them.
+    pub locations: Option<Vec<LocationRef>>,
+    /// How often the practice database is looked at for changes, in seconds.
+    pub poll_seconds: u32,
+}
+
+/// Who enters bookings into the book (`interface.md`, `write`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// A person enters each booking; we find it in the book and confirm it.
+    None,
+    /// We write by SQL.
+    Sql,
+    /// We write through the system's own API.
+    Api,
+}
+
+/// A Healthengine account. The keys are the secrets `<practice>/healthengine/api_key` and `…/practice_key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthengineSettings {
+    /// Base URL with the version, no slash at the end.
+    pub base_url: String,
+    /// Healthengine's id of the practice; opaque.
+    pub practice_id: String,
+    /// The e-mail address in the `User-Agent` (sheet §2).
+    pub user_agent_email: String,
+    /// `DEV`, `UAT` or `PROD`.
+    pub environment: String,
+    /// Availability is published for today and this many days on.
+    pub horizon_days: u32,
+    /// How often requests are looked for, in seconds; at most 5 without webhooks (sheet §6).
+    pub poll_seconds: u32,
+    /// Extra features to switch on: `documents`, `clientSnapshots`, `attachDocuments`.
+    pub features: Vec<String>,
+    /// The liveness contract.
+    pub live_hours: LiveHours,
+}
+
+/// When this computer is expected to be on (liveness contract, sheet §4.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveHours {
+    /// Ranges per weekday, practice-local.
+    pub weekdays: BTreeMap<LiveDay, Vec<DayRange>>,
+}
+
+/// A day of the liveness contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LiveDay {
+    /// Monday.
+    Monday,
+    /// Tuesday.
+    Tuesday,
+    /// Wednesday.
+    Wednesday,
+    /// Thursday.
+    Thursday,
+    /// Friday.
+    Friday,
+    /// Saturday.
+    Saturday,
+    /// Sunday.
+    Sunday,
+    /// Public holidays.
+    PublicHolidays,
+}
+
+impl LiveDay {
+    /// All days, in the order in which people read them.
+    pub const ALL: [LiveDay; 8] = [
+        LiveDay::Monday,
+        LiveDay::Tuesday,
+        LiveDay::Wednesday,
+        LiveDay::Thursday,
+        LiveDay::Friday,
+        LiveDay::Saturday,
+        LiveDay::Sunday,
+        LiveDay::PublicHolidays,
+    ];
+
+    /// The name on the wire and in the provisioning file.
+    pub fn name(self) -> &'static str {
+        match self {
+            LiveDay::Monday => "monday",
+            LiveDay::Tuesday => "tuesday",
+            LiveDay::Wednesday => "wednesday",
+            LiveDay::Thursday => "thursday",
+            LiveDay::Friday => "friday",
+            LiveDay::Saturday => "saturday",
+            LiveDay::Sunday => "sunday",
+            LiveDay::PublicHolidays => "publicHolidays",
+        }
+    }
+
+    /// The day of a weekday.
+    pub fn of(weekday: Weekday) -> Self {
+        match weekday {
+            Weekday::Mon => LiveDay::Monday,
+            Weekday::Tue => LiveDay::Tuesday,
+            Weekday::Wed => LiveDay::Wednesday,
+            Weekday::Thu => LiveDay::Thursday,
+            Weekday::Fri => LiveDay::Friday,
+            Weekday::Sat => LiveDay::Saturday,
+            Weekday::Sun => LiveDay::Sunday,
+        }
+    }
+}
+
+impl LiveHours {
+    /// Sorted, without overlaps: what is sent (sheet §8: the server accepts disorder, we do not send it).
+    pub fn normalised(&self) -> LiveHours {
+        let weekdays = self
+            .weekdays
+            .iter()
+            .map(|(day, ranges)| {
+                let mut sorted = ranges.clone();
+                sorted.sort();
+                let mut merged: Vec<DayRange> = Vec::with_capacity(sorted.len());
+                for range in sorted {
+                    match merged.last_mut() {
+                        Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                        _ => merged.push(range),
+                    }
+                }
+                (*day, merged)
+            })
+            .collect();
+        LiveHours { weekdays }
+    }
+}
+
+/// What holds for the whole program on this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSettings {
+    /// How long finished bookings keep their personal fields, in days.
+    pub retention_days: u32,
+    /// How long a person has to decide, in minutes; inside Healthengine's ten.
+    pub decide_minutes: u32,
+    /// The filter of the log, `info` or `debug`.
+    pub log_level: String,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self { retention_days: 30, decide_minutes: 8, log_level: "info".into() }
+    }
+}
+
+/// The name of a secret in the vault: `richmond/healthengine/practice_key`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// The secret `what` of `practice`.
+    pub fn of(practice: &PracticeId, what: SecretKind) -> Self {
+        Self(format!("{practice}/{}", what.path()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a secret opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// The password of the practice database.
+    SystemPassword,
+    /// Healthengine's consumer key.
+    HealthengineApiKey,
+    /// Healthengine's practice key.
+    HealthenginePracticeKey,
+}
+
+impl SecretKind {
+    /// All kinds; unlinking a practice forgets each.
+    pub const ALL: [SecretKind; 3] =
+        [SecretKind::SystemPassword, SecretKind::HealthengineApiKey, SecretKind::HealthenginePracticeKey];
+
+    fn path(self) -> &'static str {
+        match self {
+            SecretKind::SystemPassword => "system/password",
+            SecretKind::HealthengineApiKey => "healthengine/api_key",
+            SecretKind::HealthenginePracticeKey => "healthengine/practice_key",
+        }
+    }
+}
