@@ -1,0 +1,232 @@
+//! What the practice chose.
+
+use crate::columns::{Columns, Fault, Unreadable, all, json};
+use crate::thread::Store;
+use async_trait::async_trait;
+use domain::ids::{LocationRef, PracticeId};
+use domain::ports::store::{SettingsBook, StoreError};
+use domain::settings::{
+    AppSettings, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+};
+use domain::time::{DayRange, MinuteOfDay, PracticeZone};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use std::collections::BTreeMap;
+
+#[async_trait]
+impl SettingsBook for Store {
+    async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError> {
+        self.call(|conn| {
+            let sql = "SELECT id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
+                              system_poll_seconds, account.practice AS linked, base_url, practice_id,
+                              user_agent_email, environment, horizon_days, poll_seconds, features, live_hours
+                       FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
+                       ORDER BY id";
+            all(conn, sql, [], read_practice)
+        })
+        .await
+    }
+
+    async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError> {
+        let settings = settings.clone();
+        self.write(move |tx| save_practice(tx, &settings)).await?;
+        self.announce();
+        Ok(())
+    }
+
+    async fn remove_practice(&self, practice: &PracticeId) -> Result<bool, StoreError> {
+        let practice = practice.to_string();
+        let removed = self.write(move |tx| remove_practice(tx, &practice)).await?;
+        if removed {
+            self.announce();
+        }
+        Ok(removed)
+    }
+
+    async fn app_settings(&self) -> Result<AppSettings, StoreError> {
+        self.call(|conn| {
+            let default = AppSettings::default();
+            let number = |name, default| -> Result<u32, Fault> {
+                let text = app_setting(conn, name)?;
+                Ok(text.map_or(Ok(default), |text| text.parse().map_err(|_| Unreadable(name)))?)
+            };
+            Ok(AppSettings {
+                retention_days: number(RETENTION_DAYS, default.retention_days)?,
+                decide_minutes: number(DECIDE_MINUTES, default.decide_minutes)?,
+                log_level: app_setting(conn, LOG_LEVEL)?.unwrap_or(default.log_level),
+            })
+        })
+        .await
+    }
+
+    async fn save_app_settings(&self, settings: &AppSettings) -> Result<(), StoreError> {
+        let settings = settings.clone();
+        self.write(move |tx| {
+            for (name, value) in [
+                (RETENTION_DAYS, settings.retention_days.to_string()),
+                (DECIDE_MINUTES, settings.decide_minutes.to_string()),
+                (LOG_LEVEL, settings.log_level),
+            ] {
+                tx.execute(
+                    "INSERT INTO app_setting (name, value) VALUES (?1, ?2)
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    (name, value),
+                )?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.announce();
+        Ok(())
+    }
+}
+
+const RETENTION_DAYS: &str = "retention_days";
+const DECIDE_MINUTES: &str = "decide_minutes";
+const LOG_LEVEL: &str = "log_level";
+
+fn app_setting(conn: &Connection, name: &str) -> Result<Option<String>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT value FROM app_setting WHERE name = ?1")?;
+    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+}
+
+pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> Result<(), Fault> {
+    let PracticeSettings { id, system, .. } = settings;
+    let known: bool =
+        conn.query_row("SELECT EXISTS (SELECT 1 FROM practice WHERE id = ?1)", [id.as_str()], |row| {
+            row.get(0)
+        })?;
+    if !known {
+        // A pass that was in flight while a practice of this name was unlinked may have left marks behind.
+        forget_progress(conn, id.as_str())?;
+    }
+    let locations = system.locations.as_ref().map(|locations| {
+        json(&locations.iter().map(LocationRef::as_str).collect::<Vec<_>>(), "system_locations")
+    });
+    conn.execute(
+        "INSERT INTO practice (id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
+                               system_poll_seconds)
+         VALUES (:id, :name, :zone, :enabled, :profile, :url, :write, :locations, :poll_seconds)
+         ON CONFLICT (id) DO UPDATE SET
+             name = excluded.name, zone = excluded.zone, enabled = excluded.enabled,
+             system_profile = excluded.system_profile, system_url = excluded.system_url,
+             system_write = excluded.system_write, system_locations = excluded.system_locations,
+             system_poll_seconds = excluded.system_poll_seconds",
+        named_params! {
+            ":id": id.as_str(),
+            ":name": settings.name,
+            ":zone": settings.zone.name(),
+            ":enabled": settings.enabled,
+            ":profile": system.profile,
+            ":url": system.url,
+            ":write": write_name(system.write),
+            ":locations": locations.transpose()?,
+            ":poll_seconds": system.poll_seconds,
+        },
+    )?;
+    conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
+    let Some(account) = &settings.healthengine else { return Ok(()) };
+    conn.execute(
+        "INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment,
+                                           horizon_days, poll_seconds, features, live_hours)
+         VALUES (:practice, :base_url, :practice_id, :user_agent_email, :environment, :horizon_days, :poll_seconds,
+                 :features, :live_hours)",
+        named_params! {
+            ":practice": id.as_str(),
+            ":base_url": account.base_url,
+            ":practice_id": account.practice_id,
+            ":user_agent_email": account.user_agent_email,
+            ":environment": account.environment,
+            ":horizon_days": account.horizon_days,
+            ":poll_seconds": account.poll_seconds,
+            ":features": json(&account.features, "features")?,
+            ":live_hours": json(&live_hours_json(&account.live_hours), "live_hours")?,
+        },
+    )?;
+    Ok(())
+}
+
+fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
+    let removed = conn.execute("DELETE FROM practice WHERE id = ?1", [practice])?;
+    // By prefix, so that a secret of whatever kind goes too.
+    conn.execute("DELETE FROM secret WHERE substr(name, 1, length(?1) + 1) = ?1 || '/'", [practice])?;
+    conn.execute("DELETE FROM wish WHERE practice = ?1 AND granted_at IS NULL", [practice])?;
+    forget_progress(conn, practice)?;
+    Ok(removed > 0)
+}
+
+fn forget_progress(conn: &Connection, practice: &str) -> Result<(), Fault> {
+    conn.execute("DELETE FROM mark WHERE practice = ?1", [practice])?;
+    conn.execute("DELETE FROM leg_note WHERE practice = ?1", [practice])?;
+    Ok(())
+}
+
+fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
+    let linked = row.value::<Option<String>>("linked")?.is_some();
+    let locations = row.json_if_given::<Vec<String>>("system_locations")?;
+    Ok(PracticeSettings {
+        id: PracticeId::new(row.text("id")?),
+        name: row.text("name")?,
+        zone: row.parsed("zone", PracticeZone::parse)?,
+        enabled: row.value("enabled")?,
+        system: SystemSettings {
+            profile: row.text("system_profile")?,
+            url: row.text("system_url")?,
+            write: row.parsed("system_write", |name| {
+                [WriteMode::None, WriteMode::Sql, WriteMode::Api]
+                    .into_iter()
+                    .find(|mode| write_name(*mode) == name)
+            })?,
+            locations: locations.map(|ids| ids.into_iter().map(LocationRef::new).collect()),
+            poll_seconds: row.value("system_poll_seconds")?,
+        },
+        healthengine: if linked { Some(read_account(row)?) } else { None },
+    })
+}
+
+fn read_account(row: &Row<'_>) -> Result<HealthengineSettings, Fault> {
+    let live_hours = row.json_value::<LiveHoursJson>("live_hours")?;
+    Ok(HealthengineSettings {
+        base_url: row.text("base_url")?,
+        practice_id: row.text("practice_id")?,
+        user_agent_email: row.text("user_agent_email")?,
+        environment: row.text("environment")?,
+        horizon_days: row.value("horizon_days")?,
+        poll_seconds: row.value("poll_seconds")?,
+        features: row.json_value("features")?,
+        live_hours: read_live_hours(&live_hours).ok_or(Unreadable("live_hours"))?,
+    })
+}
+
+fn write_name(mode: WriteMode) -> &'static str {
+    match mode {
+        WriteMode::None => "none",
+        WriteMode::Sql => "sql",
+        WriteMode::Api => "api",
+    }
+}
+
+/// Minutes after midnight, start and end, by the name of the day.
+type LiveHoursJson = BTreeMap<String, Vec<(u16, u16)>>;
+
+fn live_hours_json(hours: &LiveHours) -> LiveHoursJson {
+    let minutes = |range: &DayRange| (range.start.minutes(), range.end.minutes());
+    hours
+        .weekdays
+        .iter()
+        .map(|(day, ranges)| (day.name().to_owned(), ranges.iter().map(minutes).collect()))
+        .collect()
+}
+
+fn read_live_hours(json: &LiveHoursJson) -> Option<LiveHours> {
+    let minute = |minutes: &u16| MinuteOfDay::clamped(i64::from(*minutes));
+    let weekdays = json
+        .iter()
+        .map(|(name, ranges)| {
+            let day = LiveDay::ALL.into_iter().find(|day| day.name() == name)?;
+            let ranges: Option<Vec<DayRange>> =
+                ranges.iter().map(|(start, end)| DayRange::new(minute(start), minute(end))).collect();
+            Some((day, ranges?))
+        })
+        .collect::<Option<BTreeMap<_, _>>>()?;
+    Some(LiveHours { weekdays })
+}

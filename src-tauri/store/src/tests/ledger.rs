@@ -1,0 +1,235 @@
+use super::*;
+use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted};
+use domain::failure::Refusal;
+use domain::ids::AppointmentRef;
+use domain::matching::decide;
+use domain::people::{PatientPlan, PatientRecord};
+use domain::ports::store::{Activity, BookingCounts, StoreError};
+
+fn existing() -> PatientPlan {
+    PatientPlan::Existing(PatientRef::new("77"))
+}
+
+fn held(patient: Option<&str>) -> Held {
+    Held { appointment: AppointmentRef::new("1234"), patient: patient.map(PatientRef::new) }
+}
+
+async fn walk(store: &Store, booking: &str, events: &[E]) -> Entry {
+    let mut entry = filed(store, booking).await;
+    for event in events {
+        entry = store.record(&entry, event, None, second(60)).await.unwrap();
+    }
+    entry
+}
+
+#[tokio::test]
+async fn a_booking_from_first_sight_to_answer() {
+    let (_dir, store) = fresh();
+    let entry = filed(&store, "1").await;
+    assert_eq!(entry.request, request("1"));
+    assert_eq!(entry.state, S::NEW);
+    assert_eq!((entry.revision, entry.answered_at, &entry.decision), (0, None, &None));
+    assert_eq!((entry.received_at, entry.state_since, entry.not_before), (second(0), second(0), second(0)));
+    assert!(!store.file(&request("1"), second(9)).await.unwrap(), "filed twice");
+
+    let decision = decide(&entry.request.patient, None, &[]);
+    let began = E::InsertBegan(existing());
+    let entry = store.record(&entry, &began, Some(&decision), second(1)).await.unwrap();
+    assert_eq!(entry.state, S::Inserting { tries: 1, plan: existing() });
+    assert_eq!(entry.decision.as_ref(), Some(&decision));
+    assert_eq!((entry.revision, entry.state_since, entry.not_before), (1, second(1), second(1)));
+
+    store.postpone(&entry.request.key, second(30)).await.unwrap();
+    store.remark(&entry.request.key, "The book was slow.", second(2)).await.unwrap();
+    let postponed = store.entry(&entry.request.key).await.unwrap().unwrap();
+    assert_eq!(postponed, Entry { not_before: second(30), ..entry.clone() });
+
+    let entry = store.record(&entry, &E::FoundInPractice(held(Some("77"))), None, second(3)).await.unwrap();
+    assert_eq!(entry.answered_at, None);
+    assert_eq!(store.unfinished(&practice()).await.unwrap(), std::slice::from_ref(&entry));
+    let entry = store.record(&entry, &E::PartnerKnows, None, second(4)).await.unwrap();
+    let inserted = Inserted { appointment: AppointmentRef::new("1234"), patient: PatientRef::new("77") };
+    assert_eq!(entry.state, S::Confirmed(inserted));
+    assert_eq!(entry.answered_at, Some(second(4)));
+    assert_eq!(store.unfinished(&practice()).await.unwrap(), []);
+
+    let history = store.history(&entry.request.key).await.unwrap();
+    let lines: Vec<_> = history.iter().map(|line| (line.at, line.what.as_str())).collect();
+    assert_eq!(
+        lines,
+        [
+            (second(0), "Received from Healthengine."),
+            (second(1), decision.reason.as_str()),
+            (second(1), "Writing it into the book, to the patient's record."),
+            (second(2), "The book was slow."),
+            (second(3), "In the book as appointment 1234, patient 77."),
+            (second(4), "The partner has our answer."),
+        ]
+    );
+    assert_eq!(store.round_trips(&practice(), second(0)).await.unwrap(), [(second(4), 6_000)]);
+    assert_eq!(store.round_trips(&practice(), second(5)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn two_writers_notice_each_other() {
+    let (_dir, store) = fresh();
+    let entry = filed(&store, "1").await;
+    let began = E::InsertBegan(existing());
+    store.record(&entry, &began, None, second(1)).await.unwrap();
+    assert!(matches!(store.record(&entry, &began, None, second(1)).await, Err(StoreError::Stale)));
+    assert_eq!(store.history(&entry.request.key).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_follow_or_is_not_there_changes_nothing() {
+    let (_dir, store) = fresh();
+    let entry = filed(&store, "1").await;
+    let decision = decide(&entry.request.patient, None, &[]);
+    let refused = store.record(&entry, &E::PartnerKnows, Some(&decision), second(1)).await;
+    assert!(matches!(refused, Err(StoreError::Illegal(_))));
+    assert_eq!(store.entry(&entry.request.key).await.unwrap(), Some(entry.clone()));
+    assert_eq!(store.history(&entry.request.key).await.unwrap().len(), 1);
+
+    let unknown = booking_key("2");
+    let ghost = Entry { request: request("2"), ..entry };
+    assert_eq!(store.entry(&unknown).await.unwrap(), None);
+    assert!(matches!(
+        store.record(&ghost, &E::HandedToDesk, None, second(1)).await,
+        Err(StoreError::Missing)
+    ));
+    assert!(matches!(store.remark(&unknown, "x", second(1)).await, Err(StoreError::Missing)));
+    assert!(matches!(store.postpone(&unknown, second(1)).await, Err(StoreError::Missing)));
+    assert!(matches!(store.history(&unknown).await, Err(StoreError::Missing)));
+}
+
+#[tokio::test]
+async fn orders_and_practices() {
+    let (_dir, store) = fresh();
+    let mut early = request("b");
+    early.booked_at = second(-100);
+    let mut elsewhere = request("a");
+    elsewhere.key.practice = PracticeId::new("carlton");
+    for request in [&request("a"), &early, &elsewhere] {
+        assert!(store.file(request, second(0)).await.unwrap());
+    }
+    let names = |entries: Vec<Entry>| -> Vec<String> {
+        let name = |entry: &Entry| format!("{}/{}", entry.request.key.practice, entry.request.key.booking);
+        entries.iter().map(name).collect()
+    };
+    assert_eq!(names(store.unfinished(&practice()).await.unwrap()), ["richmond/b", "richmond/a"]);
+    assert_eq!(names(store.newest(None, 9).await.unwrap()), ["carlton/a", "richmond/b", "richmond/a"]);
+    assert_eq!(names(store.newest(Some(&practice()), 1).await.unwrap()), ["richmond/b"]);
+}
+
+#[tokio::test]
+async fn counts_by_public_state() {
+    let (_dir, store) = fresh();
+    let began = E::InsertBegan(existing());
+    let found = E::FoundInPractice(held(Some("77")));
+    let confirmed = [began.clone(), found.clone(), E::PartnerKnows];
+    let with = |more: &[E]| [confirmed.as_slice(), more].concat();
+    let stuck = [began.clone(), E::GaveUp("it answers nonsense".into())];
+    let walks: &[(&str, Vec<E>)] = &[
+        ("pending", vec![]),
+        ("pending", vec![began.clone()]),
+        ("pending", vec![began.clone(), found]),
+        ("pending", vec![E::Refused(Refusal::SlotTaken)]),
+        ("attention", vec![E::HandedToDesk]),
+        ("attention", vec![began.clone(), E::FoundInPractice(held(None))]),
+        ("attention", stuck.to_vec()),
+        ("attention", vec![E::HandedToDesk, E::TimeRanOut, E::PartnerKnows]),
+        ("attention", with(&[E::CancelAsked { by_hand: true }])),
+        ("pending", with(&[E::CancelAsked { by_hand: false }])),
+        ("confirmed", confirmed.to_vec()),
+        ("cancelled", with(&[E::Cancelled])),
+        ("rejected", vec![E::Refused(Refusal::SlotTaken), E::PartnerKnows]),
+        ("rejected", [&stuck[..], &[E::SeenTo]].concat()),
+    ];
+    let mut expected = BookingCounts::default();
+    for (number, (public, events)) in walks.iter().enumerate() {
+        let entry = walk(&store, &number.to_string(), events).await;
+        assert_eq!(entry.state.needs_person(), *public == "attention", "{:?}", entry.state);
+        *match *public {
+            "pending" => &mut expected.pending,
+            "attention" => &mut expected.attention,
+            "confirmed" => &mut expected.confirmed,
+            "cancelled" => &mut expected.cancelled,
+            _ => &mut expected.rejected,
+        } += 1;
+    }
+    assert_eq!(store.counts(&practice()).await.unwrap(), expected);
+    assert_eq!(store.counts(&PracticeId::new("carlton")).await.unwrap(), BookingCounts::default());
+}
+
+#[tokio::test]
+async fn people_are_forgotten_once_nobody_needs_them() {
+    let (dir, store) = fresh();
+    let began = E::InsertBegan(existing());
+    let found = E::FoundInPractice(held(Some("77")));
+    walk(&store, "waiting", &[]).await;
+    let untold = walk(&store, "untold", &[E::HandedToDesk, E::TimeRanOut, E::PartnerKnows]).await;
+    let entry = filed(&store, "done").await;
+    let record = PatientRecord {
+        id: PatientRef::new("78"),
+        shown_number: Some("P-78".into()),
+        details: PersonDetails {
+            phones: vec![],
+            email: Private::default(),
+            street: Private::default(),
+            ..entry.request.patient.clone()
+        },
+        deceased: false,
+    };
+    let decision = decide(&entry.request.patient, None, &[record]);
+    assert_eq!(decision.candidates.len(), 1);
+    let entry = store.record(&entry, &began, Some(&decision), second(1)).await.unwrap();
+    let entry = store.record(&entry, &found, None, second(2)).await.unwrap();
+    let before = store.record(&entry, &E::PartnerKnows, None, second(60)).await.unwrap();
+
+    assert_eq!(store.forget_people(second(60)).await.unwrap(), 0, "finished just then, not before");
+    assert_eq!(store.forget_people(second(61)).await.unwrap(), 1);
+    assert_eq!(store.forget_people(DateTime::<Utc>::MAX_UTC).await.unwrap(), 0, "each only once");
+
+    let after = store.entry(&booking_key("done")).await.unwrap().unwrap();
+    let mut expected = before;
+    expected.request.patient = PersonDetails::default();
+    expected.request.note = Private::default();
+    expected.decision.as_mut().unwrap().candidates.clear();
+    assert_eq!(after, expected);
+    for kept in ["waiting", "untold"] {
+        let entry = store.entry(&booking_key(kept)).await.unwrap().unwrap();
+        assert_eq!(entry.request.patient, request(kept).patient, "{kept}");
+    }
+    store.record(&untold, &E::SeenTo, None, second(70)).await.unwrap();
+    assert_eq!(store.forget_people(second(71)).await.unwrap(), 1);
+    assert_eq!(std::fs::metadata(dir.path().join("companion.db-wal")).unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_says_where_and_not_what() {
+    let (_dir, store) = fresh();
+    filed(&store, "1").await;
+    for (column, bad) in [
+        ("phones", "[\"Wolliwhistle\", 7]"),
+        ("birth_date", "Wolliwhistle"),
+        ("starts", "Wolliwhistle"),
+        ("state", "Wolliwhistle"),
+    ] {
+        let sql = format!("UPDATE booking SET {column} = ?1");
+        let good: String = store
+            .call(move |conn| {
+                let read = format!("SELECT {column} FROM booking");
+                let good = conn.query_row(&read, [], |row| row.get(0))?;
+                conn.execute(&sql, [bad])?;
+                Ok(good)
+            })
+            .await
+            .unwrap();
+        let error = store.entry(&booking_key("1")).await.unwrap_err();
+        let text = chain(&error);
+        assert!(text.contains(column) && !text.contains("Wolliwhistle"), "{text}");
+        let sql = format!("UPDATE booking SET {column} = ?1");
+        store.call(move |conn| Ok(conn.execute(&sql, [good])?)).await.unwrap();
+    }
+    assert!(store.entry(&booking_key("1")).await.unwrap().is_some());
+}

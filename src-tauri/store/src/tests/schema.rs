@@ -1,0 +1,84 @@
+use super::*;
+use crate::migrations::{MigrationError, STEPS, run, version};
+use crate::open::copy_before;
+use crate::{files::Folder, open::unlock};
+use rusqlite::Connection;
+use std::convert::Infallible;
+
+fn no_copy(_: &Connection, _: usize) -> Result<(), Infallible> {
+    Ok(())
+}
+
+#[test]
+fn every_prefix_of_the_steps_leads_to_the_same_schema() {
+    let schema = |conn: &Connection| -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let mut fresh = Connection::open_in_memory().unwrap();
+    run(&mut fresh, STEPS, no_copy).unwrap();
+    for prefix in 0..=STEPS.len() {
+        let mut old = Connection::open_in_memory().unwrap();
+        run(&mut old, &STEPS[..prefix], no_copy).unwrap();
+        run(&mut old, STEPS, no_copy).unwrap();
+        assert_eq!(schema(&old), schema(&fresh));
+        assert_eq!(version(&old).unwrap(), STEPS.len());
+    }
+}
+
+#[test]
+fn a_failing_step_leaves_the_previous_version() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    run(&mut conn, &[STEPS[0], "CREATE TABLE half (x) STRICT; nonsense"], no_copy).unwrap_err();
+    assert_eq!(version(&conn).unwrap(), 1);
+}
+
+#[test]
+fn a_newer_file_is_refused() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    let known = STEPS.len();
+    let refused = run(&mut conn, STEPS, no_copy);
+    assert!(matches!(refused, Err(MigrationError::TooNew { found: 99, known: k }) if k == known));
+}
+
+#[test]
+fn nothing_is_changed_unless_the_copy_succeeds() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    run(&mut conn, &["CREATE TABLE a (x ANY) STRICT"], |_, _| Err("no copy of a new file")).unwrap();
+    let steps = ["CREATE TABLE a (x ANY) STRICT", "CREATE TABLE b (x ANY) STRICT"];
+    let mut asked = None;
+    let failed = run(&mut conn, &steps, |_, step| {
+        asked = Some(step);
+        Err("the disk is full")
+    });
+    assert!(matches!(failed, Err(MigrationError::Copy("the disk is full"))));
+    assert_eq!((asked, version(&conn).unwrap()), (Some(2), 1));
+}
+
+#[tokio::test]
+async fn copies_are_whole_encrypted_with_the_same_key_and_the_newest_two_are_kept() {
+    let (dir, store) = fresh();
+    filed(&store, "1").await;
+    let folder = Folder::prepare(dir.path()).unwrap();
+    std::fs::write(dir.path().join("companion.db.unfinished"), b"half a copy").unwrap();
+    for step in [2, 9, 10, 10] {
+        let folder = folder.clone();
+        let copied = store.call(move |conn| Ok(copy_before(conn, &folder, step).is_ok())).await;
+        assert!(copied.unwrap(), "{step}");
+    }
+    let kept = [2, 9, 10].map(|step| folder.copy_before(step).exists());
+    assert_eq!(kept, [false, true, true]);
+    let copy = dir.path().join("companion.db.before-10");
+    let bytes = std::fs::read(&copy).unwrap();
+    assert_ne!(&bytes[..6], b"SQLite");
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&copy.metadata().unwrap().permissions()) & 0o777,
+        0o600
+    );
+    let conn = Connection::open(&copy).unwrap();
+    unlock(&conn, &key()).unwrap();
+    let bookings: u32 = conn.query_row("SELECT count(*) FROM booking", [], |row| row.get(0)).unwrap();
+    assert_eq!((bookings, version(&conn).unwrap()), (1, STEPS.len()));
+}
