@@ -1,0 +1,337 @@
+// The same interface as the program, from canned views: for working on the screens, for their tests and pictures.
+// Everybody here is made up. `?fake=decision&theme=dark` chooses; it exists in the fake build only.
+import type {
+  Answer,
+  AppView,
+  AttentionView,
+  Backend,
+  BookingDecision,
+  BookingView,
+  Commands,
+  ErrorCode,
+  PracticeInput,
+  PracticeView,
+  PractitionerView,
+} from "./index";
+import { historyOf, SCENARIOS, switched, type Scenario, type ScenarioName } from "./scenarios";
+
+function ok<T>(data: T): Promise<Answer<T>> {
+  return Promise.resolve({ status: "ok", data });
+}
+function refuse<T>(code: ErrorCode, message = ""): Promise<Answer<T>> {
+  return Promise.resolve({ status: "error", error: { code, message } });
+}
+
+/** What was asked of it, for tests to look at. */
+export type Asked = {
+  [Name in keyof Commands]: { command: Name; with: Parameters<Commands[Name]> };
+}[keyof Commands];
+
+export class FakeBackend implements Backend {
+  readonly asked: Asked[] = [];
+  readonly commands: Commands;
+  #view: AppView;
+  #finished: BookingView[];
+  readonly #scenario: Scenario;
+  readonly #listeners = new Set<(view: AppView) => void>();
+
+  constructor(name: ScenarioName) {
+    this.#scenario = SCENARIOS[name]();
+    this.#view = this.#scenario.view;
+    this.#finished = this.#scenario.finished;
+    this.commands = this.#record(this.#answers());
+  }
+
+  get view(): AppView {
+    return this.#view;
+  }
+
+  onViewChanged(listener: (view: AppView) => void): Promise<() => void> {
+    this.#listeners.add(listener);
+    return Promise.resolve(() => this.#listeners.delete(listener));
+  }
+
+  /** Pushes a changed view, as the engine does. */
+  push(change: (view: AppView) => Partial<AppView>): void {
+    this.#view = { ...this.#view, ...change(this.#view), revision: this.#view.revision + 1 };
+    for (const listener of this.#listeners) listener(this.#view);
+  }
+
+  /** Keeps a list of what was asked. */
+  #record(answers: Commands): Commands {
+    const recorded = Object.entries(answers).map(([command, answer]) => [
+      command,
+      (...given: never[]) => {
+        this.asked.push({ command, with: given } as unknown as Asked);
+        return (answer as (...given: never[]) => unknown)(...given);
+      },
+    ]);
+    return Object.fromEntries(recorded) as Commands;
+  }
+
+  #answers(): Commands {
+    return {
+      currentView: () => {
+        if (this.#scenario.loading) return new Promise(() => {});
+        return this.#scenario.failing ? refuse("unknown", "the store did not answer") : ok(this.#view);
+      },
+      findBookings: (query) => {
+        if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
+        const words = query.text.toLowerCase();
+        const found = this.#finished.filter(
+          (each) =>
+            (query.practiceId === null || each.practiceId === query.practiceId) &&
+            (query.state === null || each.state === query.state) &&
+            `${each.patientName ?? ""} ${each.patientPhone ?? ""} ${each.bookingId}`
+              .toLowerCase()
+              .includes(words),
+        );
+        return ok({ bookings: found.slice(query.offset, query.offset + query.limit), total: found.length });
+      },
+      bookingHistory: (practiceId, bookingId) => {
+        if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
+        const booking = this.#find(practiceId, bookingId);
+        return booking ? ok(historyOf(booking)) : refuse("bookingUnknown");
+      },
+      decideBooking: (practiceId, bookingId, decision) => this.#decide(practiceId, bookingId, decision),
+      setPracticeEnabled: (practiceId, enabled) => {
+        this.#changePractices((each) => (each.id === practiceId ? switched(each, enabled) : each));
+        return ok(null);
+      },
+      setAllEnabled: (enabled) => {
+        this.#changePractices((each) => switched(each, enabled));
+        return ok(null);
+      },
+      resync: (practiceId) => (this.#practice(practiceId) ? ok(null) : refuse("practiceUnknown")),
+      decideShrunkList: (practiceId, list) => {
+        this.push((view) => ({
+          attention: view.attention.filter((each) => each.kind !== "shrunkList"),
+          practices: view.practices.map((each) =>
+            each.id === practiceId
+              ? { ...each, shrunkLists: each.shrunkLists.filter((one) => one.list !== list) }
+              : each,
+          ),
+        }));
+        return ok(null);
+      },
+      testPracticeSystem: (_practiceId, system) => {
+        if (system.address.engine === "mysql" && system.address.host === "nowhere") {
+          return refuse("practiceUnreachable", "no answer from nowhere:3306 within 5 s");
+        }
+        if (system.password === "wrong") return refuse("practiceCredentialsRefused", "access denied (1045)");
+        if (system.address.engine === "mysql" && system.address.database === "old") {
+          return refuse("practiceSchemaUnknown", "column patient_data.pid is missing");
+        }
+        const readsOnly = system.address.engine === "mysql" && system.address.user === "reader";
+        return ok({
+          version: system.profile === "demo" ? "Demo clinic" : "OpenEMR 7.0.3",
+          practitioners: PEOPLE.map((each) => ({ id: each.id, name: each.name, role: each.role })),
+          locations: [
+            { id: "3", name: "Richmond", role: null },
+            { id: "4", name: "Burnley", role: null },
+          ],
+          appointmentTypes: 9,
+          patients: 14_310,
+          nextAppointment: { startsWritten: "2026-11-20 09:00", practitioner: "Dr Mei Lee" },
+          latencyMs: 4,
+          writeAbility: readsOnly ? "accountReadsOnly" : "possible",
+          missingRights: readsOnly
+            ? [
+                "GRANT INSERT, UPDATE ON openemr.openemr_postcalendar_events TO 'reader'@'%';",
+                "GRANT INSERT ON openemr.patient_data TO 'reader'@'%';",
+              ]
+            : [],
+        });
+      },
+      testHealthengine: (_practiceId, account) => {
+        if (account.apiKey === "wrong") return refuse("partnerKeyRefused", "401");
+        if (account.practiceKey === "wrong") return refuse("partnerConsentMissing", "403");
+        if (account.baseUrl?.startsWith("http://example")) return refuse("addressInvalid", account.baseUrl);
+        return ok({ requestsWaiting: 2, latencyMs: 61 });
+      },
+      linkPractice: (practice) => {
+        if (this.#view.practices.some((each) => each.name === practice.name)) return refuse("alreadyLinked");
+        const id = practice.name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+        this.push((view) => ({
+          headline: "catchingUp",
+          practices: [...view.practices, linked(id, practice, view.now)],
+        }));
+        return ok(id);
+      },
+      updatePractice: (practiceId, practice) => {
+        if (!this.#practice(practiceId)) return refuse("practiceUnknown");
+        this.#changePractices((each) =>
+          each.id === practiceId
+            ? {
+                ...each,
+                name: practice.name,
+                timeZone: practice.timeZone,
+                setup: linked(each.id, practice, this.#view.now).setup,
+              }
+            : each,
+        );
+        return ok(null);
+      },
+      unlinkPractice: (practiceId) => {
+        this.push((view) => {
+          const practices = view.practices.filter((each) => each.id !== practiceId);
+          return {
+            practices,
+            headline: practices.length === 0 ? "notLinked" : view.headline,
+            attention: view.attention.filter((each) => each.practiceId !== practiceId),
+            openBookings: view.openBookings.filter((each) => each.practiceId !== practiceId),
+          };
+        });
+        return ok(null);
+      },
+      changeSettings: (settings) => {
+        this.push((view) => ({ settings: { ...view.settings, ...settings } }));
+        return ok(null);
+      },
+      openLogsFolder: () => ok(null),
+      exportLogs: () =>
+        this.#scenario.failingLists ? refuse("diskFull") : ok("Downloads/clinic-companion-logs.zip"),
+      openLink: () => ok(null),
+    };
+  }
+
+  #practice(id: string): PracticeView | undefined {
+    return this.#view.practices.find((each) => each.id === id);
+  }
+
+  #find(practiceId: string, bookingId: string): BookingView | undefined {
+    return [...this.#view.openBookings, ...this.#finished].find(
+      (each) => each.practiceId === practiceId && each.bookingId === bookingId,
+    );
+  }
+
+  #changePractices(change: (practice: PracticeView) => PracticeView): void {
+    this.push((view) => {
+      const practices = view.practices.map(change);
+      const paused = practices.length > 0 && practices.every((each) => !each.enabled);
+      const before = this.#scenario.view.headline;
+      return { practices, headline: paused ? "paused" : before === "paused" ? "inStep" : before };
+    });
+  }
+
+  #decide(practiceId: string, bookingId: string, decision: BookingDecision): Promise<Answer<null>> {
+    const booking = this.#view.openBookings.find(
+      (each) => each.practiceId === practiceId && each.bookingId === bookingId,
+    );
+    if (!booking?.needs) return refuse("bookingChanged");
+    if (decision.kind === "enteredByHand" && this.#scenario.notInBook) return refuse("appointmentNotFound");
+    const away =
+      decision.kind === "decline" || decision.kind === "cancel" || decision.kind === "patientPhoned";
+    const finished: BookingView = {
+      ...booking,
+      revision: booking.revision + 1,
+      needs: null,
+      state: decision.kind === "cancel" ? "cancelled" : away ? "rejected" : "confirmed",
+      reason: away ? { code: "declinedByPerson", detail: null } : null,
+      answeredAt: this.#view.now,
+      patientMatch: away ? null : decision.kind === "samePerson" ? "existing" : "created",
+      patientNumber: away ? null : decision.kind === "samePerson" ? decision.patientId : "8311",
+    };
+    this.#finished = [finished, ...this.#finished];
+    this.push((view) => {
+      const attention = view.attention.filter(
+        (each: AttentionView) => each.kind !== "booking" || each.bookingId !== bookingId,
+      );
+      return {
+        attention,
+        headline: attention.length === 0 ? "inStep" : view.headline,
+        openBookings: view.openBookings.filter((each) => each !== booking),
+        ledgerRevision: view.ledgerRevision + 1,
+      };
+    });
+    return ok(null);
+  }
+}
+
+const PEOPLE: { id: string; name: string; role: string | null }[] = [
+  { id: "11", name: "Dr Mei Lee", role: "physiotherapist" },
+  { id: "12", name: "Tom Okafor", role: "exercise physiologist" },
+  { id: "13", name: "Ana Petrović", role: "physiotherapist" },
+  { id: "14", name: "Jo O’Brien", role: "hand therapist" },
+  { id: "15", name: "Zoë Wärn", role: null },
+  { id: "16", name: "Room 2", role: "massage" },
+];
+
+/** A practice as it stands right after it was linked. */
+function linked(id: string, practice: PracticeInput, now: string): PracticeView {
+  const practitioners: PractitionerView[] = PEOPLE.map((each) => ({
+    ...each,
+    light: "working",
+    freshness: { kind: "notYet" },
+    freeToday: null,
+    placesToday: null,
+  }));
+  return {
+    id,
+    name: practice.name,
+    timeZone: practice.timeZone,
+    enabled: true,
+    light: "working",
+    system: {
+      name: practice.system.profile === "demo" ? "Demo clinic" : "OpenEMR",
+      place: practice.system.address.engine === "mysql" ? practice.system.address.host : "this PC",
+      light: "ok",
+      lastReadAt: now,
+      latencyMs: 4,
+      writes: practice.system.write,
+      problem: null,
+    },
+    healthengine: practice.healthengine
+      ? {
+          light: "working",
+          consent: "granted",
+          lastPollAt: now,
+          lastAvailabilityAt: null,
+          counts: { confirmed: 0, rejected: 0, cancelled: 0, pending: 0, attention: 0 },
+          problem: null,
+        }
+      : null,
+    practitioners,
+    publishedTo: null,
+    waiting: [{ kind: "daysToPublish", count: 366, oldestAt: now }],
+    progress: { done: 0, total: 366 },
+    shrunkLists: [],
+    setup: {
+      profile: practice.system.profile,
+      address: practice.system.address,
+      hasPassword: practice.system.password !== "",
+      write: practice.system.write,
+      locations: practice.system.locations,
+      healthengine: practice.healthengine
+        ? {
+            practiceId: practice.healthengine.practiceId,
+            baseUrl: practice.healthengine.baseUrl ?? "https://healthengine.com.au/pms-api/v1",
+            contactEmail: practice.healthengine.contactEmail ?? "support@example.com.au",
+            environment: practice.healthengine.environment,
+            horizonDays: practice.healthengine.horizonDays,
+          }
+        : null,
+      liveHours: practice.liveHours,
+    },
+  };
+}
+
+/** Chooses scenario and theme from the page's address. */
+export function fakeFromAddress(search: string): FakeBackend {
+  const wanted = new URLSearchParams(search);
+  const theme = wanted.get("theme");
+  if (theme === "dark" || theme === "light") wearTheme(theme);
+  const name = wanted.get("fake") ?? "healthy";
+  return new FakeBackend(name in SCENARIOS ? (name as ScenarioName) : "healthy");
+}
+
+/** Makes the rules for one colour scheme hold always, so that no style of the real build is needed for it. */
+function wearTheme(theme: "dark" | "light"): void {
+  document.documentElement.style.colorScheme = theme;
+  for (const sheet of document.styleSheets) {
+    for (const rule of sheet.cssRules) {
+      if (!(rule instanceof CSSMediaRule) || !rule.conditionText.includes("prefers-color-scheme")) continue;
+      rule.media.mediaText = theme === "dark" ? "all" : "not all";
+    }
+  }
+}

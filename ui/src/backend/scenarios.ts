@@ -1,0 +1,688 @@
+// The canned views. Everybody here is made up.
+import type {
+  AppView,
+  BookingHistory,
+  BookingView,
+  CandidateView,
+  ComparedField,
+  FieldView,
+  HalfHourView,
+  HistoryEntry,
+  LiveHours,
+  NeedView,
+  PracticeView,
+  PractitionerView,
+  ProfileView,
+} from "./index";
+
+export interface Scenario {
+  view: AppView;
+  finished: BookingView[];
+  /** The program cannot be asked. */
+  failing?: boolean;
+  /** The program never answers. */
+  loading?: boolean;
+  /** Lists and files fail. */
+  failingLists?: boolean;
+  /** "Done" does not find the appointment. */
+  notInBook?: boolean;
+}
+
+const ZONE = "Australia/Melbourne";
+/** Friday 20 November 2026, 8:52:12 am in Melbourne. */
+export const NOW = "2026-11-19T21:52:12.000Z";
+
+function before(seconds: number): string {
+  return new Date(Date.parse(NOW) - seconds * 1000).toISOString();
+}
+function after(seconds: number): string {
+  return before(-seconds);
+}
+
+const WEEK = [{ start: "07:30", end: "18:30" }];
+const HOURS: LiveHours = {
+  monday: WEEK,
+  tuesday: WEEK,
+  wednesday: WEEK,
+  thursday: WEEK,
+  friday: WEEK,
+  saturday: [{ start: "08:30", end: "12:30" }],
+  sunday: [],
+  publicHolidays: [],
+};
+
+const PROFILES: ProfileView[] = [
+  {
+    id: "openemr",
+    name: "OpenEMR",
+    engine: "mysql",
+    makesOwnFile: false,
+    canWrite: true,
+    own: false,
+    problem: null,
+  },
+  {
+    id: "demo",
+    name: "Demo clinic",
+    engine: "sqlite",
+    makesOwnFile: true,
+    canWrite: true,
+    own: false,
+    problem: null,
+  },
+  {
+    id: "frontdesk",
+    name: "frontdesk",
+    engine: "mysql",
+    makesOwnFile: false,
+    canWrite: false,
+    own: true,
+    problem: {
+      code: "profileInvalid",
+      message:
+        "frontdesk.toml, line 14, column 9: the statement “appointments” does not name its column “status”",
+      since: null,
+    },
+  },
+];
+
+function person(
+  id: string,
+  name: string,
+  role: string | null,
+  freeToday: number | null,
+  placesToday: number | null,
+  checked: number,
+): PractitionerView {
+  return {
+    id,
+    name,
+    role,
+    light: "ok",
+    freshness: { kind: "inStep", checkedAt: before(checked) },
+    freeToday,
+    placesToday,
+  };
+}
+
+function practice(): PracticeView {
+  return {
+    id: "richmond",
+    name: "Richmond Physiotherapy",
+    timeZone: ZONE,
+    enabled: true,
+    light: "ok",
+    system: {
+      name: "OpenEMR",
+      place: "reception-server",
+      light: "ok",
+      lastReadAt: before(2),
+      latencyMs: 4,
+      writes: true,
+      problem: null,
+    },
+    healthengine: {
+      light: "ok",
+      consent: "granted",
+      lastPollAt: before(3),
+      lastAvailabilityAt: before(371),
+      counts: { confirmed: 148, rejected: 6, cancelled: 11, pending: 0, attention: 0 },
+      problem: null,
+    },
+    practitioners: [
+      person("11", "Dr Mei Lee", "physiotherapist", 7, 16, 2),
+      person("12", "Tom Okafor", "exercise physiologist", 2, 14, 2),
+      person("13", "Ana Petrović", "physiotherapist", 5, 12, 3),
+      person("14", "Jo O’Brien", "hand therapist", 0, 11, 2),
+      person("15", "Zoë Wärn", null, null, null, 3),
+      person("16", "Room 2", "massage", 9, 9, 2),
+    ],
+    publishedTo: "2027-01-19",
+    waiting: [],
+    progress: null,
+    shrunkLists: [],
+    setup: {
+      profile: "openemr",
+      address: {
+        engine: "mysql",
+        host: "reception-server",
+        port: 3306,
+        user: "companion",
+        database: "openemr",
+      },
+      hasPassword: true,
+      write: true,
+      locations: [],
+      healthengine: {
+        practiceId: "1234567",
+        baseUrl: "https://healthengine.com.au/pms-api/v1",
+        contactEmail: "support@example.com.au",
+        environment: "PROD",
+        horizonDays: 60,
+      },
+      liveHours: HOURS,
+    },
+  };
+}
+
+/** Heights that look like a real day; the same each time. */
+function halfHours(): HalfHourView[] {
+  const start = Date.parse("2026-11-18T22:00:00.000Z");
+  return Array.from({ length: 48 }, (_, index) => {
+    const hour = (9 + index / 2) % 24;
+    const open = hour >= 7.5 && hour < 21;
+    const bookings = open ? (index * 7) % 6 : 0;
+    const down = index === 10;
+    return {
+      startsAt: new Date(start + index * 1_800_000).toISOString(),
+      light: down ? "down" : index === 11 ? "attention" : hour >= 22.5 || hour < 6 ? "unknown" : "ok",
+      bookings: down ? 0 : bookings,
+      slowestMs: down || bookings === 0 ? null : index === 11 ? 6100 : 1400 + ((index * 997) % 2900),
+    };
+  });
+}
+
+function view(): AppView {
+  return {
+    revision: 1,
+    now: NOW,
+    timeZone: ZONE,
+    headline: "inStep",
+    problem: null,
+    demo: false,
+    practices: [practice()],
+    attention: [],
+    openBookings: [],
+    ledgerRevision: 1,
+    roundTrips: {
+      halfHours: halfHours(),
+      medianMs: 2600,
+      slowestMs: 6100,
+      bookings: 148,
+      outages: [
+        {
+          from: "2026-11-19T03:02:00.000Z",
+          to: "2026-11-19T03:05:00.000Z",
+          code: "partnerUnreachable",
+          bookingsWaited: 2,
+        },
+      ],
+    },
+    switchOff: { safe: true, waiting: [] },
+    settings: {
+      autostart: true,
+      retentionDays: 30,
+      minutesToDecide: 8,
+      logLevel: "info",
+      logsFolder: "AppData\\Roaming\\au.cliniccompanion.desktop\\logs",
+    },
+    profiles: PROFILES,
+    about: { version: "0.1.0", dataFolder: "AppData\\Roaming\\au.cliniccompanion.desktop" },
+  };
+}
+
+function booking(
+  number: number,
+  patient: string,
+  startsAt: string,
+  given: Partial<BookingView> = {},
+): BookingView {
+  return {
+    practiceId: "richmond",
+    timeZone: ZONE,
+    bookingId: String(36_127_000 + number),
+    revision: 4,
+    state: "confirmed",
+    patientName: patient,
+    patientPhone: "0491 570 156",
+    startsAt,
+    startsWritten: "2026-11-20 10:30",
+    minutes: 30,
+    practitioner: "Dr Mei Lee",
+    appointmentType: "Standard consultation",
+    bookedAt: before(3600 * number + 5),
+    receivedAt: before(3600 * number + 2),
+    answeredAt: before(3600 * number - 0.6),
+    patientMatch: "existing",
+    patientNumber: String(4000 + number * 37),
+    reason: null,
+    needs: null,
+    ...given,
+  };
+}
+
+function finished(): BookingView[] {
+  return [
+    booking(1, "Priya Raman", "2026-11-22T22:00:00.000Z", { startsWritten: "2026-11-23 09:00" }),
+    booking(2, "Wei Chen", "2026-11-24T03:30:00.000Z", {
+      startsWritten: "2026-11-24 14:30",
+      practitioner: "Tom Okafor",
+      patientMatch: "created",
+      patientNumber: "8310",
+    }),
+    booking(3, "L. Hart", "2026-11-22T23:15:00.000Z", {
+      startsWritten: "2026-11-23 10:15",
+      state: "rejected",
+      patientMatch: null,
+      patientNumber: null,
+      answeredAt: before(3600 * 3 + 0.6),
+      reason: { code: "timeTaken", detail: "taken at the desk at 8:31:02 am" },
+    }),
+    booking(5, "Aoife Ní Bhriain", "2026-11-19T22:30:00.000Z", {
+      startsWritten: "2026-11-20 09:30",
+      practitioner: "Jo O’Brien",
+    }),
+    booking(20, "Mohammed al-Sayed", "2026-11-26T05:00:00.000Z", {
+      startsWritten: "2026-11-26 16:00",
+      state: "cancelled",
+      reason: { code: "cancelledByPatient", detail: null },
+    }),
+    booking(800, "", "2026-10-20T05:00:00.000Z", {
+      startsWritten: "2026-10-20 16:00",
+      patientName: null,
+      patientPhone: null,
+      minutes: 45,
+    }),
+  ];
+}
+
+function candidate(
+  id: string,
+  name: string,
+  verdicts: Partial<Record<ComparedField["field"], string>>,
+): CandidateView {
+  const compared = (
+    field: ComparedField["field"],
+    onBooking: string | null,
+    inBook: string | null,
+    verdict: ComparedField["verdict"],
+  ): ComparedField => ({ field, onBooking, inBook, verdict });
+  return {
+    patientId: id,
+    number: id,
+    fields: [
+      compared("name", "Sam Nguyen", name, name === "Sam Nguyen" ? "same" : "differs"),
+      compared(
+        "birthDate",
+        "1984-11-09",
+        verdicts.birthDate ?? "1984-11-09",
+        verdicts.birthDate ? "near" : "same",
+      ),
+      compared(
+        "phone",
+        "0491 570 156",
+        verdicts.phone ?? "+61 491 570 156",
+        verdicts.phone ? "differs" : "same",
+      ),
+      compared("email", "sam.n@example.com", "samsmith@example.com", "differs"),
+      compared("address", "Richmond 3121", "12 Sample St, Richmond 3121", "near"),
+    ],
+  };
+}
+
+const SAM = candidate("5521", "Samantha Smith", {});
+const TWIN = candidate("5522", "Sam Nguyen", { birthDate: "1984-11-06", phone: "0491 570 110" });
+
+const FIELDS: FieldView[] = [
+  { field: "name", value: "Sam Nguyen" },
+  { field: "birthDate", value: "1984-11-09" },
+  { field: "phone", value: "0491 570 156" },
+  { field: "email", value: "sam.n@example.com" },
+  { field: "start", value: "2026-11-20 10:30" },
+  { field: "minutes", value: "30" },
+  { field: "practitioner", value: "Dr Mei Lee" },
+  { field: "appointmentType", value: "Standard consultation" },
+  { field: "notes", value: "Sore knee\nPrefers morning" },
+];
+
+/** A practice that was paused or resumed, all its lights with it. */
+export function switched(practice: PracticeView, enabled: boolean): PracticeView {
+  const light = enabled ? "ok" : "paused";
+  return {
+    ...practice,
+    enabled,
+    light,
+    system: { ...practice.system, light },
+    healthengine: practice.healthengine && { ...practice.healthengine, light },
+    practitioners: practice.practitioners.map((each) => ({ ...each, light })),
+  };
+}
+
+/** A view in which one booking needs a person. */
+function needing(needs: NeedView, given: Partial<BookingView> = {}, number = 212): Scenario {
+  const base = view();
+  const one = booking(number, "Sam Nguyen", "2026-11-19T23:30:00.000Z", {
+    state: "attention",
+    bookedAt: before(18),
+    receivedAt: before(15),
+    answeredAt: null,
+    patientMatch: null,
+    patientNumber: null,
+    needs,
+    ...given,
+  });
+  return {
+    view: {
+      ...base,
+      headline: "needsYou",
+      attention: [{ kind: "booking", practiceId: one.practiceId, bookingId: one.bookingId }],
+      openBookings: [one],
+      practices: base.practices.map((each) => ({ ...each, light: "attention" })),
+    },
+    finished: finished(),
+  };
+}
+
+function choosing(candidates: CandidateView[]): Scenario {
+  return needing(
+    {
+      task: { kind: "choosePatient", candidates },
+      answerBy: after(492),
+      otherwise: "newRecord",
+      actions: ["samePerson", "newPatient", "decline"],
+    },
+    { reason: { code: "patientAmbiguous", detail: null } },
+  );
+}
+
+function entering(): Scenario {
+  const scenario = needing(
+    {
+      task: { kind: "enterAppointment", fields: FIELDS },
+      answerBy: after(301),
+      otherwise: "declines",
+      actions: ["enteredByHand", "decline"],
+    },
+    { reason: { code: "readOnly", detail: null } },
+  );
+  scenario.view.practices = scenario.view.practices.map((each) => ({
+    ...each,
+    system: { ...each.system, writes: false },
+    setup: { ...each.setup, write: false },
+  }));
+  return scenario;
+}
+
+function several(): Scenario {
+  const base = view();
+  const burnley: PracticeView = {
+    ...practice(),
+    id: "burnley",
+    name: "Burnley Hand Therapy",
+    practitioners: [
+      person("21", "Jo O’Brien", "hand therapist", 3, 10, 4),
+      {
+        ...person("22", "Ida Brandt", null, 4, 12, 4),
+        light: "working",
+        freshness: { kind: "onItsWay", changedAt: before(2) },
+      },
+    ],
+    waiting: [{ kind: "daysToPublish", count: 1, oldestAt: before(2) }],
+    setup: { ...practice().setup, locations: ["4"] },
+  };
+  const perth: PracticeView = {
+    ...practice(),
+    id: "perth",
+    name: "Fremantle Physio",
+    timeZone: "Australia/Perth",
+    practitioners: [person("31", "Kwame Mensah", "physiotherapist", 6, 14, 900)],
+  };
+  const under: BookingView = booking(213, "Noor Haddad", "2026-11-20T02:00:00.000Z", {
+    practiceId: "burnley",
+    state: "inserted",
+    startsWritten: "2026-11-20 13:00",
+    practitioner: "Jo O’Brien",
+    bookedAt: before(4),
+    receivedAt: before(2),
+    answeredAt: null,
+  });
+  return {
+    view: {
+      ...base,
+      headline: "catchingUp",
+      practices: [practice(), burnley, switched(perth, false)],
+      openBookings: [under],
+      switchOff: {
+        safe: false,
+        waiting: [
+          { kind: "answersToSend", count: 1, oldestAt: before(2) },
+          { kind: "daysToPublish", count: 1, oldestAt: before(2) },
+        ],
+      },
+    },
+    finished: [
+      booking(4, "Tama Ngata", "2026-11-23T01:00:00.000Z", { practiceId: "burnley" }),
+      ...finished(),
+    ],
+  };
+}
+
+function down(): Scenario {
+  const base = view();
+  const problem = {
+    code: "partnerUnreachable" as const,
+    message: "no answer from healthengine.com.au within 10 s",
+    since: "2026-11-19T21:36:00.000Z",
+  };
+  const practices = base.practices.map((each): PracticeView => ({
+    ...each,
+    light: "down",
+    healthengine: each.healthengine && {
+      ...each.healthengine,
+      light: "down",
+      lastPollAt: before(972),
+      problem,
+    },
+    practitioners: each.practitioners.map((one, index) => ({
+      ...one,
+      light: index < 2 ? "down" : "attention",
+      freshness:
+        index < 2 ? { kind: "behind", since: before(940) } : { kind: "inStep", checkedAt: before(972) },
+    })),
+    waiting: [
+      { kind: "answersToSend", count: 1, oldestAt: before(930) },
+      { kind: "daysToPublish", count: 2, oldestAt: before(940) },
+    ],
+  }));
+  return {
+    view: {
+      ...base,
+      headline: "down",
+      practices,
+      attention: [{ kind: "healthengine", practiceId: "richmond" }],
+      roundTrips: {
+        ...base.roundTrips,
+        halfHours: base.roundTrips.halfHours.map((each, index) =>
+          index === 47 ? { ...each, light: "down", slowestMs: null } : each,
+        ),
+        outages: [
+          { from: problem.since, to: null, code: problem.code, bookingsWaited: 1 },
+          ...base.roundTrips.outages,
+        ],
+      },
+      switchOff: { safe: false, waiting: [{ kind: "answersToSend", count: 1, oldestAt: before(930) }] },
+    },
+    finished: finished(),
+  };
+}
+
+function revoked(): Scenario {
+  const scenario = down();
+  const problem = { code: "partnerConsentMissing" as const, message: "", since: before(120) };
+  scenario.view.practices = scenario.view.practices.map((each) => ({
+    ...each,
+    healthengine: each.healthengine && { ...each.healthengine, consent: "revoked", problem },
+  }));
+  return scenario;
+}
+
+function firstPublishing(): Scenario {
+  const base = view();
+  return {
+    view: {
+      ...base,
+      headline: "catchingUp",
+      demo: true,
+      practices: base.practices.map((each) => ({
+        ...each,
+        name: "Demo clinic",
+        light: "working",
+        system: { ...each.system, name: "Demo clinic", place: "this PC" },
+        practitioners: each.practitioners.map((one, index) => ({
+          ...one,
+          light: index < 2 ? "ok" : "working",
+          freshness: index < 2 ? one.freshness : { kind: "notYet" },
+        })),
+        publishedTo: null,
+        progress: { done: 120, total: 366 },
+        waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9) }],
+      })),
+      roundTrips: { halfHours: [], medianMs: null, slowestMs: null, bookings: 0, outages: [] },
+      switchOff: { safe: false, waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9) }] },
+    },
+    finished: [],
+  };
+}
+
+function shrunk(): Scenario {
+  const base = view();
+  return {
+    view: {
+      ...base,
+      headline: "needsYou",
+      attention: [{ kind: "shrunkList", practiceId: "richmond", list: "resources" }],
+      practices: base.practices.map((each) => ({
+        ...each,
+        light: "attention",
+        shrunkLists: [
+          {
+            list: "resources",
+            before: 6,
+            now: 2,
+            missing: ["Ana Petrović", "Jo O’Brien", "Zoë Wärn", "Room 2"],
+            noticedAt: before(400),
+          },
+        ],
+      })),
+    },
+    finished: finished(),
+  };
+}
+
+function without(headline: AppView["headline"], problem: AppView["problem"] = null): Scenario {
+  return {
+    view: {
+      ...view(),
+      headline,
+      problem,
+      practices: [],
+      roundTrips: { halfHours: [], medianMs: null, slowestMs: null, bookings: 0, outages: [] },
+    },
+    finished: [],
+  };
+}
+
+function changed(change: (base: AppView) => Partial<AppView>): Scenario {
+  const base = view();
+  return { view: { ...base, ...change(base) }, finished: finished() };
+}
+
+/** Each scenario by the name that `?fake=` takes. */
+export const SCENARIOS = {
+  healthy: () => changed(() => ({})),
+  empty: () => without("notLinked"),
+  starting: () => without("starting"),
+  publishing: firstPublishing,
+  decision: () => choosing([SAM]),
+  twins: () => choosing([TWIN, SAM]),
+  "read-only": entering,
+  "read-only-missing": () => ({ ...entering(), notInBook: true }),
+  "not-placed": () =>
+    needing(
+      {
+        task: { kind: "notPlaced", fields: FIELDS },
+        answerBy: after(64),
+        otherwise: "declines",
+        actions: ["tryAgain", "enteredByHand", "cancel"],
+      },
+      { reason: { code: "other", detail: "the practice system has no calendar category for it" } },
+    ),
+  late: () =>
+    needing(
+      { task: { kind: "phonePatient" }, answerBy: null, otherwise: "stays", actions: ["patientPhoned"] },
+      { reason: { code: "timeTaken", detail: null }, bookedAt: before(2400) },
+    ),
+  "cancel-by-hand": () =>
+    needing(
+      {
+        task: { kind: "cancelAppointment", fields: FIELDS.slice(0, 5) },
+        answerBy: null,
+        otherwise: "stays",
+        actions: ["cancelledByHand"],
+      },
+      { reason: { code: "cancelledByPatient", detail: null } },
+    ),
+  stuck: () =>
+    needing(
+      {
+        task: { kind: "notPlaced", fields: FIELDS },
+        answerBy: null,
+        otherwise: "stays",
+        actions: ["tryAgain", "cancel", "patientPhoned"],
+      },
+      {
+        reason: {
+          code: "outcomeUnknown",
+          detail: "the practice system stopped answering while it was written",
+        },
+      },
+    ),
+  duplicate: () =>
+    needing({
+      task: { kind: "checkDuplicate", newNumber: "8311", candidates: [SAM] },
+      answerBy: null,
+      otherwise: "stays",
+      actions: ["duplicateHandled"],
+    }),
+  down,
+  revoked,
+  paused: () =>
+    changed((base) => ({
+      headline: "paused",
+      practices: base.practices.map((each) => switched(each, false)),
+    })),
+  several,
+  shrunk,
+  locked: () => without("down", { code: "storeWrongKey", message: "", since: null }),
+  error: () => ({ ...changed(() => ({})), failing: true }),
+  "list-error": () => ({ ...changed(() => ({})), failingLists: true }),
+  loading: () => ({ ...changed(() => ({})), loading: true }),
+} satisfies Record<string, () => Scenario>;
+
+export type ScenarioName = keyof typeof SCENARIOS;
+
+/** What happened to a booking, made up from how it ended. */
+export function historyOf(booking: BookingView): BookingHistory {
+  const from = Date.parse(booking.receivedAt);
+  const entries: HistoryEntry[] = [];
+  const add = (milliseconds: number, sentence: string) =>
+    entries.push({ at: new Date(from + milliseconds).toISOString(), sentence });
+  add(Date.parse(booking.bookedAt) - from, "The patient booked on Healthengine.");
+  add(0, "Clinic Companion saw the booking.");
+  if (booking.state === "rejected") {
+    add(41, "Writing it into the book began.");
+    add(58, "The book did not take it: somebody else has that time.");
+    add(1400, "Healthengine was told that it is declined.");
+  } else if (booking.needs) {
+    add(12, "More than one patient could be meant.");
+    add(40, "The time is held in the book until a person decides.");
+  } else {
+    add(12, booking.patientMatch === "created" ? "Nobody in the book is alike." : "All fields agree.");
+    add(41, "Writing it into the book began.");
+    add(63, "The appointment stands in the book.");
+    add(231, "Healthengine has the confirmation.");
+    add(402, "Fresh free times of that day were published.");
+  }
+  const compared = booking.patientMatch === "existing" ? SAM.fields.slice(0, 4) : [];
+  return { entries, compared };
+}

@@ -1,0 +1,207 @@
+// What is typed on the linking screen before it is saved. Secrets live here only, until they are sent.
+import type {
+  Environment,
+  HealthengineInput,
+  LiveHours,
+  PracticeInput,
+  PracticeView,
+  ProfileView,
+  SystemAddress,
+  SystemInput,
+  TimeRange,
+} from "./backend";
+import { showTimeOfDay } from "./format";
+
+export const DAYS = [
+  "monday",
+  "tuesday",
+  "wednesday",
+  "thursday",
+  "friday",
+  "saturday",
+  "sunday",
+  "publicHolidays",
+] as const satisfies readonly (keyof LiveHours)[];
+export type Day = (typeof DAYS)[number];
+
+const OFFICE_HOURS: TimeRange = { start: "08:00", end: "18:00" };
+
+function usualHours(): LiveHours {
+  const week = () => [{ ...OFFICE_HOURS }];
+  return {
+    monday: week(),
+    tuesday: week(),
+    wednesday: week(),
+    thursday: week(),
+    friday: week(),
+    saturday: [],
+    sunday: [],
+    publicHolidays: [],
+  };
+}
+
+function copyOfHours(hours: LiveHours): LiveHours {
+  const copy = usualHours();
+  for (const day of DAYS) copy[day] = hours[day].map((range) => ({ ...range }));
+  return copy;
+}
+
+export class PracticeDraft {
+  name = $state("");
+  timeZone = $state("");
+
+  profile = $state<string | null>(null);
+  path = $state("");
+  host = $state("");
+  port = $state("3306");
+  user = $state("");
+  database = $state("");
+  password = $state("");
+  write = $state(false);
+  locations = $state<string[]>([]);
+
+  wantsHealthengine = $state(true);
+  practiceId = $state("");
+  practiceKey = $state("");
+  apiKey = $state("");
+  baseUrl = $state("");
+  contactEmail = $state("");
+  environment = $state<Environment>("PROD");
+  horizonDays = $state("60");
+
+  hours = $state<LiveHours>(usualHours());
+
+  /** True where something is stored that an empty field keeps. */
+  readonly hasPassword: boolean;
+  readonly hasKeys: boolean;
+
+  constructor(practice: PracticeView | undefined, timeZone: string) {
+    this.timeZone = practice?.timeZone ?? timeZone;
+    this.hasPassword = practice?.setup.hasPassword ?? false;
+    this.hasKeys = Boolean(practice?.setup.healthengine);
+    if (practice) this.#fill(practice);
+  }
+
+  #fill(practice: PracticeView): void {
+    const { setup } = practice;
+    this.name = practice.name;
+    this.profile = setup.profile;
+    this.write = setup.write;
+    this.locations = [...setup.locations];
+    this.hours = copyOfHours(setup.liveHours);
+    switch (setup.address.engine) {
+      case "sqlite":
+        this.path = setup.address.path;
+        break;
+      case "mysql":
+        this.host = setup.address.host;
+        this.port = String(setup.address.port);
+        this.user = setup.address.user;
+        this.database = setup.address.database;
+        break;
+    }
+    this.wantsHealthengine = setup.healthengine !== null;
+    if (setup.healthengine) {
+      this.practiceId = setup.healthengine.practiceId;
+      this.baseUrl = setup.healthengine.baseUrl;
+      this.contactEmail = setup.healthengine.contactEmail;
+      this.environment = setup.healthengine.environment;
+      this.horizonDays = String(setup.healthengine.horizonDays);
+    }
+  }
+
+  #address(profile: ProfileView): SystemAddress {
+    switch (profile.engine) {
+      case "sqlite":
+        return { engine: "sqlite", path: this.path.trim() };
+      case "mysql":
+        return {
+          engine: "mysql",
+          host: this.host.trim(),
+          port: Number(this.port),
+          user: this.user.trim(),
+          database: this.database.trim(),
+        };
+    }
+  }
+
+  system(profile: ProfileView): SystemInput {
+    return {
+      profile: profile.id,
+      address: this.#address(profile),
+      password: this.password === "" && this.hasPassword ? null : this.password,
+      write: this.write,
+      locations: [...this.locations],
+    };
+  }
+
+  healthengine(): HealthengineInput {
+    const typed = (value: string) => (value.trim() === "" ? null : value.trim());
+    return {
+      practiceId: this.practiceId.trim(),
+      practiceKey: typed(this.practiceKey),
+      apiKey: typed(this.apiKey),
+      baseUrl: typed(this.baseUrl),
+      contactEmail: typed(this.contactEmail),
+      environment: this.environment,
+      horizonDays: Number(this.horizonDays),
+    };
+  }
+
+  practice(profile: ProfileView): PracticeInput {
+    return {
+      name: this.name.trim(),
+      timeZone: this.timeZone,
+      system: this.system(profile),
+      healthengine: this.wantsHealthengine ? this.healthengine() : null,
+      liveHours: copyOfHours(this.hours),
+    };
+  }
+}
+
+/** What is wrong with a day's ranges; null if nothing. Times of day compare as text. */
+export function dayProblem(ranges: TimeRange[]): string | null {
+  if (ranges.some((each) => !/^\d\d:\d\d$/.test(each.start) || !/^\d\d:\d\d$/.test(each.end))) {
+    return "Type times such as 8:00 or 5:30 pm.";
+  }
+  if (ranges.some((each) => each.start >= each.end)) return "The end must come after the start.";
+  const sorted = [...ranges].sort((one, other) => one.start.localeCompare(other.start));
+  for (const [index, each] of sorted.entries()) {
+    const next = sorted[index + 1];
+    if (next && next.start < each.end) return "These times overlap.";
+  }
+  return null;
+}
+
+const SHORT: Record<Day, string> = {
+  monday: "Mon",
+  tuesday: "Tue",
+  wednesday: "Wed",
+  thursday: "Thu",
+  friday: "Fri",
+  saturday: "Sat",
+  sunday: "Sun",
+  publicHolidays: "public holidays",
+};
+
+/** "Mon–Fri 8:00 am to 6:00 pm, Sat 9:00 am to 12:00 pm" */
+export function hoursSummary(hours: LiveHours): string {
+  const groups: { first: Day; last: Day; text: string }[] = [];
+  for (const day of DAYS) {
+    const text = hours[day]
+      .map((each) => `${showTimeOfDay(each.start)} to ${showTimeOfDay(each.end)}`)
+      .join(" and ");
+    if (text === "") continue;
+    const group = groups.at(-1);
+    const follows = group && DAYS.indexOf(group.last) + 1 === DAYS.indexOf(day) && day !== "publicHolidays";
+    if (group && follows && group.text === text) group.last = day;
+    else groups.push({ first: day, last: day, text });
+  }
+  if (groups.length === 0) return "never";
+  return groups
+    .map(({ first, last, text }) => {
+      const days = first === last ? SHORT[first] : `${SHORT[first]}–${SHORT[last]}`;
+      return `${days} ${text}`;
+    })
+    .join(", ");
+}

@@ -1,0 +1,579 @@
+// The sentences a person reads, chosen by the codes that the program sends. No text is ever compared.
+import type {
+  AppView,
+  BookingAction,
+  BookingState,
+  BookingView,
+  ErrorCode,
+  Freshness,
+  Headline,
+  HistoryEntry,
+  Light,
+  ListKind,
+  LogLevel,
+  NeedView,
+  OutageView,
+  PatientMatch,
+  PersonField,
+  ProgressView,
+  ReasonCode,
+  ReasonView,
+  RoundTripsView,
+  SystemTest,
+  Verdict,
+  WaitingView,
+  WriteAbility,
+} from "./backend";
+import {
+  ago,
+  count,
+  counted,
+  dayAndTime,
+  dayName,
+  duration,
+  hourOfDay,
+  listed,
+  localDate,
+  plainDate,
+  span,
+  timeOfDay,
+  timeWithSeconds,
+  wallClock,
+} from "./format";
+
+/** What is wrong, and what to do about it. */
+export interface Sentence {
+  wrong: string;
+  todo: string;
+}
+
+const ERRORS: Record<ErrorCode, Sentence> = {
+  keyringLocked: {
+    wrong: "This computer’s keychain is locked.",
+    todo: "Unlock it, or sign in again. Then press Try again.",
+  },
+  keyringMissing: {
+    wrong: "This computer has no keychain to keep our key in.",
+    todo: "Ask your IT to set one up, or to name a key file.",
+  },
+  storeWrongKey: {
+    wrong: "This computer’s keychain no longer holds the key to our records.",
+    todo: "Restore the keychain from a backup. Until then nothing is changed or lost.",
+  },
+  storeTooNew: {
+    wrong: "These records were written by a newer version of Clinic Companion.",
+    todo: "Install the newest version on this computer.",
+  },
+  storeDamaged: {
+    wrong: "Our records were damaged. They were moved aside, and new ones were begun.",
+    todo: "Link your practice again. Waiting bookings are looked up in your book before anything is written.",
+  },
+  keyFileTooOpen: {
+    wrong: "Other people may read the key file.",
+    todo: "Allow only its owner to read it, then start again.",
+  },
+  diskFull: {
+    wrong: "This computer’s disk is full.",
+    todo: "Free some space. We go on by ourselves.",
+  },
+  folderReadOnly: {
+    wrong: "Our data folder cannot be written.",
+    todo: "Ask your IT to allow this account to write to it.",
+  },
+  practiceUnreachable: {
+    wrong: "Your practice system does not answer.",
+    todo: "Check that its computer is on and that this PC is on the network. We keep trying.",
+  },
+  practiceCredentialsRefused: {
+    wrong: "Your practice system refuses this user name or password.",
+    todo: "Type the password of the database account again.",
+  },
+  practiceWriteRefused: {
+    wrong: "This account may read your book, but not write into it.",
+    todo: "Ask your IT for the missing rights, or choose “Read only” in Connections.",
+  },
+  practiceSchemaUnknown: {
+    wrong: "Your practice system’s tables are not the ones we know, perhaps after an upgrade.",
+    todo: "Nothing is read or written until it is checked. Send the details below to support.",
+  },
+  profileInvalid: {
+    wrong: "The profile of your practice system has a mistake.",
+    todo: "Correct the place named below, then test again.",
+  },
+  partnerUnreachable: {
+    wrong: "Healthengine does not answer.",
+    todo: "Check this PC’s internet connection. We keep trying, and nothing is lost meanwhile.",
+  },
+  partnerKeyRefused: {
+    wrong: "Healthengine does not know this API key (401).",
+    todo: "Copy the API key again from the message of Healthengine’s integrations team.",
+  },
+  partnerConsentMissing: {
+    wrong: "Healthengine has no consent of your practice for these keys (403).",
+    todo: "In Practice Admin grant consent again, then paste the practice id and the new practice key.",
+  },
+  partnerBusy: {
+    wrong: "Healthengine asks us to slow down.",
+    todo: "Nothing to do: we go on at the pace it wants.",
+  },
+  partnerGarbled: {
+    wrong: "Healthengine has a fault of its own: its answer cannot be understood.",
+    todo: "We keep trying. If it lasts, ring Healthengine on 1300 377 639.",
+  },
+  addressInvalid: {
+    wrong: "This address cannot be used.",
+    todo: "It needs https://, except on this computer. Check its spelling.",
+  },
+  timeZoneUnknown: {
+    wrong: "This time zone is not known.",
+    todo: "Choose the city whose time your practice keeps.",
+  },
+  inputInvalid: {
+    wrong: "Something in these fields cannot be accepted.",
+    todo: "Correct what is named below.",
+  },
+  alreadyLinked: {
+    wrong: "This practice is already linked.",
+    todo: "Open it in Connections to change it.",
+  },
+  bookingChanged: {
+    wrong: "This booking changed a moment ago.",
+    todo: "Look at it again: it is shown as it is now.",
+  },
+  bookingUnknown: {
+    wrong: "This booking is no longer here.",
+    todo: "Its personal details were removed after the retention time.",
+  },
+  appointmentNotFound: {
+    wrong: "We do not see this appointment in your book yet.",
+    todo: "Check day, time and practitioner, and save it in your practice system. Then press the button again.",
+  },
+  practiceUnknown: {
+    wrong: "This practice is no longer linked.",
+    todo: "Open Connections to see those that are.",
+  },
+  fileFailed: {
+    wrong: "The file or folder could not be opened or written.",
+    todo: "Check that the disk has space and that this account may use the folder.",
+  },
+  unknown: {
+    wrong: "Something went wrong.",
+    todo: "Try again. The log has the details: Settings, Logs.",
+  },
+};
+
+export function errorSentence(code: ErrorCode): Sentence {
+  return ERRORS[code];
+}
+
+const LIGHTS: Record<Light, string> = {
+  ok: "in step",
+  working: "on its way",
+  attention: "needs you",
+  down: "not working",
+  paused: "paused",
+  unknown: "not known yet",
+};
+
+export function lightWord(light: Light): string {
+  return LIGHTS[light];
+}
+
+const HEADLINES: Record<Headline, string> = {
+  starting: "Starting up.",
+  notLinked: "Welcome.",
+  down: "Something is not working.",
+  needsYou: "Something needs you.",
+  paused: "Everything is paused.",
+  catchingUp: "Catching up.",
+  inStep: "Everything is in step.",
+};
+
+export function greeting(now: number, zone: string): string {
+  const hour = hourOfDay(now, zone);
+  if (hour < 12) return "Good morning.";
+  return hour < 18 ? "Good afternoon." : "Good evening.";
+}
+
+export function headline(view: AppView, now: number): string {
+  if (view.headline === "notLinked") return HEADLINES.notLinked;
+  if (view.headline === "needsYou" && view.attention.length > 1) {
+    return `${greeting(now, view.timeZone)} ${count(view.attention.length)} things need you.`;
+  }
+  return `${greeting(now, view.timeZone)} ${HEADLINES[view.headline]}`;
+}
+
+export function freshness(value: Freshness, now: number, zone: string): string {
+  switch (value.kind) {
+    case "inStep":
+      return `Healthengine shows what your book shows, checked ${ago(value.checkedAt, now)}`;
+    case "onItsWay": {
+      const seconds = Math.max(0, (now - Date.parse(value.changedAt)) / 1000);
+      return `a change from ${timeWithSeconds(value.changedAt, zone)} is on its way, ${span(seconds)}`;
+    }
+    case "behind":
+      return `Healthengine has not taken your changes since ${timeOfDay(value.since, zone)}; we keep sending them`;
+    case "refused":
+      return `Healthengine refuses these times since ${timeOfDay(value.since, zone)}: ${value.message}`;
+    case "notYet":
+      return "nothing published yet";
+  }
+}
+
+export function waiting(value: WaitingView): string {
+  switch (value.kind) {
+    case "bookingsToPlace":
+      return `${counted(value.count, "booking")} to put into your book`;
+    case "answersToSend":
+      return `${counted(value.count, "answer")} for Healthengine`;
+    case "changesToApply":
+      return `${counted(value.count, "cancellation or move", "cancellations or moves")} to carry out`;
+    case "daysToPublish":
+      return `${counted(value.count, "day")} of free times to publish`;
+  }
+}
+
+export function switchOff(view: AppView): string {
+  if (view.switchOff.safe) return "Safe to switch off: nothing is waiting.";
+  const things = view.switchOff.waiting.map(waiting);
+  if (things.length === 0) return "Please leave this PC on for a moment.";
+  return `Please leave this PC on for a moment: ${listed(things)}.`;
+}
+
+export function progress(value: ProgressView): string {
+  return `Publishing free times: ${count(value.done)} of ${count(value.total)} days`;
+}
+
+const LISTS: Record<ListKind, string> = {
+  resources: "practitioners",
+  appointmentTypes: "appointment types",
+};
+
+export function listName(list: ListKind): string {
+  return LISTS[list];
+}
+
+const STATES: Record<BookingState, string> = {
+  received: "on its way into your book",
+  inserted: "in your book, being confirmed",
+  confirmed: "confirmed",
+  rejected: "declined",
+  cancelled: "cancelled",
+  attention: "needs you",
+};
+
+export function bookingState(state: BookingState): string {
+  return STATES[state];
+}
+
+const STATE_LIGHTS: Record<BookingState, Light> = {
+  received: "working",
+  inserted: "working",
+  confirmed: "ok",
+  rejected: "unknown",
+  cancelled: "unknown",
+  attention: "attention",
+};
+
+export function bookingLight(state: BookingState): Light {
+  return STATE_LIGHTS[state];
+}
+
+const REASONS: Record<ReasonCode, string> = {
+  timeTaken: "somebody else has that time in your book",
+  outsideHours: "the time is outside working hours",
+  practitionerGone: "the practitioner is not in your book any more",
+  typeGone: "the appointment type is not in your book any more",
+  timeInvalid: "the time or the length cannot be right",
+  patientInvalid: "the patient’s name or birth date cannot be used",
+  patientAmbiguous: "more than one patient could be meant",
+  readOnly: "this practice is read-only, so a person enters each booking",
+  outcomeUnknown: "it is not known whether the appointment was written",
+  declinedByPerson: "declined at the desk",
+  undecided: "nobody decided in time",
+  cancelledByPatient: "the patient cancelled",
+  other: "for another reason",
+};
+
+export function reason(value: ReasonView): string {
+  if (value.code === "other" && value.detail) return value.detail;
+  return value.detail ? `${REASONS[value.code]}: ${value.detail}` : REASONS[value.code];
+}
+
+const MATCHES: Record<PatientMatch, string> = {
+  existing: "existing patient",
+  created: "new patient",
+  possibleDuplicate: "new patient, possibly a duplicate",
+};
+
+export function patientMatch(match: PatientMatch, number: string | null): string {
+  return number ? `${MATCHES[match]}, no. ${number}` : MATCHES[match];
+}
+
+export function patientName(booking: BookingView): string {
+  return booking.patientName ?? `Booking ${booking.bookingId}`;
+}
+
+/** "today 10:30 am"; a time that does not exist, or exists twice, is shown as it was written. */
+export function bookingTime(booking: BookingView, now: number): string {
+  return booking.startsAt
+    ? dayAndTime(booking.startsAt, booking.timeZone, now)
+    : `${wallClock(booking.startsWritten)} (not a time in this zone)`;
+}
+
+/** "today 10:30 am, Dr Lee" */
+export function bookingPlace(booking: BookingView, now: number): string {
+  const parts = [bookingTime(booking, now)];
+  if (booking.practitioner) parts.push(booking.practitioner);
+  if (booking.appointmentType) parts.push(booking.appointmentType);
+  return parts.join(", ");
+}
+
+/** "8:51 am", or with its day if that was not today */
+export function bookedWhen(booking: BookingView, now: number): string {
+  const today = localDate(now, booking.timeZone) === localDate(booking.bookedAt, booking.timeZone);
+  return today
+    ? timeOfDay(booking.bookedAt, booking.timeZone)
+    : dayAndTime(booking.bookedAt, booking.timeZone, now);
+}
+
+export function bookingEnd(booking: BookingView): string {
+  const parts = [bookingState(booking.state)];
+  if (booking.answeredAt && (booking.state === "confirmed" || booking.state === "rejected")) {
+    parts[0] += ` after ${duration(Date.parse(booking.answeredAt) - Date.parse(booking.receivedAt))}`;
+  }
+  if (booking.reason) parts[0] += `: ${reason(booking.reason)}`;
+  if (booking.patientMatch) parts.push(patientMatch(booking.patientMatch, booking.patientNumber));
+  return parts.join(" · ");
+}
+
+/** The question at the top of a booking that needs a person. */
+export function needTitle(booking: BookingView, need: NeedView): string {
+  const name = patientName(booking);
+  switch (need.task.kind) {
+    case "choosePatient":
+      return need.task.candidates.length > 1 ? `Which ${name} is this?` : `Is this the same ${name}?`;
+    case "enterAppointment":
+      return `Enter this appointment: ${name}`;
+    case "notPlaced":
+      return `${name} could not be put into your book`;
+    case "phonePatient":
+      return `Phone ${name}: the appointment does not stand`;
+    case "cancelAppointment":
+      return `Cancel this appointment: ${name}`;
+    case "checkDuplicate":
+      return `Is ${name} in your book twice?`;
+  }
+}
+
+export function needExplanation(booking: BookingView, need: NeedView): string {
+  switch (need.task.kind) {
+    case "choosePatient":
+      return "The time is held in your book. Healthengine waits for an answer.";
+    case "enterAppointment":
+      return "Type these values into your practice system, save, then press Done. We look for it in your book and confirm it.";
+    case "notPlaced":
+      return booking.reason ? `Because ${reason(booking.reason)}.` : "Healthengine waits for an answer.";
+    case "phonePatient":
+      return booking.reason
+        ? `Healthengine told the patient that it stands, but ${reason(booking.reason)}. Offer another time on the phone.`
+        : "Healthengine told the patient that it stands. Offer another time on the phone.";
+    case "cancelAppointment":
+      return "The patient cancelled online. Cancel the appointment in your practice system, then press Done. We look into your book and tell Healthengine.";
+    case "checkDuplicate":
+      return "Nobody decided in time, so the appointment was made under a new record. Open both records in your practice system and merge them there if they are one person.";
+  }
+}
+
+/** The short line on the overview. */
+export function needShort(booking: BookingView, need: NeedView, now: number): string {
+  const place = bookingPlace(booking, now);
+  if (need.task.kind === "choosePatient" && need.task.candidates[0]) {
+    const best = need.task.candidates[0];
+    const same = best.fields
+      .filter((each) => each.verdict === "same")
+      .map((each) => FIELD_NOUNS[each.field] ?? fieldName(each.field).toLowerCase());
+    if (same.length > 0) {
+      return `Booked for ${place}. Same ${listed(same)}.`;
+    }
+  }
+  if (need.task.kind === "phonePatient" && booking.patientPhone) return `${booking.patientPhone} · ${place}`;
+  return `Booked for ${place}.`;
+}
+
+export function needButton(need: NeedView): string {
+  switch (need.task.kind) {
+    case "choosePatient":
+      return "Decide";
+    case "enterAppointment":
+      return "Enter";
+    case "notPlaced":
+      return "Decide";
+    case "phonePatient":
+      return "Phone";
+    case "cancelAppointment":
+      return "Cancel";
+    case "checkDuplicate":
+      return "Compare";
+  }
+}
+
+export function otherwise(need: NeedView): string {
+  switch (need.otherwise) {
+    case "newRecord":
+      return "If nobody answers, we make a new record and mark it as a possible duplicate.";
+    case "declines":
+      return "If nobody answers, we decline, and the patient chooses another time.";
+    case "stays":
+      return "If nobody answers, it stays here, in red.";
+  }
+}
+
+const ACTIONS: Record<BookingAction, string> = {
+  samePerson: "Same person",
+  newPatient: "New patient",
+  decline: "Decline and let them choose again",
+  cancel: "Cancel the booking",
+  tryAgain: "Try again",
+  enteredByHand: "I have entered it",
+  patientPhoned: "I have phoned the patient",
+  cancelledByHand: "Done",
+  duplicateHandled: "Handled",
+};
+
+export function actionWord(action: BookingAction, need: NeedView): string {
+  if (action === "enteredByHand" && need.task.kind === "enterAppointment") return "Done";
+  return ACTIONS[action];
+}
+
+/** What declining or cancelling does, before it is done. */
+export function actionQuestion(action: BookingAction): string | null {
+  if (action === "decline") return "Healthengine asks the patient to choose another time.";
+  if (action === "cancel") return "Healthengine tells the patient that the appointment is cancelled.";
+  if (action === "newPatient") return null;
+  return null;
+}
+
+export function actionDone(action: BookingAction): string {
+  return `Noted: ${ACTIONS[action].toLowerCase()}.`;
+}
+
+const FIELDS: Record<PersonField, string> = {
+  name: "Name",
+  birthDate: "Born",
+  phone: "Mobile",
+  email: "E-mail",
+  address: "Address",
+  gender: "Gender",
+  medicare: "Medicare",
+  practitioner: "With",
+  appointmentType: "Type",
+  start: "Starts",
+  minutes: "Minutes",
+  notes: "Notes",
+};
+
+export function fieldName(field: PersonField): string {
+  return FIELDS[field];
+}
+
+/** A value as a person reads it. */
+export function fieldValue(field: PersonField, value: string): string {
+  if (field === "birthDate") return plainDate(value);
+  if (field === "start") return wallClock(value);
+  return value;
+}
+
+/** The word for a field within a sentence. */
+const FIELD_NOUNS: Partial<Record<PersonField, string>> = {
+  birthDate: "birth date",
+  phone: "mobile",
+  email: "e-mail",
+};
+
+const VERDICTS: Record<Verdict, string> = {
+  same: "same",
+  near: "nearly same",
+  differs: "differs",
+  missing: "",
+};
+
+export function verdict(value: Verdict): string {
+  return VERDICTS[value];
+}
+
+/** The whole timeline as one paragraph, to be pasted into a message. */
+export function historyParagraph(booking: BookingView, entries: HistoryEntry[]): string {
+  const sentences = entries.map((entry) => {
+    const day = plainDate(localDate(entry.at, booking.timeZone));
+    return `${day}, ${timeWithSeconds(entry.at, booking.timeZone)}: ${entry.sentence}`;
+  });
+  const title = `Healthengine booking ${booking.bookingId}, ${wallClock(booking.startsWritten)}.`;
+  return [title, ...sentences].join(" ");
+}
+
+export function outage(value: OutageView, zone: string, now: number): string {
+  const from = timeOfDay(value.from, zone);
+  const day = dayName(localDate(value.from, zone), localDate(now, zone));
+  const waited =
+    value.bookingsWaited > 0 ? ` ${counted(value.bookingsWaited, "booking")} waited; none was lost.` : "";
+  const what = errorSentence(value.code).wrong;
+  return value.to
+    ? `${from} to ${timeOfDay(value.to, zone)} ${day}: ${what}${waited}`
+    : `Since ${from} ${day}: ${what}${waited}`;
+}
+
+export function roundTripsSummary(value: RoundTripsView): string {
+  if (value.bookings === 0) return "no bookings yet";
+  const parts: string[] = [];
+  if (value.medianMs !== null) parts.push(`median ${duration(value.medianMs)}`);
+  if (value.slowestMs !== null) parts.push(`slowest ${duration(value.slowestMs)}`);
+  parts.push(`${counted(value.bookings, "booking")} answered`);
+  return parts.join(" · ");
+}
+
+/** The strip in words, for those who cannot see it. */
+export function roundTripsPicture(value: RoundTripsView): string {
+  const number = (light: Light) => value.halfHours.filter((each) => each.light === light).length;
+  const parts = [`${counted(number("ok"), "half hour")} without a hitch`];
+  if (number("attention") > 0) parts.push(`${number("attention")} with delays`);
+  if (number("down") > 0) parts.push(`${number("down")} with an interruption`);
+  if (number("unknown") > 0) parts.push(`${number("unknown")} with this PC off`);
+  return `Round trips by half hour: ${listed(parts)}.`;
+}
+
+/** "6 practitioners, 2 locations, 14,310 patients. Next appointment today 9:00 am, Dr Lee." */
+export function systemTest(test: SystemTest): string {
+  const found = [
+    counted(test.practitioners.length, "practitioner"),
+    counted(test.locations.length, "location"),
+    counted(test.appointmentTypes, "appointment type"),
+    counted(test.patients, "patient"),
+  ].join(", ");
+  const next = test.nextAppointment
+    ? ` Next appointment ${wallClock(test.nextAppointment.startsWritten)}, ${test.nextAppointment.practitioner}.`
+    : " No appointment lies ahead.";
+  return `${test.version}: ${found}.${next}`;
+}
+
+const WRITE_ABILITY: Record<WriteAbility, string> = {
+  possible: "This account may read and write.",
+  accountReadsOnly:
+    "This account may only read. To let Clinic Companion enter bookings, ask your IT for the rights below, then test again.",
+  profileReadsOnly:
+    "Clinic Companion can only read this practice system. A person enters each booking; we find it and confirm it.",
+};
+
+export function writeAbility(value: WriteAbility): string {
+  return WRITE_ABILITY[value];
+}
+
+const LOG_LEVELS: Record<LogLevel, string> = {
+  warn: "Problems only",
+  info: "Every change (usual)",
+  debug: "Every step (for support)",
+};
+
+export function logLevel(level: LogLevel): string {
+  return LOG_LEVELS[level];
+}

@@ -1,0 +1,215 @@
+import { screen, within } from "@testing-library/svelte";
+import { tick } from "svelte";
+import { describe, expect, it, vi } from "vitest";
+
+import type { ScenarioName } from "../src/backend/scenarios";
+import { go, open, plain } from "./helpers";
+
+async function openBookings(name: ScenarioName) {
+  const opened = await open(name);
+  await go(opened.user, "Bookings");
+  return opened;
+}
+
+/** The row of a finished or travelling booking, by its button. */
+function whyOf(name: string) {
+  return { name: `Why? ${name}` };
+}
+
+function decisions(fake: Awaited<ReturnType<typeof open>>["fake"]) {
+  return fake.asked.filter((each) => each.command === "decideBooking").map((each) => each.with);
+}
+
+describe("a booking that could be an existing patient", () => {
+  it("compares field by field, counts down, and takes “Same person”", async () => {
+    const { user, fake } = await openBookings("decision");
+    const card = screen.getByRole("article", { name: "Is this the same Sam Nguyen?" });
+    expect(within(card).getByRole("timer")).toHaveTextContent(/answer in 8:1\d/);
+    const born = within(card).getByRole("row", { name: /Born/ });
+    expect(plain(born.textContent)).toBe("Born9 Nov 19849 Nov 1984 same");
+    expect(within(card).getByRole("row", { name: /^Name/ })).toHaveTextContent("differs");
+    expect(within(card).getByText(/If nobody answers, we make a new record/)).toBeVisible();
+    await user.click(within(card).getByRole("button", { name: "Same person" }));
+    expect(decisions(fake)).toEqual([["richmond", "36127212", { kind: "samePerson", patientId: "5521" }]]);
+    expect(screen.queryByRole("article")).toBeNull();
+    expect(await screen.findByRole("button", whyOf("Sam Nguyen"))).toBeVisible();
+  });
+
+  it("offers each of several candidates by number", async () => {
+    const { user, fake } = await openBookings("twins");
+    await user.click(screen.getByRole("button", { name: "Same person, no. 5521" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "samePerson", patientId: "5521" });
+  });
+
+  it("makes a new patient", async () => {
+    const { user, fake } = await openBookings("decision");
+    await user.click(screen.getByRole("button", { name: "New patient" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "newPatient" });
+  });
+
+  it("asks once more before it declines, in the row itself", async () => {
+    const { user, fake } = await openBookings("decision");
+    await user.click(screen.getByRole("button", { name: "Decline and let them choose again" }));
+    expect(screen.getByText("Healthengine asks the patient to choose another time.")).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Keep it" }));
+    expect(decisions(fake)).toHaveLength(0);
+    await user.click(screen.getByRole("button", { name: "Decline and let them choose again" }));
+    await user.click(screen.getByRole("button", { name: "Decline" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "decline" });
+  });
+
+  it("says when somebody else was faster", async () => {
+    const { user, fake } = await openBookings("decision");
+    vi.spyOn(fake.commands, "decideBooking").mockResolvedValue({
+      status: "error",
+      error: { code: "bookingChanged", message: "" },
+    });
+    await user.click(screen.getByRole("button", { name: "Same person" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("This booking changed a moment ago.");
+  });
+
+  it("says when time is up", async () => {
+    const { app } = await openBookings("decision");
+    app.now += 600_000;
+    await vi.waitFor(() => expect(screen.getByRole("timer")).toHaveTextContent("time is up"));
+  });
+});
+
+describe("a booking of a read-only practice", () => {
+  it("lists what to type and takes “Done”", async () => {
+    const { user, fake } = await openBookings("read-only");
+    const card = screen.getByRole("article", { name: "Enter this appointment: Sam Nguyen" });
+    expect(plain(card.textContent)).toContain("Fri 20 Nov 2026, 10:30 am");
+    expect(within(card).getByText("sam.n@example.com")).toBeVisible();
+    await user.click(within(card).getByRole("button", { name: "Done" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "enteredByHand" });
+  });
+
+  it("says when the appointment is not in the book yet, and keeps the values", async () => {
+    const { user } = await openBookings("read-only-missing");
+    await user.click(screen.getByRole("button", { name: "Done" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "We do not see this appointment in your book yet.",
+    );
+    expect(screen.getByText("sam.n@example.com")).toBeVisible();
+  });
+
+  it("copies a value", async () => {
+    const { user } = await openBookings("read-only");
+    await user.click(screen.getByRole("button", { name: "Copy Mobile" }));
+    expect(await navigator.clipboard.readText()).toBe("0491 570 156");
+    expect(await screen.findByText("Mobile copied.")).toBeVisible();
+  });
+});
+
+describe("a booking that could not be placed", () => {
+  it("offers to try again, to take it as entered, or to cancel", async () => {
+    const { user, fake } = await openBookings("not-placed");
+    expect(screen.getByText(/the practice system has no calendar category/)).toBeVisible();
+    expect(screen.getByRole("button", { name: "I have entered it" })).toBeEnabled();
+    await user.click(screen.getByRole("button", { name: "Cancel the booking" }));
+    await user.click(screen.getByRole("button", { name: "Keep it" }));
+    await user.click(screen.getByRole("button", { name: "Try again" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "tryAgain" });
+  });
+});
+
+describe("a booking of which nobody knows whether it was written", () => {
+  it("waits without a clock", async () => {
+    const { user, fake } = await openBookings("stuck");
+    expect(screen.getByText(/it is not known whether the appointment was written/)).toBeVisible();
+    expect(screen.queryByRole("timer")).toBeNull();
+    await user.click(screen.getByRole("button", { name: "I have phoned the patient" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "patientPhoned" });
+  });
+});
+
+describe("a cancellation in a read-only practice", () => {
+  it("lists what to look for and takes “Done”", async () => {
+    const { user, fake } = await openBookings("cancel-by-hand");
+    expect(screen.getByText(/The patient cancelled online/)).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Done" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "cancelledByHand" });
+  });
+});
+
+describe("a late refusal", () => {
+  it("shows the phone number and waits for the call", async () => {
+    const { user, fake } = await openBookings("late");
+    const card = screen.getByRole("article", { name: /^Phone Sam Nguyen/ });
+    expect(within(card).getByText("0491 570 156")).toBeVisible();
+    expect(within(card).queryByRole("timer")).toBeNull();
+    await user.click(within(card).getByRole("button", { name: "I have phoned the patient" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "patientPhoned" });
+  });
+});
+
+describe("a possible duplicate", () => {
+  it("compares both records and waits to be handled", async () => {
+    const { user, fake } = await openBookings("duplicate");
+    expect(screen.getByText("The new record is no. 8311.")).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Handled" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "duplicateHandled" });
+  });
+});
+
+describe("finished bookings", () => {
+  it("explain themselves; Escape closes the explanation", async () => {
+    const { user } = await openBookings("healthy");
+    const why = await screen.findByRole("button", { name: "Why? Wei Chen" });
+    await user.click(why);
+    expect(await screen.findByText("Healthengine has the confirmation.")).toBeVisible();
+    expect(why).toHaveAttribute("aria-expanded", "true");
+    await user.click(screen.getByRole("button", { name: "Copy as a paragraph" }));
+    expect(await navigator.clipboard.readText()).toContain("Healthengine has the confirmation.");
+    await user.keyboard("{Escape}");
+    expect(screen.queryByText("Healthengine has the confirmation.")).toBeNull();
+    expect(why).toHaveFocus();
+  });
+
+  it("are searched and filtered by the program", async () => {
+    const { user, fake } = await openBookings("healthy");
+    await screen.findByRole("button", whyOf("Priya Raman"));
+    await user.type(screen.getByRole("searchbox"), "wei");
+    await vi.waitFor(() => expect(screen.queryByRole("button", whyOf("Priya Raman"))).toBeNull());
+    expect(screen.getByRole("button", whyOf("Wei Chen"))).toBeVisible();
+    await user.selectOptions(screen.getByRole("combobox", { name: "How it ended" }), "Declined");
+    expect(await screen.findByText("No finished booking matches.")).toBeVisible();
+    expect(fake.asked.at(-1)).toEqual({
+      command: "findBookings",
+      with: [{ practiceId: null, text: "wei", state: "rejected", offset: 0, limit: 25 }],
+    });
+  });
+
+  it("come again when the ledger changed", async () => {
+    const { user, fake } = await openBookings("healthy");
+    await screen.findByRole("button", whyOf("Priya Raman"));
+    await user.click(screen.getByRole("button", whyOf("Priya Raman")));
+    await screen.findByText("Healthengine has the confirmation.");
+    const before = fake.asked.length;
+    fake.push(() => ({ headline: "catchingUp" }));
+    await tick();
+    expect(fake.asked.length).toBe(before);
+    fake.push((view) => ({ ledgerRevision: view.ledgerRevision + 1 }));
+    await vi.waitFor(() =>
+      expect(fake.asked.slice(before).map((each) => each.command)).toEqual(["findBookings"]),
+    );
+  });
+
+  it("are told apart by practice where there are several", async () => {
+    const { user } = await openBookings("several");
+    expect(await screen.findByRole("button", whyOf("Tama Ngata"))).toBeVisible();
+    expect(screen.getByRole("region", { name: "On its way" })).toHaveTextContent("Noor Haddad");
+    await user.selectOptions(screen.getByRole("combobox", { name: "Practice" }), "Richmond Physiotherapy");
+    await vi.waitFor(() => expect(screen.queryByRole("button", whyOf("Tama Ngata"))).toBeNull());
+    expect(screen.queryByRole("button", whyOf("Noor Haddad"))).toBeNull();
+  });
+
+  it("have words for an empty list and for one that cannot be read", async () => {
+    const { page } = await openBookings("publishing");
+    expect(await screen.findByText(/No booking is finished yet/)).toBeVisible();
+    page.unmount();
+    await openBookings("list-error");
+    expect(await screen.findByRole("alert")).toHaveTextContent("the store did not answer");
+  });
+});
