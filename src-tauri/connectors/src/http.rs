@@ -1,0 +1,499 @@
+//! The one HTTP client of all partners: deadlines, sizes, gzip, and the sorting of failures.
+//!
+//! Nothing here logs, and no error names a path, a header or a part of a body, because any of them may hold what is
+//! personal or secret.
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::failure::{ReadError, WriteError};
+use domain::private::{ExposeSecret, SecretString};
+use reqwest::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
+use reqwest::{Client, Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+mod reason;
+#[cfg(test)]
+mod tests;
+
+pub use reason::short_reason;
+
+/// A body of more bytes than this is sent compressed.
+const COMPRESS_ABOVE_BYTES: usize = 1024;
+
+/// No partner's answer comes near this size after decompression.
+const LARGEST_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A wish for more patience than this is a mistake.
+const LONGEST_PATIENCE: TimeDelta = TimeDelta::hours(24);
+
+/// How long things may take, in real time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From looking up the name to the end of the TLS handshake.
+    pub connect: Duration,
+    /// A whole request, answer included.
+    pub whole: Duration,
+    /// A whole request for which a patient is waiting.
+    pub urgent: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            whole: Duration::from_secs(15),
+            urgent: Duration::from_secs(8),
+        }
+    }
+}
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// [`Deadlines::whole`].
+    Normal,
+    /// [`Deadlines::urgent`].
+    Urgent,
+}
+
+/// The connections that all partners share. Cheap to clone. Each kind of connection is only set up once somebody
+/// needs it, because the list of trusted certificates takes memory.
+#[derive(Clone, Default)]
+pub struct Http {
+    deadlines: Deadlines,
+    clients: Arc<Mutex<Clients>>,
+}
+
+#[derive(Default)]
+struct Clients {
+    /// Speaks TLS only, with the certificates that the operating system trusts, through the system's proxy.
+    internet: Option<Client>,
+    /// Speaks plain HTTP, never through a proxy.
+    loopback: Option<Client>,
+}
+
+/// Why an account cannot be reached as it is written.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// Not a web address, or one with a password, a query or a fragment in it.
+    #[error("the address is not a plain web address")]
+    NotAnAddress,
+    /// Plain HTTP to somewhere else than this computer (`interface.md`).
+    #[error("the address must begin with https://")]
+    NotEncrypted,
+    /// A key with characters that no key has, such as a line break from pasting.
+    #[error("the {0} has characters that it cannot have")]
+    BadHeader(&'static str),
+    /// The system's certificates cannot be read.
+    #[error("encrypted connections cannot be set up on this computer")]
+    NoTls(#[source] reqwest::Error),
+}
+
+impl Http {
+    /// Uses other deadlines than the normal ones.
+    pub fn with_deadlines(deadlines: Deadlines) -> Self {
+        Self { deadlines, clients: Arc::default() }
+    }
+
+    /// A partner's address, to which headers can be added. `https://`, or `http://` for this computer.
+    ///
+    /// # Errors
+    /// [`EndpointError`] says what is wrong with the address.
+    pub fn endpoint(&self, base_url: &str) -> Result<Endpoint, EndpointError> {
+        let base = parse_base(base_url)?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let encrypted = base.scheme() == "https";
+        let slot = if encrypted { &mut clients.internet } else { &mut clients.loopback };
+        let client = match slot {
+            Some(client) => client.clone(),
+            None => {
+                let built = self.client(encrypted).map_err(EndpointError::NoTls)?;
+                slot.insert(built).clone()
+            }
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(Endpoint { client, base, headers, deadlines: self.deadlines })
+    }
+
+    /// What time the service at this address believes it is, whatever else it answers. No credentials are sent.
+    ///
+    /// # Errors
+    /// When nobody answers, or the answer gives no time.
+    pub async fn time_at(&self, base_url: &str) -> Result<DateTime<Utc>, ReadError> {
+        let endpoint = self.endpoint(base_url).map_err(|error| ReadError::Invalid(error.to_string()))?;
+        let request = endpoint.client.request(Method::HEAD, endpoint.base.clone());
+        let answer = request.send().await.map_err(|error| Failure::of_sending(error).error)?;
+        let text = answer.headers().get(DATE).and_then(|date| date.to_str().ok()).unwrap_or_default();
+        match DateTime::parse_from_rfc2822(text) {
+            Ok(date) => Ok(date.with_timezone(&Utc)),
+            Err(error) => Err(ReadError::Garbled(Box::new(error))),
+        }
+    }
+
+    fn client(&self, encrypted: bool) -> reqwest::Result<Client> {
+        // Fails only when a provider is installed already, which is what is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder()
+            .connect_timeout(self.deadlines.connect)
+            .timeout(self.deadlines.whole)
+            // With credentials, a redirect is never followed (`interface.md`).
+            .redirect(reqwest::redirect::Policy::none())
+            // Whether and when to try again is decided by the core.
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(2)
+            .tcp_nodelay(true);
+        if encrypted {
+            return builder.https_only(true).build();
+        }
+        // No certificate is needed on this computer, so none is loaded.
+        let no_trust = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        builder.no_proxy().tls_backend_preconfigured(no_trust).build()
+    }
+}
+
+fn parse_base(base_url: &str) -> Result<Url, EndpointError> {
+    let mut base = Url::parse(base_url.trim()).map_err(|_| EndpointError::NotAnAddress)?;
+    let plain = base.username().is_empty()
+        && base.password().is_none()
+        && base.query().is_none()
+        && base.fragment().is_none();
+    let Some(host) = base.host() else { return Err(EndpointError::NotAnAddress) };
+    if !plain {
+        return Err(EndpointError::NotAnAddress);
+    }
+    match base.scheme() {
+        "https" => {}
+        "http" if is_loopback(&host) => {}
+        "http" => return Err(EndpointError::NotEncrypted),
+        _ => return Err(EndpointError::NotAnAddress),
+    }
+    base.path_segments_mut().map_err(|()| EndpointError::NotAnAddress)?.pop_if_empty();
+    Ok(base)
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
+    }
+}
+
+/// One account at one partner's address: where requests go, and the headers that each of them carries.
+#[derive(Clone)]
+pub struct Endpoint {
+    client: Client,
+    base: Url,
+    headers: HeaderMap,
+    deadlines: Deadlines,
+}
+
+impl Endpoint {
+    /// Adds the `User-Agent`.
+    ///
+    /// # Errors
+    /// [`EndpointError::BadHeader`] when it cannot be sent.
+    pub fn user_agent(mut self, text: &str) -> Result<Self, EndpointError> {
+        let value = HeaderValue::from_str(text).map_err(|_| EndpointError::BadHeader("e-mail address"))?;
+        self.headers.insert(USER_AGENT, value);
+        Ok(self)
+    }
+
+    /// Adds a header that opens something. It is never shown and never logged. Blanks around it come from pasting.
+    ///
+    /// # Errors
+    /// [`EndpointError::BadHeader`], with the name that people know it by, when it is empty or cannot be sent.
+    pub fn secret_header(
+        mut self,
+        name: &'static str,
+        known_as: &'static str,
+        secret: &SecretString,
+    ) -> Result<Self, EndpointError> {
+        let text = secret.expose_secret().trim();
+        let mut value = HeaderValue::from_str(text).map_err(|_| EndpointError::BadHeader(known_as))?;
+        // Anything beyond ASCII would be sent in an encoding that nobody agreed on.
+        if text.is_empty() || !text.is_ascii() {
+            return Err(EndpointError::BadHeader(known_as));
+        }
+        value.set_sensitive(true);
+        self.headers.insert(HeaderName::from_static(name), value);
+        Ok(self)
+    }
+
+    /// Reads JSON from `path` below the base address; each piece is one segment and is escaped.
+    ///
+    /// # Errors
+    /// Sorted by what can be done about it.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        haste: Haste,
+    ) -> Result<T, ReadError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.request(Method::GET, url);
+        let answer = self.exchange(request, haste).await.map_err(|failure| failure.error)?;
+        decode(&answer.body.map_err(|failure| failure.error)?)
+    }
+
+    /// Posts to `path`. The status alone says whether it worked: the body of the answer is not looked at.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn write(
+        &self,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+        haste: Haste,
+    ) -> Result<(), WriteError> {
+        self.post(path, body, haste).await.map(|_| ()).map_err(Failure::of_write)
+    }
+
+    /// Posts to `path` and reads JSON from the answer.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn write_and_read<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+    ) -> Result<T, WriteError> {
+        let answer = self.post(path, Some(body), haste).await.map_err(Failure::of_write)?;
+        let body = answer.body.map_err(Failure::of_write)?;
+        decode(&body).map_err(WriteError::Unknown)
+    }
+
+    async fn post(
+        &self,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+        haste: Haste,
+    ) -> Result<Answer, Failure> {
+        let mut request = self.client.request(Method::POST, self.url(path));
+        if let Some(body) = body {
+            let json = serde_json::to_vec(body).map_err(|error| {
+                Failure::before(ReadError::Invalid(format!(
+                    "our request cannot be written: {}",
+                    place(&error)
+                )))
+            })?;
+            request = request.header(CONTENT_TYPE, "application/json");
+            request = match compressed(&json) {
+                Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
+                None => request.body(json),
+            };
+        }
+        self.exchange(request, haste).await
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // `parse_base` has made sure that the address has segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        url
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder, haste: Haste) -> Result<Answer, Failure> {
+        let deadline = match haste {
+            Haste::Normal => self.deadlines.whole,
+            Haste::Urgent => self.deadlines.urgent,
+        };
+        let request = request.headers(self.headers.clone()).timeout(deadline);
+        let response = request.send().await.map_err(Failure::of_sending)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = collect(response).await;
+        match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
+            Some(failure) => Err(failure),
+            None => Ok(Answer { body }),
+        }
+    }
+}
+
+/// What came back with a status of 2xx.
+struct Answer {
+    /// The whole body, or why it could not be read. For many writes it does not matter.
+    body: Result<Vec<u8>, Failure>,
+}
+
+/// A request that did not work.
+struct Failure {
+    /// Whether the other side may have acted on it.
+    maybe_done: bool,
+    error: ReadError,
+}
+
+impl Failure {
+    fn before(error: ReadError) -> Self {
+        Self { maybe_done: false, error }
+    }
+
+    fn after(error: ReadError) -> Self {
+        Self { maybe_done: true, error }
+    }
+
+    fn of_sending(error: reqwest::Error) -> Self {
+        let never_connected = error.is_connect() || error.is_builder();
+        let error = ReadError::Unreachable(Box::new(HttpFailure::from(error)));
+        Self { maybe_done: !never_connected, error }
+    }
+
+    fn of_write(self) -> WriteError {
+        if self.maybe_done { WriteError::Unknown(self.error) } else { WriteError::Untouched(self.error) }
+    }
+}
+
+/// What lies beneath an exchange that failed. Names no path, no header, nothing of a body.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpFailure {
+    /// No connection: name, network, firewall, certificate.
+    #[error("no connection")]
+    NotConnected(#[source] reqwest::Error),
+    /// Connected, and no whole answer in time.
+    #[error("no whole answer in time")]
+    TimedOut(#[source] reqwest::Error),
+    /// The connection ended early.
+    #[error("the connection broke")]
+    Broken(#[source] reqwest::Error),
+    /// Sent elsewhere, as by a hotel's login page. Never followed with credentials.
+    #[error("an answer that leads elsewhere ({0})")]
+    Redirected(u16),
+    /// The other side failed.
+    #[error("the other side failed ({0})")]
+    ServerFailed(u16),
+    /// An answer larger than any real one.
+    #[error("an answer of more than {LARGEST_ANSWER_BYTES} bytes")]
+    TooLarge,
+    /// Something else than the JSON that was expected.
+    #[error("not the expected JSON: {0}")]
+    NotJson(String),
+}
+
+impl From<reqwest::Error> for HttpFailure {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() {
+            Self::NotConnected(error)
+        } else if error.is_timeout() {
+            Self::TimedOut(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+}
+
+async fn collect(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let too_large = || Failure::after(ReadError::Garbled(Box::new(HttpFailure::TooLarge)));
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER_BYTES => return Err(too_large()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) if undecodable(&error) => {
+                return Err(Failure::after(ReadError::Garbled(Box::new(HttpFailure::from(error)))));
+            }
+            Err(error) => {
+                return Err(Failure::after(ReadError::Unreachable(Box::new(HttpFailure::from(error)))));
+            }
+        }
+    }
+}
+
+/// Whether the bytes came and were not what their encoding says. An answer that is cut short is no such case.
+fn undecodable(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if let Some(io) = found.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput);
+        }
+        cause = found.source();
+    }
+    false
+}
+
+/// What a status other than 2xx means (HE sheet §3).
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failure> {
+    let code = status.as_u16();
+    let failed = || ReadError::Unreachable(Box::new(HttpFailure::ServerFailed(code)));
+    Some(match code {
+        200..=299 => return None,
+        300..=399 => Failure::after(ReadError::Unreachable(Box::new(HttpFailure::Redirected(code)))),
+        401 => Failure::before(ReadError::NotAuthorised),
+        403 => Failure::before(ReadError::NoConsent),
+        404 | 410 => Failure::before(ReadError::NotFound),
+        408 => Failure::after(failed()),
+        429 => Failure::before(ReadError::SlowDown { retry_after: patience(headers) }),
+        400..=499 => Failure::before(ReadError::Invalid(reason_in(code, body))),
+        // A gateway in between may say this after the request went through.
+        503 => Failure::after(ReadError::SlowDown { retry_after: patience(headers) }),
+        _ => Failure::after(failed()),
+    })
+}
+
+fn reason_in(code: u16, body: &[u8]) -> String {
+    serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .as_ref()
+        .and_then(|body| body.get("error"))
+        .and_then(serde_json::Value::as_str)
+        .map(short_reason)
+        .filter(|reason| !reason.is_empty())
+        .unwrap_or_else(|| format!("no reason given (status {code})"))
+}
+
+/// `Retry-After`, in seconds or as a date. A date is measured against the answer's own `Date`, because the clock of
+/// this computer may be wrong.
+fn patience(headers: &HeaderMap) -> Option<TimeDelta> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wanted = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are more patience than there is.
+        text.parse().ok().and_then(TimeDelta::try_seconds).unwrap_or(LONGEST_PATIENCE)
+    } else {
+        let sent = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+        DateTime::parse_from_rfc2822(text).ok()?.signed_duration_since(sent)
+    };
+    Some(wanted.clamp(TimeDelta::zero(), LONGEST_PATIENCE))
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ReadError::Garbled(Box::new(HttpFailure::NotJson(place(&error)))))
+}
+
+/// Where JSON went wrong. serde's own words are left out: they quote values.
+fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Io => "unreadable",
+        serde_json::error::Category::Syntax => "bad syntax",
+        serde_json::error::Category::Data => "another shape",
+        serde_json::error::Category::Eof => "it ends early",
+    };
+    format!("{what}, line {}, column {}", error.line(), error.column())
+}
+
+fn compressed(plain: &[u8]) -> Option<Vec<u8>> {
+    if plain.len() <= COMPRESS_ABOVE_BYTES {
+        return None;
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(plain).ok()?;
+    encoder.finish().ok()
+}

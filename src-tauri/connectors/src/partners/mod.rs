@@ -1,0 +1,8 @@
+//! The partners: one line each.
+
+use crate::card::Card;
+
+pub mod healthengine;
+
+/// How every partner introduces itself, in the order in which people see them.
+pub const CARDS: &[&Card] = &[&healthengine::CARD];

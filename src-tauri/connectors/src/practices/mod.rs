@@ -1,0 +1,123 @@
+//! Practice systems: one line per shipped profile, and how one is opened.
+
+pub mod demo;
+pub mod sql;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::ports::clock::Clock;
+use domain::private::SecretString;
+use domain::settings::SystemSettings;
+use domain::time::PracticeZone;
+
+use sql::profile::{Profile, ProfileError};
+use sql::{LinkError, SqlPractice};
+
+/// The profiles that come with the program, by name.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("demo", include_str!("sql/profiles/demo/profile.toml")),
+    ("openemr", include_str!("sql/profiles/openemr/profile.toml")),
+];
+
+/// Why a practice system cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Neither shipped nor in the data folder.
+    #[error(
+        "there is no profile `{name}`: choose one of {shipped}, or put `profiles/{name}.toml` into the data folder"
+    )]
+    UnknownProfile {
+        /// The name in the settings.
+        name: String,
+        /// The names that come with the program.
+        shipped: String,
+    },
+    /// The clinic's own profile cannot be read from disk.
+    #[error("the profile `{name}` cannot be read")]
+    UnreadableProfile {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A profile has a mistake.
+    #[error("the profile `{name}` has a mistake")]
+    BadProfile {
+        /// Its name.
+        name: String,
+        /// Where and what.
+        #[source]
+        mistake: ProfileError,
+    },
+    /// The settings do not fit the profile.
+    #[error("the practice database cannot be linked")]
+    Link(#[from] LinkError),
+}
+
+/// Finds a profile: the clinic's own in `profiles_dir`, or else the shipped one of that name. A clinic changes a
+/// shipped profile, say by a status code of its own, by putting a copy there.
+pub fn profile(name: &str, profiles_dir: &Path) -> Result<Profile, OpenError> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let own = if is_name(name) {
+        std::fs::read_to_string(profiles_dir.join(format!("{name}.toml")))
+    } else {
+        Err(std::io::ErrorKind::NotFound.into())
+    };
+    let text = match own {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
+            let Some((_, text)) = shipped else {
+                let shipped: Vec<String> = SHIPPED.iter().map(|(name, _)| format!("`{name}`")).collect();
+                return Err(OpenError::UnknownProfile { name: name.to_owned(), shipped: shipped.join(", ") });
+            };
+            (*text).to_owned()
+        }
+        Err(cause) => return Err(OpenError::UnreadableProfile { name: name.to_owned(), cause }),
+    };
+    sql::profile::parse(&text).map_err(|mistake| OpenError::BadProfile { name: name.to_owned(), mistake })
+}
+
+/// Opens the practice system that the settings name. Connects to nothing yet.
+pub fn open(
+    settings: &SystemSettings,
+    password: Option<SecretString>,
+    zone: PracticeZone,
+    profiles_dir: &Path,
+    clock: Arc<dyn Clock>,
+) -> Result<SqlPractice, OpenError> {
+    let profile = profile(&settings.profile, profiles_dir)?;
+    let locations = settings.locations.clone();
+    Ok(SqlPractice::link(profile, &settings.url, password, zone, settings.write, locations, clock)?)
+}
+
+/// A profile that can be chosen, or the mistake in it.
+pub struct Listed {
+    /// The name that settings use.
+    pub name: String,
+    /// Whether it lies in the data folder.
+    pub own: bool,
+    /// The profile.
+    pub profile: Result<Profile, OpenError>,
+}
+
+/// Every profile that can be chosen: the shipped ones, and the clinic's own, by name.
+pub fn list(profiles_dir: &Path) -> Vec<Listed> {
+    let mut names: BTreeMap<String, bool> =
+        SHIPPED.iter().map(|(name, _)| ((*name).to_owned(), false)).collect();
+    // A folder that is not there holds no profiles.
+    for entry in std::fs::read_dir(profiles_dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+        {
+            names.insert(name.to_owned(), true);
+        }
+    }
+    names.into_iter().map(|(name, own)| Listed { profile: profile(&name, profiles_dir), name, own }).collect()
+}

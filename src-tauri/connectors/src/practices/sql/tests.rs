@@ -1,0 +1,703 @@
+//! The engine on the demo clinic's SQLite file, and what is said about profiles with mistakes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::wildcard_enum_match_arm, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+
+use chrono::{NaiveDate, NaiveTime};
+use domain::diary::{AppointmentStatus, OpenTime};
+use domain::failure::Refusal;
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId};
+use domain::people::Gender;
+use domain::private::Private;
+use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime};
+use rusqlite::{Connection, params};
+use tempfile::TempDir;
+
+use super::profile::parse;
+use super::*;
+use crate::practices::{SHIPPED, demo};
+
+struct StoppedClock(DateTime<Utc>);
+
+#[async_trait]
+impl Clock for StoppedClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {}
+}
+
+const MELBOURNE: PracticeZone = PracticeZone(chrono_tz::Australia::Melbourne);
+
+/// A Monday, ten in the morning in Melbourne.
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(StoppedClock("2026-08-03T00:00:00Z".parse().unwrap()))
+}
+
+fn today() -> NaiveDate {
+    MELBOURNE.today(clock().now())
+}
+
+fn shipped(name: &str) -> &'static str {
+    SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap().1
+}
+
+struct Clinic {
+    folder: TempDir,
+}
+
+impl Clinic {
+    fn new() -> Self {
+        let clinic = Self { folder: TempDir::new().unwrap() };
+        demo::create(&clinic.path(), today()).unwrap();
+        clinic
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("book.db")
+    }
+
+    fn tool(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+
+    fn change(&self, sql: &str) {
+        self.tool().execute_batch(sql).unwrap();
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        self.tool().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn text(&self, sql: &str) -> String {
+        self.tool().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn practice(&self, write: WriteMode) -> SqlPractice {
+        link(shipped("demo"), &self.path(), write)
+    }
+
+    /// The first stretch of at least `minutes` that practitioner 2 has free from `day` on.
+    async fn free_time(&self, minutes: u16) -> PracticeTime {
+        let horizon = Horizon::from_day(today().succ_opt().unwrap(), 20);
+        let book = self.practice(WriteMode::None).book(horizon).await.unwrap();
+        for day in horizon.days() {
+            for free in book.free(&ResourceRef::new("2"), day) {
+                if free.range.minutes() >= minutes {
+                    return at(day, free.range.start.minutes());
+                }
+            }
+        }
+        panic!("a clinic with no free time");
+    }
+}
+
+fn link(profile: &str, path: &Path, write: WriteMode) -> SqlPractice {
+    let url = format!("sqlite:{}", path.display());
+    SqlPractice::link(parse(profile).unwrap(), &url, None, MELBOURNE, write, None, clock()).unwrap()
+}
+
+fn at(day: NaiveDate, minute: u16) -> PracticeTime {
+    PracticeTime(day.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute)))
+}
+
+fn key(booking: &str) -> BookingKey {
+    BookingKey {
+        practice: PracticeId::new("demo"),
+        partner: PartnerId::new("healthengine"),
+        booking: ForeignBookingId::new(booking),
+    }
+}
+
+fn private(text: &str) -> Private<String> {
+    Private::new(text.to_owned())
+}
+
+fn person(first: &str, last: &str) -> PersonDetails {
+    PersonDetails {
+        first_name: private(first),
+        last_name: private(last),
+        birth_date: Private::new(NaiveDate::from_ymd_opt(1984, 11, 9)),
+        phones: vec![private("+61 491 570 156")],
+        email: private("someone@example.com"),
+        gender: Private::new(Some(Gender::Female)),
+        ..PersonDetails::default()
+    }
+}
+
+fn order(booking: &str, starts: PracticeTime) -> AppointmentOrder {
+    AppointmentOrder {
+        key: key(booking),
+        resource: ResourceRef::new("2"),
+        appointment_type: Some(AppointmentTypeRef::new("1")),
+        starts,
+        length: Minutes(30),
+        patient: PatientPlan::New { possible_duplicate_of: None },
+        details: person("Ada", "Wattle"),
+        note: private("sore knee"),
+    }
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, WriteError>) -> Refusal {
+    match result.unwrap_err() {
+        WriteError::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn shipped_profiles_are_sound() {
+    for (name, text) in SHIPPED {
+        let profile = parse(text).unwrap_or_else(|mistake| panic!("{name}: {mistake}"));
+        assert_eq!(profile.name, *name);
+        assert!(profile.write.is_some());
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    let sound = shipped("demo");
+    let place = |text: &str, what: &str| {
+        let before = &text[..text.find(what).unwrap()];
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap().chars().count() + 1)
+    };
+    for (right, wrong, found_at, message) in [
+        ("title = \"Demo clinic\"", "titel = \"Demo clinic\"", "titel", "unknown field `titel`"),
+        ("title = \"Demo clinic\"", "title = 7", "7", "invalid type: integer `7`, expected a string"),
+        ("engine = \"sqlite\"", "engine = \"oracle\"", "\"oracle\"", "unknown variant `oracle`"),
+        ("booked = \"booked\"", "booked = \"bookd\"", "\"bookd\"", "unknown variant `bookd`"),
+        ("settle_seconds = 10", "settle_seconds = -1", "-1", "invalid value: integer `-1`, expected u32"),
+        ("locations = \"SELECT", "locatoins = \"SELECT", "locatoins", "unknown field `locatoins`"),
+        (
+            "d.day BETWEEN a.first_day",
+            "d.day BETWEEN :frm",
+            ":frm",
+            "unknown parameter `:frm`: it takes :from",
+        ),
+        (
+            "FROM patient WHERE id = :patient_number",
+            "FROM patient WHERE id = ?",
+            "?",
+            "name the parameter, like `:day`",
+        ),
+        ("version = \"text\"", "version = \"string\"", "\"string\"", "unknown variant `string`"),
+        ("to = \"1\"", "to = \"new\"", "\"new\"", "not a version: write it like `7.0`"),
+        ("mobile = 40", "mobil = 40", "mobil = 40", "`mobil` is no text that can be limited"),
+        ("name = \"demo\"", "name = \"my demo\"", "\"my demo\"", "small letters, digits and `-` only"),
+        ("[write.gender]", "[write.gendre]", "gendre", "unknown field `gendre`"),
+        ("status]\nbooked", "status]\nbooked = = 3\nbooked", "= 3", ""),
+    ] {
+        assert_eq!(sound.matches(right).count(), 1, "{right}");
+        let broken = sound.replace(right, wrong);
+        let mistake = parse(&broken).expect_err(wrong);
+        assert!(mistake.message.contains(message), "{wrong}: {mistake}");
+        assert_eq!((mistake.line, mistake.column), place(&broken, found_at), "{wrong}: {mistake}");
+    }
+    let start = sound.find("patient_count = ").unwrap();
+    let end = start + sound[start..].find('\n').unwrap();
+    let missing = parse(&sound.replacen(&sound[start..end], "", 1)).unwrap_err();
+    assert!(missing.message.contains("missing field `patient_count`: add it"), "{missing}");
+    assert_eq!(missing.line, place(sound, "[query]").0);
+}
+
+#[tokio::test]
+async fn sql_that_the_database_refuses_is_named() {
+    let clinic = Clinic::new();
+    for (right, wrong, query, words) in [
+        (
+            "SELECT id, name FROM location",
+            "SELEKT id, name FROM location",
+            "locations",
+            "near \"SELEKT\": syntax error",
+        ),
+        (
+            "COUNT(*) AS patients FROM patient\"",
+            "COUNT(*) AS patients FROM pateint\"",
+            "patient_count",
+            "no such table: pateint",
+        ),
+    ] {
+        assert_eq!(shipped("demo").matches(right).count(), 1, "{right}");
+        let practice = link(&shipped("demo").replace(right, wrong), &clinic.path(), WriteMode::Sql);
+        let tried = practice.try_queries().await;
+        let failed: Vec<_> = tried.iter().filter(|(_, result, _)| result.is_err()).collect();
+        assert_eq!(failed.len(), 1, "{tried:?}");
+        assert_eq!(failed[0].0, query);
+        assert!(failed[0].1.as_ref().unwrap_err().contains(words), "{failed:?}");
+        let error = practice.check().await.unwrap_err();
+        assert!(
+            matches!(&error, ReadError::Misfit(text) if text.contains(query) && text.contains(words)),
+            "{error}"
+        );
+    }
+    let practice = link(
+        &shipped("demo").replace("SELECT id, name, minutes FROM", "SELECT id, name, minutes AS length FROM"),
+        &clinic.path(),
+        WriteMode::Sql,
+    );
+    let error = practice.book(Horizon::from_day(today(), 1)).await.unwrap_err();
+    assert!(
+        matches!(&error, ReadError::Misfit(text) if text == "query `appointment_types` does not return the column `minutes`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn every_statement_of_the_demo_profile_works() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let tried = practice.try_queries().await;
+    assert!(tried.len() > 25, "{tried:?}");
+    assert!(tried.iter().all(|(_, result, _)| result.is_ok()), "{tried:?}");
+    let card = practice.check().await.unwrap();
+    assert!(card.system.starts_with("Demo clinic 1 on SQLite 3."), "{}", card.system);
+    assert_eq!((card.resources, card.locations, card.patients), (5, 1, 400));
+    assert_eq!(card.writable, Writable::Yes);
+    assert!(card.next_appointment.is_some_and(|(time, name)| time.day() >= today() && !name.is_empty()));
+    let reading = clinic.practice(WriteMode::None);
+    assert_eq!(reading.check().await.unwrap().writable, Writable::SwitchedOff);
+    assert_eq!(refusal(reading.insert(&order("1", clinic.free_time(30).await)).await), Refusal::ReadOnly);
+}
+
+/// Free minutes, worked out row by row and minute by minute from the tables.
+fn free_minutes(clinic: &Clinic, practitioner: i64, day: NaiveDate) -> Vec<bool> {
+    use chrono::Datelike;
+    let book = clinic.tool();
+    let mut minutes = vec![false; 1440];
+    let mut set = |sql: &str, values: &[&dyn rusqlite::ToSql], free: bool| {
+        let mut statement = book.prepare(sql).unwrap();
+        let mut rows = statement.query(values).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let (start, end): (u16, u16) = (row.get(0).unwrap(), row.get(1).unwrap());
+            minutes[usize::from(start)..usize::from(end.min(1440))].fill(free);
+        }
+    };
+    let weekday = i64::from(day.weekday().num_days_from_sunday());
+    let day = day.to_string();
+    set(
+        "SELECT start_minute, end_minute FROM weekly_hours WHERE practitioner_id = ? AND weekday = ?",
+        params![practitioner, weekday],
+        true,
+    );
+    set(
+        "SELECT start_minute, end_minute FROM weekly_break WHERE practitioner_id = ? AND weekday = ?",
+        params![practitioner, weekday],
+        false,
+    );
+    set(
+        "SELECT start_minute, start_minute + minutes FROM appointment
+         WHERE practitioner_id = ? AND day = ? AND status <> 'cancelled'",
+        params![practitioner, day],
+        false,
+    );
+    set(
+        "SELECT 0, 1440 FROM absence WHERE (practitioner_id = ? OR practitioner_id IS NULL) AND ? BETWEEN first_day AND last_day",
+        params![practitioner, day],
+        false,
+    );
+    minutes
+}
+
+#[tokio::test]
+async fn free_time_is_what_the_tables_say() {
+    let clinic = Clinic::new();
+    clinic.change("INSERT INTO absence (practitioner_id, first_day, last_day, reason) VALUES (NULL, '2026-08-20', '2026-08-21', 'Closed')");
+    let horizon = Horizon::from_day(today(), 60);
+    let book = clinic.practice(WriteMode::None).book(horizon).await.unwrap();
+    let mut free_in_all = 0;
+    for resource in &book.resources {
+        for day in horizon.days() {
+            let mut wanted = free_minutes(&clinic, resource.id.as_str().parse().unwrap(), day);
+            let day_plan = book.days.get(&(resource.id.clone(), day)).cloned().unwrap_or_default();
+            let mut found = vec![false; 1440];
+            for free in day_plan.free(Minutes(1)) {
+                found[usize::from(free.range.start.minutes())..usize::from(free.range.end.minutes())]
+                    .fill(true);
+            }
+            free_in_all += found.iter().filter(|free| **free).count();
+            assert_eq!(found, wanted, "{resource:?} {day}");
+            wanted.clear();
+        }
+    }
+    assert!(free_in_all > 10_000);
+    assert_eq!(book.resources[0].name, "Zoë Banksia");
+    assert!(book.appointments.iter().any(|a| a.status == AppointmentStatus::Cancelled));
+}
+
+#[tokio::test]
+async fn a_booking_is_written_once_found_named_and_cancelled() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let order = order("77", clinic.free_time(30).await);
+    let horizon = Horizon::from_day(today(), 60);
+    let stamp = practice.stamp(horizon).await.unwrap();
+    assert_eq!(practice.stamp(horizon).await.unwrap(), stamp);
+    assert_eq!(practice.find(&order.key).await.unwrap(), None);
+
+    let held = practice.insert(&order).await.unwrap();
+    assert_eq!(practice.insert(&order).await.unwrap(), held);
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:77]')"), 1);
+    assert_eq!(clinic.number("SELECT count(*) FROM patient"), 401);
+    assert_eq!(practice.find(&order.key).await.unwrap(), Some(held.clone()));
+    assert_eq!(practice.find(&key("7")).await.unwrap(), None);
+    assert_ne!(practice.stamp(horizon).await.unwrap(), stamp);
+    assert_eq!(
+        clinic.text("SELECT title || '|' || note FROM appointment ORDER BY id DESC LIMIT 1"),
+        "Standard consultation|[healthengine:77]\nsore knee"
+    );
+    let listed = practice.appointments_with_patients(&order.resource, order.starts.day()).await.unwrap();
+    let (listed, record) = listed.iter().find(|(appointment, _)| appointment.id == held.appointment).unwrap();
+    assert_eq!((listed.starts, listed.length), (order.starts, order.length));
+    assert_eq!(record.as_ref().unwrap().details.email, order.details.email);
+
+    let mut other = order.clone();
+    other.key = key("78");
+    assert_eq!(refusal(practice.insert(&other).await), Refusal::SlotTaken);
+    practice.cancel(&held).await.unwrap();
+    practice.cancel(&held).await.unwrap();
+    assert_eq!(practice.find(&order.key).await.unwrap(), None);
+
+    // The time is free again, and can be held for somebody who is not decided on yet.
+    other.patient = PatientPlan::Undecided;
+    let held = practice.insert(&other).await.unwrap();
+    assert_eq!(held.patient, None);
+    let book = practice.book(horizon).await.unwrap();
+    let range = other.starts.range(other.length).unwrap();
+    let day = &book.days[&(other.resource.clone(), other.starts.day())];
+    assert!(day.busy.iter().any(|busy| busy.contains(range)));
+    let shown = book.appointments.iter().find(|a| a.id == held.appointment).unwrap();
+    assert_eq!(shown.patient, None);
+    let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("12")) };
+    let named = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await.unwrap();
+    assert_eq!(named.patient, Some(PatientRef::new("402")));
+    let again = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await.unwrap();
+    assert_eq!(again, named);
+    assert!(
+        clinic
+            .text("SELECT remark FROM patient WHERE id = 402")
+            .contains("Possible duplicate of patient 12.")
+    );
+    practice.cancel(&held).await.unwrap();
+    let gone = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await;
+    assert_eq!(refusal(gone), Refusal::BookingUnknown);
+    clinic.change("DELETE FROM appointment WHERE instr(note, '[healthengine:78]')");
+    practice.cancel(&named).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_begun_is_not_cancelled() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let held = practice.insert(&order("5", clinic.free_time(30).await)).await.unwrap();
+    for status in ["arrived", "completed"] {
+        clinic.change(&format!("UPDATE appointment SET status = '{status}' WHERE id = {}", held.appointment));
+        assert_eq!(refusal(practice.cancel(&held).await), Refusal::AlreadyBegun);
+    }
+    clinic.change(&format!(
+        "UPDATE appointment SET status = 'booked', patient_id = 3 WHERE id = {}",
+        held.appointment
+    ));
+    assert!(matches!(refusal(practice.cancel(&held).await), Refusal::Other(_)));
+}
+
+#[tokio::test]
+async fn refusals_say_why() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let free = clinic.free_time(30).await;
+    let refused = async |change: &dyn Fn(&mut AppointmentOrder)| {
+        let mut order = order("9", free);
+        change(&mut order);
+        refusal(practice.insert(&order).await)
+    };
+    let day = free.day();
+    assert_eq!(refused(&|o| o.resource = ResourceRef::new("99")).await, Refusal::ResourceUnknown);
+    assert_eq!(refused(&|o| o.resource = ResourceRef::new("2 OR 1=1")).await, Refusal::ResourceUnknown);
+    assert_eq!(
+        refused(&|o| o.appointment_type = Some(AppointmentTypeRef::new("99"))).await,
+        Refusal::TypeUnknown
+    );
+    assert_eq!(refused(&|o| o.starts = at(day, 5 * 60)).await, Refusal::OutsideHours);
+    assert_eq!(refused(&|o| o.starts = at(day, 23 * 60 + 50)).await, Refusal::OutsideHours);
+    assert_eq!(refused(&|o| o.starts = at(day, 13 * 60)).await, Refusal::SlotTaken);
+    assert_eq!(refused(&|o| o.length = Minutes(0)).await, Refusal::BadLength);
+    assert_eq!(refused(&|o| o.length = Minutes(100_000)).await, Refusal::BadLength);
+    let skipped: NaiveDate = "2026-10-04".parse().unwrap();
+    assert_eq!(refused(&|o| o.starts = at(skipped, 2 * 60 + 15)).await, Refusal::TimeDoesNotExist);
+    assert!(matches!(
+        refused(&|o| o.patient = PatientPlan::Existing(PatientRef::new("9999"))).await,
+        Refusal::Other(_)
+    ));
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE note <> ''"), 0);
+    assert_eq!(clinic.number("SELECT count(*) FROM patient"), 400);
+
+    // No type at all takes the first of the same length.
+    let mut untyped = order("10", free);
+    untyped.appointment_type = None;
+    let held = practice.insert(&untyped).await.unwrap();
+    assert_eq!(clinic.number(&format!("SELECT type_id FROM appointment WHERE id = {}", held.appointment)), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_at_once_one_wins() {
+    let clinic = Clinic::new();
+    for round in 0..5 {
+        let starts = clinic.free_time(30).await;
+        let barrier = Arc::new(tokio::sync::Barrier::new(4));
+        let tries = (0..4).map(|number| {
+            let (practice, barrier) = (clinic.practice(WriteMode::Sql), Arc::clone(&barrier));
+            let order = order(&format!("{round}-{number}"), starts);
+            tokio::spawn(async move {
+                barrier.wait().await;
+                practice.insert(&order).await
+            })
+        });
+        let mut won = 0;
+        for result in futures_util::future::join_all(tries).await {
+            match result.unwrap() {
+                Ok(_) => won += 1,
+                Err(WriteError::Refused(Refusal::SlotTaken)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(won, 1);
+    }
+    assert_eq!(clinic.number("SELECT count(*) FROM patient"), 405);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_key_inserted_many_times_at_once_stands_once() {
+    let clinic = Clinic::new();
+    let starts = clinic.free_time(30).await;
+    let tries = (0..4).map(|_| {
+        let practice = clinic.practice(WriteMode::Sql);
+        tokio::spawn(async move { practice.insert(&order("same", starts)).await })
+    });
+    let results = futures_util::future::join_all(tries).await;
+    let held: Vec<Held> = results.into_iter().map(|result| result.unwrap().unwrap()).collect();
+    assert!(held.iter().all(|other| *other == held[0]), "{held:?}");
+    assert_eq!(clinic.number("SELECT count(*) FROM patient"), 401);
+}
+
+#[tokio::test]
+async fn strange_text_is_stored_and_does_no_harm() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    for (number, text) in [
+        "👩🏽‍⚕️ Zoë",
+        "مرحبا שלום",
+        "'; DROP TABLE patient; --",
+        "\" OR \"\"=\"",
+        "a\0b\u{1b}[31m\r\nc\u{202E}d",
+        &"Ŵ".repeat(10_000),
+        "\\' OR 1=1 -- \\",
+        "${x} %s {{y}}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let starts = clinic.free_time(30).await;
+        let mut order = order(&format!("t{number}"), starts);
+        let value = private(text);
+        let mut details = order.details.clone();
+        details.first_name = value.clone();
+        details.last_name = value.clone();
+        details.email = value.clone();
+        details.phones = vec![value.clone(), value.clone()];
+        details.street = value.clone();
+        details.suburb = value.clone();
+        details.state = value.clone();
+        details.postcode = value.clone();
+        details.medicare_number = value.clone();
+        order.details = details;
+        order.note = private(&format!("{text} [healthengine:1]"));
+        let held = practice.insert(&order).await.unwrap();
+        assert_eq!(practice.find(&order.key).await.unwrap(), Some(held.clone()));
+        assert_eq!(practice.find(&key("1")).await.unwrap(), None, "a patient's words passed for a mark");
+        let records = practice.appointments_with_patients(&order.resource, starts.day()).await.unwrap();
+        let record = records.into_iter().find(|(a, _)| a.id == held.appointment).unwrap().1.unwrap();
+        let name = record.details.first_name.reveal().clone();
+        assert!(name.chars().count() <= 200 && !name.chars().any(char::is_control), "{number}");
+        let plain = !text.contains('\0') && text.chars().count() < 200;
+        assert!(!plain || name == text, "{number}: {name}");
+        practice.find_patients(&order.details).await.unwrap();
+        let found = practice.find_patients(&record.details).await.unwrap();
+        assert!(found.iter().any(|found| found.id == record.id), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn patients_are_found_by_any_of_what_is_known() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "INSERT INTO patient (id, first_name, last_name, birth_date, mobile, email) VALUES
+         (901, 'Thảo', 'Nguyễn', '1990-05-25', '0491 570 006', 'thao@example.com'),
+         (902, 'John', 'Smyth', NULL, '', '')",
+    );
+    let practice = clinic.practice(WriteMode::None);
+    let found = async |details: PersonDetails| {
+        let found = practice.find_patients(&details).await.unwrap();
+        found
+            .iter()
+            .map(|record| record.id.as_str().parse::<i64>().unwrap())
+            .filter(|id| *id > 900)
+            .collect::<Vec<_>>()
+    };
+    let empty = PersonDetails::default;
+    let born = Private::new(NaiveDate::from_ymd_opt(1990, 5, 25));
+    assert_eq!(found(PersonDetails { birth_date: born, ..empty() }).await, [901]);
+    assert_eq!(found(PersonDetails { phones: vec![private("+61491570006")], ..empty() }).await, [901]);
+    assert_eq!(found(PersonDetails { email: private(" THAO@example.com "), ..empty() }).await, [901]);
+    let named = PersonDetails { first_name: private("john"), last_name: private("SMYTH"), ..empty() };
+    assert_eq!(found(named).await, [902]);
+    assert_eq!(found(empty()).await, [] as [i64; 0]);
+}
+
+#[tokio::test]
+async fn an_unknown_schema_is_neither_read_nor_written() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let order = order("3", clinic.free_time(30).await);
+    clinic.change("ALTER TABLE appointment RENAME COLUMN start_minute TO begins; DROP TABLE absence");
+    let differs = |error: ReadError| match error {
+        ReadError::Misfit(text) => text,
+        other => panic!("{other:?}"),
+    };
+    let words = "the table `absence` is missing, or the account may not read it; `appointment` has no column `start_minute`";
+    assert_eq!(differs(practice.book(Horizon::from_day(today(), 1)).await.unwrap_err()), words);
+    assert_eq!(differs(practice.check().await.unwrap_err()), words);
+    match practice.insert(&order).await.unwrap_err() {
+        WriteError::Untouched(error) => assert_eq!(differs(error), words),
+        other => panic!("{other:?}"),
+    }
+    let clinic = Clinic::new();
+    clinic.change("UPDATE clinic SET version = '2'");
+    let practice = clinic.practice(WriteMode::Sql);
+    assert!(practice.book(Horizon::from_day(today(), 1)).await.is_ok());
+    assert!(
+        matches!(practice.check().await.unwrap().writable, Writable::RightsMissing(text) if text.contains('2'))
+    );
+    assert_eq!(refusal(practice.insert(&order).await), Refusal::ReadOnly);
+}
+
+#[tokio::test]
+async fn files_that_are_missing_or_something_else() {
+    let folder = TempDir::new().unwrap();
+    let missing = link(shipped("demo"), &folder.path().join("none.db"), WriteMode::Sql);
+    assert!(matches!(missing.check().await.unwrap_err(), ReadError::Unreachable(_)));
+    let path = folder.path().join("letter.db");
+    std::fs::write(&path, "Dear clinic,".repeat(100)).unwrap();
+    assert!(matches!(
+        link(shipped("demo"), &path, WriteMode::Sql).check().await.unwrap_err(),
+        ReadError::Misfit(_)
+    ));
+    let linked = |url: &str, write| {
+        SqlPractice::link(parse(shipped("demo")).unwrap(), url, None, MELBOURNE, write, None, clock())
+            .map(|_| ())
+    };
+    assert!(matches!(linked("mysql://a@b/c", WriteMode::Sql), Err(LinkError::WrongScheme { .. })));
+    assert!(matches!(linked("sqlite:", WriteMode::Sql), Err(LinkError::BadAddress(_))));
+    assert!(matches!(linked("sqlite:x", WriteMode::Api), Err(LinkError::WriteNotOffered { .. })));
+}
+
+#[tokio::test]
+async fn a_book_that_somebody_else_is_writing_is_not_written() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let order = order("4", clinic.free_time(30).await);
+    let tool = clinic.tool();
+    tool.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(practice.book(Horizon::from_day(today(), 1)).await.is_ok());
+    assert!(matches!(practice.insert(&order).await, Err(WriteError::Untouched(ReadError::Unreachable(_)))));
+    tool.execute_batch("COMMIT").unwrap();
+    practice.insert(&order).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_kind_of_edit_changes_the_stamp() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let horizon = Horizon::from_day(today(), 60);
+    let mut before = practice.stamp(horizon).await.unwrap();
+    let next = "(SELECT min(id) FROM appointment WHERE day > '2026-08-04')";
+    for edit in [
+        format!("UPDATE appointment SET start_minute = start_minute + 5 WHERE id = {next}"),
+        format!("UPDATE appointment SET status = 'cancelled' WHERE id = {next}"),
+        format!("DELETE FROM appointment WHERE id = {next}"),
+        "UPDATE weekly_hours SET end_minute = end_minute - 15 WHERE id = 1".into(),
+        "DELETE FROM weekly_break WHERE id = 1".into(),
+        "INSERT INTO absence (first_day, last_day, reason) VALUES ('2026-08-09', '2026-08-09', 'Closed')"
+            .into(),
+        "UPDATE practitioner SET bookable = 0 WHERE id = 3".into(),
+        "UPDATE appointment_type SET name = 'Standard' WHERE id = 1".into(),
+        "UPDATE location SET name = 'Wattle Street' WHERE id = 1".into(),
+    ] {
+        clinic.change(&edit);
+        let after = practice.stamp(horizon).await.unwrap();
+        assert_ne!(after, before, "{edit}");
+        before = after;
+    }
+    clinic.change("UPDATE patient SET first_name = 'Someone' WHERE id = 1");
+    assert_eq!(practice.stamp(horizon).await.unwrap(), before);
+}
+
+#[test]
+fn the_hour_that_a_day_lacks_is_not_offered() {
+    let rows = |kind, day: &str, start: i64, length: i64| day::CalendarRow {
+        id: "1".into(),
+        resource: Some("2".into()),
+        kind,
+        patient: None,
+        appointment_type: None,
+        location: None,
+        day: day.parse().unwrap(),
+        start,
+        length,
+        status: AppointmentStatus::Booked,
+        only_type: None,
+        changed: None,
+        held: false,
+        series: None,
+    };
+    let rules = Rules {
+        availability: profile::Availability::Openemr,
+        trust_duration: true,
+        free_cancelled: true,
+        slot: 15,
+        day_end: 86_400,
+        weekend: vec![6, 0],
+        locations: None,
+        zone: MELBOURNE,
+    };
+    let range = |a: i64, b: i64| DayRange::new(MinuteOfDay::clamped(a), MinuteOfDay::clamped(b)).unwrap();
+    let free = |rows: &[day::CalendarRow], day: &str| -> Vec<OpenTime> {
+        let day: NaiveDate = day.parse().unwrap();
+        let resource = ResourceRef::new("2");
+        let plan =
+            day::plan(rows, std::slice::from_ref(&resource), Horizon { first: day, last: day }, &rules);
+        plan.get(&(resource, day)).map(|day| day.book_day().free(Minutes(1))).unwrap_or_default()
+    };
+    let open = |range| OpenTime { range, only_types: Vec::new() };
+    use day::Kind::{Closes, Opens, Takes};
+    let night = rows(Opens, "2026-10-04", 3_600, 3 * 3_600);
+    assert_eq!(free(&[night], "2026-10-04"), [open(range(60, 120)), open(range(180, 240))]);
+    let night = rows(Opens, "2026-04-05", 3_600, 3 * 3_600);
+    assert_eq!(free(&[night], "2026-04-05"), [open(range(60, 240))]);
+    // Ends are rounded so that nothing is offered that is not wholly free; yesterday reaches into today.
+    let day = [
+        rows(Opens, "2026-08-04", 30, 0),
+        rows(Takes, "2026-08-04", 36_059, 1_800),
+        rows(Takes, "2026-08-03", 85_500, 1_830),
+        rows(Closes, "2026-08-04", 61_259, 0),
+    ];
+    assert_eq!(free(&day, "2026-08-04"), [open(range(16, 600)), open(range(631, 1020))]);
+    // Closing wins at the same second, and an opening in between ends the one before.
+    let day = [
+        rows(Opens, "2026-08-04", 32_400, 28_800),
+        rows(Opens, "2026-08-04", 36_000, 3_600),
+        rows(Opens, "2026-08-04", 43_200, 3_600),
+        rows(Closes, "2026-08-04", 43_200, 0),
+    ];
+    assert_eq!(free(&day, "2026-08-04"), [open(range(540, 660))]);
+}
