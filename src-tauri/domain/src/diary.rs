@@ -210,7 +210,12 @@ pub enum Writable {
     SwitchedOff,
     /// The profile cannot write to this system.
     ProfileReadsOnly,
-    /// The account lacks rights; the text lists them.
+    /// The profile has not been tried with this version, which the text names, so it only reads.
+    VersionNotTried(String),
+    /// The database as a whole takes no writing now.
+    DatabaseReadOnly,
+    /// The account lacks rights; the text is the statements that give them, one per line, in which DATABASE and
+    /// ACCOUNT stand for the clinic's own.
     RightsMissing(String),
 }
 

@@ -201,6 +201,48 @@ pub fn decide(details: &PersonDetails, linked: Option<&PatientRef>, records: &[P
     }
 }
 
+/// The same where `records` may lack the one that is meant: then a person says, whoever it looks like.
+pub fn decide_among_some(
+    details: &PersonDetails,
+    linked: Option<&PatientRef>,
+    records: &[PatientRecord],
+) -> Decision {
+    let decision = decide(details, linked, records);
+    let likeliest = match &decision.plan {
+        PatientPlan::Existing(chosen) => records.iter().find(|record| record.id == *chosen),
+        PatientPlan::New { .. } | PatientPlan::Undecided => None,
+    };
+    let mut candidates = decision.candidates;
+    candidates.extend(likeliest.map(|record| compare(details, record)));
+    Decision {
+        plan: PatientPlan::Undecided,
+        reason: "Too many records share what the patient gave, so some were not looked at.".into(),
+        candidates,
+        ..decision
+    }
+}
+
+/// The decision that somebody at the desk has taken by entering the appointment for `record`, unless the two are plainly
+/// different people. People enter a name and little else, so a field that is missing speaks against nobody.
+pub fn entered_for(details: &PersonDetails, record: &PatientRecord) -> Option<Decision> {
+    let comparison = compare(details, record);
+    let agrees =
+        |field| matches!(comparison.of(field), Agreement::Same | Agreement::Near | Agreement::Missing);
+    let named = [Field::FirstName, Field::LastName]
+        .into_iter()
+        .any(|field| matches!(comparison.of(field), Agreement::Same | Agreement::Near));
+    let same_names = named && [Field::FirstName, Field::LastName, Field::BirthDate].into_iter().all(agrees);
+    if !same_names && comparison.verdict() == Verdict::SomebodyElse {
+        return None;
+    }
+    Some(Decision {
+        plan: PatientPlan::Existing(record.id.clone()),
+        score: Some(comparison.score),
+        reason: format!("Entered at the desk: {}.", comparison.explain()),
+        candidates: Vec::new(),
+    })
+}
+
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -436,6 +478,20 @@ mod tests {
         assert_eq!(plan(&typed, &[record("7", ada())]), PatientPlan::Undecided);
         let unknown = person("Ada", "O'Brien", "", "0400 111 222", "");
         assert_eq!(plan(&unknown, &[record("7", ada())]), PatientPlan::Undecided);
+    }
+
+    #[test]
+    fn what_somebody_entered_is_recognised_by_little() {
+        let name_only = record("7", person("Ada", "OBrien", "", "", ""));
+        assert_eq!(entered_for(&ada(), &name_only).expect("it is her").plan, existing("7"));
+        let married = record("8", person("Ada", "Lee", "1984-11-09", "0400 111 222", ""));
+        assert_eq!(entered_for(&ada(), &married).expect("it is her").plan, existing("8"));
+        for other in [
+            person("Bea", "O'Brien", "1984-11-09", "0400 111 222", ""),
+            person("Ada", "O'Brien", "1955-02-03", "0400 111 222", ""),
+        ] {
+            assert_eq!(entered_for(&ada(), &record("9", other)), None);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::columns::{Columns, all, time_text};
 use crate::thread::Store;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use domain::booking::BOOKED_AT_UNKNOWN;
 use domain::ids::PracticeId;
 use domain::ports::store::{Activity, ActivityLine, StoreError};
 
@@ -66,8 +67,8 @@ impl Activity for Store {
         let practice = practice.to_string();
         self.call(move |conn| {
             let sql = "SELECT booked_at, answered_at FROM booking
-                       WHERE practice = ?1 AND answered_at >= ?2 ORDER BY answered_at, id";
-            all(conn, sql, (practice, time_text(since)), |row| {
+                       WHERE practice = ?1 AND answered_at >= ?2 AND booked_at <> ?3 ORDER BY answered_at, id";
+            all(conn, sql, (practice, time_text(since), time_text(BOOKED_AT_UNKNOWN)), |row| {
                 let (booked_at, answered_at) = (row.time("booked_at")?, row.time("answered_at")?);
                 // Two clocks are involved: a partner's clock that runs ahead makes the time zero, not negative.
                 let took = (answered_at - booked_at).num_milliseconds().clamp(0, i64::from(u32::MAX));

@@ -146,6 +146,22 @@ impl BookingLedger for Store {
     }
 }
 
+impl Store {
+    /// Every booking that the desk has to see, however old: those that are not finished, those about which a patient
+    /// has to be told, and those whose new record may duplicate another one. Oldest first.
+    pub async fn open_bookings(&self) -> Result<Vec<Entry>, StoreError> {
+        self.call(|conn| {
+            let sql = entries!(
+                "WHERE finished_at IS NULL OR (state = 'rejected' AND tell_patient)
+                    OR (state = 'confirmed' AND decision_plan = 'new' AND decision_patient IS NOT NULL)
+                 ORDER BY id"
+            );
+            all(conn, sql, [], read_entry)
+        })
+        .await
+    }
+}
+
 fn file(conn: &Connection, request: &BookingRequest, now: DateTime<Utc>) -> Result<bool, Fault> {
     let look_first = look_first_until(conn, now)?.is_some();
     let state = if look_first {

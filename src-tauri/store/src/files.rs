@@ -80,9 +80,13 @@ impl Folder {
         self.dir.join("companion.key-check")
     }
 
-    /// An empty database file holds nothing, and is what is left when the disk was full at the first start.
+    /// An empty database file holds nothing, and is what is left when the disk was full at the first start. One that
+    /// cannot be looked at is there all the same.
     pub(crate) fn has_records(&self) -> bool {
-        fs::metadata(self.database()).is_ok_and(|found| found.len() > 0)
+        match fs::metadata(self.database()) {
+            Ok(found) => found.len() > 0,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
     }
 
     /// Waits for any other process that is opening the records, and keeps others waiting until dropped.

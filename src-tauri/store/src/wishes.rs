@@ -3,7 +3,7 @@
 use crate::columns::{Columns, Fault, Unreadable, all, time_text};
 use crate::thread::Store;
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::PracticeId;
 use domain::ports::store::{OpenWish, StoreError, Wish, Wishes};
 use rusqlite::Row;
@@ -40,10 +40,13 @@ impl Wishes for Store {
     async fn granted(&self, id: i64, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE wish SET granted_at = coalesce(granted_at, ?1) WHERE id = ?2";
-            match tx.execute(sql, (time_text(now), id))? {
-                0 => Err(StoreError::Missing.into()),
-                _ => Ok(()),
+            if tx.execute(sql, (time_text(now), id))? == 0 {
+                return Err(StoreError::Missing.into());
             }
+            // Granted ones are kept for a week, for whoever wonders.
+            let past = time_text(now - TimeDelta::days(7));
+            tx.execute("DELETE FROM wish WHERE granted_at < ?1", [past])?;
+            Ok(())
         })
         .await
     }

@@ -228,6 +228,10 @@ impl BookingState {
             (S::Confirmed(inserted) | S::Cancelling { inserted, .. }, E::Cancelled) => {
                 S::Cancelled(inserted.clone())
             }
+            // The practice turned out to be readable only.
+            (S::Cancelling { inserted, by_hand: false }, E::CancelAsked { by_hand: true }) => {
+                S::Cancelling { inserted: inserted.clone(), by_hand: true }
+            }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
             _ => return Err(IllegalEvent { state: self.clone(), event: event.clone() }),
         };
@@ -266,11 +270,6 @@ impl BookingState {
                 | BookingState::Rejected { tell_patient: true, .. }
                 | BookingState::Cancelling { by_hand: true, .. }
         )
-    }
-
-    /// Whether the partner still waits for our answer.
-    pub fn awaits_answer(&self) -> bool {
-        self.step() != Step::Nothing
     }
 
     /// What the practice holds for it, where that is known.

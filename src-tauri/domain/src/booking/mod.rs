@@ -36,6 +36,9 @@ impl BookingKey {
     }
 }
 
+/// Stands for a time of booking that is not known. It lies so far back that nothing counts as early because of it.
+pub const BOOKED_AT_UNKNOWN: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
+
 /// What a patient asked for, as the partner sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingRequest {
@@ -57,13 +60,18 @@ pub struct BookingRequest {
     pub says_new_patient: bool,
     /// The patient's reason and the partner's comment; goes to the appointment's note.
     pub note: Private<String>,
-    /// When the patient booked.
+    /// When the patient booked; [`BOOKED_AT_UNKNOWN`] where the partner does not say it readably.
     pub booked_at: DateTime<Utc>,
     /// Whether the partner says that it is cancelled already.
     pub cancelled: bool,
 }
 
 impl BookingRequest {
+    /// When the patient booked, where that is known.
+    pub fn known_booked_at(&self) -> Option<DateTime<Utc>> {
+        Some(self.booked_at).filter(|booked_at| *booked_at != BOOKED_AT_UNKNOWN)
+    }
+
     /// What can be said against the request without looking at the book.
     pub fn refusal_on_sight(&self) -> Option<Refusal> {
         if self.cancelled {
@@ -90,8 +98,19 @@ pub struct BookingChange {
     pub id: ForeignChangeId,
     /// The booking it is about.
     pub booking: ForeignBookingId,
-    /// Whether the booking is now cancelled; nothing else can be applied by us.
-    pub cancelled: bool,
+    /// What became of the booking.
+    pub kind: ChangeKind,
+}
+
+/// What a change says of its booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is cancelled; nothing else can be applied by us.
+    Cancelled,
+    /// It stands as before.
+    Stands,
+    /// It cannot be told. It is declined, because a cancellation that was confirmed unapplied would be lost.
+    Unreadable,
 }
 
 /// What the practice now holds for a booking.

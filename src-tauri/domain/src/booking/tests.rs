@@ -1,3 +1,5 @@
+//! No history of a booking acts blind.
+
 use super::*;
 use crate::failure::Refusal;
 use crate::people::PatientPlan;

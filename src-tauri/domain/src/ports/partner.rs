@@ -70,7 +70,8 @@ pub trait BookingDesk: Send + Sync {
     /// Every booking that waits.
     async fn bookings(&self) -> Result<Vec<Incoming>, ReadError>;
 
-    /// Every change that waits, in the order in which they are to be applied.
+    /// Every change that waits, in the order in which they are to be applied; those that cannot be read included,
+    /// as [`crate::booking::ChangeKind::Unreadable`], so that they are answered.
     async fn changes(&self) -> Result<Vec<BookingChange>, ReadError>;
 
     /// Tells the partner that the booking stands. Telling it twice is fine.

@@ -9,6 +9,16 @@ use crate::time::Horizon;
 use async_trait::async_trait;
 use chrono::NaiveDate;
 
+/// Records that could be a person's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// The records.
+    pub records: Vec<PatientRecord>,
+    /// Whether these are all. Where hundreds share what was looked for, some may be left out, and nobody may be chosen
+    /// among the rest without a person.
+    pub complete: bool,
+}
+
 /// A practice system, reached however it is reached.
 #[async_trait]
 pub trait PracticeSystem: Send + Sync {
@@ -23,7 +33,7 @@ pub trait PracticeSystem: Send + Sync {
     async fn book(&self, horizon: Horizon) -> Result<Book, ReadError>;
 
     /// Every record that could be this person; generous, because [`crate::matching`] decides.
-    async fn find_patients(&self, person: &PersonDetails) -> Result<Vec<PatientRecord>, ReadError>;
+    async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError>;
 
     /// The appointments of one resource on one day, with their patients. For finding what a person entered.
     async fn appointments_with_patients(
@@ -35,6 +45,15 @@ pub trait PracticeSystem: Send + Sync {
     /// Writes the appointment with `order.key` beside it, its patient where new, in one transaction, only if the time
     /// is still free. A key that stands there already returns what stands there.
     async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError>;
+
+    /// Whether something besides `appointment` takes time across the order's time for its resource now. Practice
+    /// systems let people write without a check, so both can stand there after [`Self::insert`] found the time free.
+    /// Reads once and answers within 3 seconds.
+    async fn overlapped(
+        &self,
+        order: &AppointmentOrder,
+        appointment: &AppointmentRef,
+    ) -> Result<bool, ReadError>;
 
     /// Looks for the appointment that carries `key`, cancelled ones left out.
     async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError>;

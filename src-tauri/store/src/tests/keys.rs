@@ -1,3 +1,5 @@
+//! The key: keyring, key file, and what each failure says.
+
 use super::*;
 use crate::keys::{KeySource, obtain_from, read};
 use crate::{KeyFileProblem, OpenError};

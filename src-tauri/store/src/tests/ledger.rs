@@ -1,3 +1,5 @@
+//! The ledger through its port.
+
 use super::*;
 use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted};
 use domain::failure::Refusal;

@@ -1,3 +1,5 @@
+//! Opening: wrong keys, damage, other processes.
+
 use super::*;
 use crate::{EngineLock, LOOK_FIRST_HOURS, Notice, OpenError, records_exist};
 use chrono::TimeDelta;

@@ -1,3 +1,5 @@
+//! The other ports.
+
 use super::*;
 use crate::activity::LINES_KEPT;
 use domain::ports::store::{

@@ -1,3 +1,5 @@
+//! Migrations and what the file looks like.
+
 use super::*;
 use crate::migrations::{MigrationError, STEPS, run, version};
 use crate::open::copy_before;

@@ -1,0 +1,524 @@
+//! The loop: one closed enum of reasons to wake, passes that run beside it, and nothing that blocks it.
+
+use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
+use crate::flows::bookings::Bookings;
+use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
+use crate::health;
+use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::PracticeId;
+use domain::ports::clock::Clock;
+use domain::ports::partner::Partner;
+use domain::ports::practice::PracticeSystem;
+use domain::ports::store::{ActivityLine, Leg, Mark, Problem, Store, StoreError, Wish};
+use domain::settings::{AppSettings, PracticeSettings};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How often the store is asked whether settings or wishes have moved; `interface.md` promises two seconds.
+const LOOK_AT_STORE_EVERY: TimeDelta = TimeDelta::seconds(1);
+/// A gap this long between two turns of the loop means that the computer slept.
+const SLEPT: TimeDelta = TimeDelta::seconds(30);
+/// How long passes may take to finish when the engine stops; `interface.md` promises ten seconds.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How often old personal data is looked for.
+const TIDY_EVERY: TimeDelta = TimeDelta::hours(1);
+/// How long a practice that could not be set up waits.
+const SET_UP_AGAIN: TimeDelta = TimeDelta::seconds(60);
+
+/// Makes the connections of a practice from its settings. The app knows how.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// Builds the practice system and the partner. No I/O beyond reading secrets and profiles. Fails with the leg that
+    /// cannot be connected.
+    async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)>;
+
+    /// A digest that differs whenever [`Self::connect`] would connect otherwise: settings, secrets, profiles. Asked for
+    /// when settings, secrets or wishes have moved; a profile that was corrected meanwhile counts from then on.
+    async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError>;
+}
+
+/// The connections of one practice.
+pub struct Connected {
+    /// The practice's book.
+    pub practice: Arc<dyn PracticeSystem>,
+    /// The partner, where linked.
+    pub partner: Option<Arc<dyn Partner>>,
+}
+
+/// What the engine runs on.
+#[derive(Clone)]
+pub struct Foundations {
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How practices are connected.
+    pub connect: Arc<dyn Connect>,
+}
+
+/// What others ask of a running engine. Everything else they say to the store.
+enum Command {
+    /// Look at the store now, and run every flow of this practice.
+    Nudge(Option<PracticeId>),
+    /// Finish what is in flight.
+    Stop,
+}
+
+/// Everything that can wake the loop.
+enum Wake {
+    PassEnded(PassEnded),
+    Told(Command),
+    TimeCame,
+    EverybodyLeft,
+}
+
+struct PassEnded {
+    slot: SlotKey,
+    generation: u64,
+    outcome: Option<Outcome>,
+}
+
+type SlotKey = (PracticeId, FlowName);
+
+struct Slot {
+    flow: Arc<dyn Flow>,
+    due_at: DateTime<Utc>,
+    running: bool,
+    /// Woken while running: run again at once.
+    again: bool,
+}
+
+/// A running engine.
+pub struct EngineHandle {
+    commands: mpsc::Sender<Command>,
+    state: watch::Receiver<EngineState>,
+    ended: watch::Receiver<bool>,
+    running: watch::Receiver<usize>,
+}
+
+impl EngineHandle {
+    /// How many passes are under way.
+    pub fn passes_under_way(&self) -> watch::Receiver<usize> {
+        self.running.clone()
+    }
+
+    /// What the engine knows, and news of it.
+    pub fn state(&self) -> watch::Receiver<EngineState> {
+        self.state.clone()
+    }
+
+    /// Asks the engine to take up what somebody has just told the store.
+    pub fn nudge(&self, practice: Option<PracticeId>) {
+        // A full queue means that the engine is about to look anyway.
+        let _ = self.commands.try_send(Command::Nudge(practice));
+    }
+
+    /// Finishes what is in flight and returns when that is done.
+    pub async fn stop(&self) {
+        if self.commands.send(Command::Stop).await.is_ok() {
+            let _ = self.ended.clone().wait_for(|ended| *ended).await;
+        }
+    }
+}
+
+/// Starts the engine on the current runtime.
+pub fn start(foundations: Foundations) -> EngineHandle {
+    let (commands, inbox) = mpsc::channel(64);
+    let (ended_sender, ended) = watch::channel(false);
+    let state = StateBoard::default();
+    let running = watch::Sender::new(0);
+    let handle = EngineHandle { commands, state: state.subscribe(), ended, running: running.subscribe() };
+    let engine = Engine {
+        foundations,
+        state,
+        inbox,
+        slots: BTreeMap::new(),
+        practices: BTreeMap::new(),
+        passes: JoinSet::new(),
+        in_flight: BTreeMap::new(),
+        running,
+        app: AppSettings::default(),
+        revision: None,
+        look_at_store_at: DateTime::<Utc>::MIN_UTC,
+        tidy_at: DateTime::<Utc>::MIN_UTC,
+    };
+    tokio::spawn(async move {
+        engine.run().await;
+        let _ = ended_sender.send(true);
+    });
+    handle
+}
+
+/// One practice as it is set up now.
+struct Practice {
+    settings: PracticeSettings,
+    signature: String,
+    /// Passes of an older set-up are not taken for this one's.
+    generation: u64,
+    look_closely: Arc<AtomicBool>,
+    /// When setting up is tried again; none when it worked or the practice is switched off.
+    set_up_again_at: Option<DateTime<Utc>>,
+    /// Passes of the former set-up still run. Were they to write marks later, the new account would miss what they
+    /// were about.
+    set_up_when_idle: bool,
+}
+
+struct Engine {
+    foundations: Foundations,
+    state: StateBoard,
+    inbox: mpsc::Receiver<Command>,
+    slots: BTreeMap<SlotKey, Slot>,
+    practices: BTreeMap<PracticeId, Practice>,
+    passes: JoinSet<PassEnded>,
+    /// How many passes of each practice run, those of a former set-up included.
+    in_flight: BTreeMap<PracticeId, usize>,
+    running: watch::Sender<usize>,
+    app: AppSettings,
+    revision: Option<u64>,
+    look_at_store_at: DateTime<Utc>,
+    tidy_at: DateTime<Utc>,
+}
+
+impl Engine {
+    async fn run(mut self) {
+        let mut last_turn = self.now();
+        loop {
+            self.turn(&mut last_turn).await;
+            let next = self.next_due();
+            let wake = tokio::select! {
+                // Commands and finished passes first: a due flow can wait a moment, a person cannot.
+                biased;
+                command = self.inbox.recv() => command.map_or(Wake::EverybodyLeft, Wake::Told),
+                Some(ended) = self.passes.join_next() => match ended {
+                    Ok(ended) => Wake::PassEnded(ended),
+                    Err(_) => Wake::TimeCame,
+                },
+                () = self.foundations.clock.sleep_until(next) => Wake::TimeCame,
+            };
+            match wake {
+                Wake::PassEnded(ended) => self.pass_ended(ended),
+                Wake::Told(Command::Nudge(practice)) => {
+                    self.look_at_store_at = self.now();
+                    self.make_due(practice.as_ref(), self.now());
+                }
+                Wake::TimeCame => {}
+                Wake::Told(Command::Stop) | Wake::EverybodyLeft => break,
+            }
+        }
+        let finish = async { while self.passes.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_WITHIN, finish).await.is_err() {
+            tracing::warn!(
+                "Stopped before everything in flight had ended. It is taken up again at the next start."
+            );
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.foundations.clock.now()
+    }
+
+    /// Does what is due, without waiting for any pass.
+    async fn turn(&mut self, last_turn: &mut DateTime<Utc>) {
+        let now = self.now();
+        let gap = now - *last_turn;
+        *last_turn = now;
+        if gap > SLEPT || gap < TimeDelta::seconds(-5) {
+            self.woke_up(gap, now).await;
+        }
+        if now >= self.look_at_store_at {
+            self.look_at_store_at = now + LOOK_AT_STORE_EVERY;
+            match self.look_at_store(now).await {
+                Ok(()) => self.state.change(|state| state.store_problem = None),
+                Err(error) => self.store_failed(&error),
+            }
+        }
+        if now >= self.tidy_at {
+            self.tidy_at = now + TIDY_EVERY;
+            if let Err(error) = self.tidy(now).await {
+                self.store_failed(&error);
+            }
+        }
+        self.start_due_passes(now);
+    }
+
+    fn next_due(&self) -> DateTime<Utc> {
+        let flows = self.slots.values().filter(|slot| !slot.running).map(|slot| slot.due_at);
+        let practices = self.practices.values().filter_map(|practice| practice.set_up_again_at);
+        flows
+            .chain(practices)
+            .chain([self.look_at_store_at, self.tidy_at])
+            .min()
+            .unwrap_or(self.look_at_store_at)
+    }
+
+    fn start_due_passes(&mut self, now: DateTime<Utc>) {
+        for (key, slot) in &mut self.slots {
+            if slot.running || slot.due_at > now {
+                continue;
+            }
+            slot.running = true;
+            slot.again = false;
+            *self.in_flight.entry(key.0.clone()).or_default() += 1;
+            self.running.send_modify(|running| *running += 1);
+            let flow = slot.flow.clone();
+            let slot = key.clone();
+            let generation = self.practices.get(&key.0).map_or(0, |practice| practice.generation);
+            self.passes.spawn(async move {
+                // A pass that panics is logged and run again later; the other practices do not notice.
+                let outcome = tokio::spawn(async move { flow.pass().await }).await;
+                PassEnded { slot, generation, outcome: outcome.ok() }
+            });
+        }
+    }
+
+    fn pass_ended(&mut self, ended: PassEnded) {
+        let now = self.now();
+        let still_running = self.in_flight.entry(ended.slot.0.clone()).or_default();
+        *still_running = still_running.saturating_sub(1);
+        self.running.send_modify(|running| *running = running.saturating_sub(1));
+        if *still_running == 0
+            && let Some(practice) = self.practices.get_mut(&ended.slot.0)
+            && practice.set_up_when_idle
+        {
+            practice.set_up_again_at = Some(now);
+            self.look_at_store_at = now;
+        }
+        let current = self.practices.get(&ended.slot.0).map(|practice| practice.generation);
+        if current != Some(ended.generation) {
+            return;
+        }
+        let outcome = ended.outcome.unwrap_or_else(|| {
+            tracing::error!(practice.id = %ended.slot.0, flow = ?ended.slot.1, "A pass ended in a panic; it is run again.");
+            Outcome { again_at: now + SET_UP_AGAIN, wake: None }
+        });
+        if let Some(slot) = self.slots.get_mut(&ended.slot) {
+            slot.running = false;
+            slot.due_at = if slot.again { now } else { outcome.again_at };
+        }
+        if let Some(woken) = outcome.wake {
+            self.wake(&(ended.slot.0, woken), now);
+        }
+    }
+
+    fn wake(&mut self, key: &SlotKey, now: DateTime<Utc>) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.again = slot.running;
+            slot.due_at = now;
+        }
+    }
+
+    fn make_due(&mut self, practice: Option<&PracticeId>, now: DateTime<Utc>) {
+        let keys: Vec<SlotKey> = self
+            .slots
+            .keys()
+            .filter(|key| practice.is_none_or(|practice| key.0 == *practice))
+            .cloned()
+            .collect();
+        for key in keys {
+            self.wake(&key, now);
+        }
+    }
+
+    async fn woke_up(&mut self, gap: TimeDelta, now: DateTime<Utc>) {
+        tracing::info!(
+            seconds = gap.num_seconds(),
+            "The computer slept, or its clock was set. Everything is checked now."
+        );
+        let text = format!("This computer was asleep for {}. Everything was checked at once.", in_words(gap));
+        for practice in self.practices.values() {
+            practice.look_closely.store(true, Ordering::SeqCst);
+            let line =
+                ActivityLine { at: now, began_at: Some(now - gap), kind: "wake".into(), text: text.clone() };
+            if gap > TimeDelta::zero()
+                && let Err(error) = self.foundations.store.tell(&practice.settings.id, &line).await
+            {
+                self.store_failed(&error);
+            }
+        }
+        self.look_at_store_at = now;
+        self.make_due(None, now);
+    }
+
+    fn store_failed(&self, error: &StoreError) {
+        tracing::error!(cause = error_chain(error), "The records cannot be read or kept.");
+        let now = self.now();
+        self.state.change(|state| {
+            let since = state.store_problem.as_ref().map_or(now, |(since, _)| *since);
+            state.store_problem = Some((since, error.to_string()));
+        });
+    }
+
+    /// Takes up settings and wishes, and sets up again what could not be set up.
+    async fn look_at_store(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let revision = self.foundations.store.revision().await?;
+        if self.revision != Some(revision) {
+            self.take_up_settings(now).await?;
+            self.grant_wishes(now).await?;
+            self.revision = Some(revision);
+        }
+        let again: Vec<PracticeId> = self
+            .practices
+            .iter()
+            .filter(|(_, practice)| practice.set_up_again_at.is_some_and(|at| at <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for practice in again {
+            self.set_up(&practice, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_up_settings(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let app = self.foundations.store.app_settings().await?;
+        let wanted = self.foundations.store.practices().await?;
+        let app_changed = app != self.app;
+        self.app = app;
+        let gone: Vec<PracticeId> = self
+            .practices
+            .keys()
+            .filter(|id| !wanted.iter().any(|settings| settings.id == **id))
+            .cloned()
+            .collect();
+        for practice in gone {
+            self.take_down(&practice);
+            self.practices.remove(&practice);
+            self.state.change(|state| drop(state.practices.remove(&practice)));
+        }
+        for settings in wanted {
+            let id = settings.id.clone();
+            let signature = self.foundations.connect.signature(&settings).await?;
+            let before = self.practices.get(&id);
+            if !app_changed && before.is_some_and(|b| b.settings == settings && b.signature == signature) {
+                continue;
+            }
+            let practice = Practice {
+                settings,
+                signature,
+                generation: before.map_or(0, |before| before.generation) + 1,
+                look_closely: Arc::new(AtomicBool::new(true)),
+                set_up_again_at: None,
+                set_up_when_idle: false,
+            };
+            self.practices.insert(id.clone(), practice);
+            self.set_up(&id, now).await?;
+        }
+        Ok(())
+    }
+
+    fn take_down(&mut self, practice: &PracticeId) {
+        self.slots.retain(|key, _| key.0 != *practice);
+    }
+
+    /// Connects a practice as its settings say. Passes of the former connection end by themselves.
+    async fn set_up(&mut self, id: &PracticeId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.take_down(id);
+        let Some(practice) = self.practices.get_mut(id) else { return Ok(()) };
+        // Until it is done, so that a store that fails in between does not leave the practice dead.
+        practice.set_up_again_at = Some(now + SET_UP_AGAIN);
+        practice.set_up_when_idle = self.in_flight.get(id).is_some_and(|running| *running > 0);
+        if practice.set_up_when_idle {
+            return Ok(());
+        }
+        let store = &self.foundations.store;
+        let legs = store.notes(id).await?.into_iter().collect();
+        let counts = store.counts(id).await?;
+        let shown = PracticeState::new(practice.settings.clone(), legs, counts);
+        self.state.change(|state| drop(state.practices.insert(id.clone(), shown)));
+        if !practice.settings.enabled {
+            practice.set_up_again_at = None;
+            tracing::info!(practice.id = %id, "Switched off.");
+            return Ok(());
+        }
+        let connected = match self.foundations.connect.connect(&practice.settings).await {
+            Ok(connected) => connected,
+            Err((leg, problem)) => {
+                practice.set_up_again_at = Some(now + SET_UP_AGAIN);
+                tracing::warn!(practice.id = %id, "{}", problem.sentence);
+                let note = health::failed(None, problem, now);
+                store.note(id, leg, &note).await?;
+                self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
+                return Ok(());
+            }
+        };
+        practice.set_up_again_at = None;
+        tracing::info!(practice.id = %id, "Set up.");
+        let ports = Ports {
+            settings: practice.settings.clone(),
+            app: self.app.clone(),
+            practice: connected.practice,
+            partner: connected.partner,
+            store: store.clone(),
+            clock: self.foundations.clock.clone(),
+            state: self.state.clone(),
+            look_closely: practice.look_closely.clone(),
+            writes_fail: Arc::default(),
+            noted: Arc::default(),
+            half_hours: Arc::default(),
+        };
+        let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        if let Some(bookings) = Bookings::new(ports) {
+            flows.push(Arc::new(bookings));
+        }
+        for flow in flows {
+            let slot = Slot { due_at: now, running: false, again: false, flow: flow.clone() };
+            self.slots.insert((id.clone(), flow.name()), slot);
+        }
+        Ok(())
+    }
+
+    async fn grant_wishes(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        for open in self.foundations.store.open_wishes().await? {
+            let store = &self.foundations.store;
+            match &open.wish {
+                Wish::ResyncConfiguration => {
+                    for thing in CONFIGURATION {
+                        store.forget_marks(&open.practice, thing).await?;
+                    }
+                }
+                Wish::ResyncAvailability => {
+                    store.forget_marks(&open.practice, AVAILABILITY).await?;
+                }
+                Wish::AcceptShrink(list) => {
+                    // Accepted is what waits at this moment; where nothing waits any more there is nothing to accept.
+                    if let Some(Shrinking { digest, .. }) = self.state.shrinking(&open.practice, list) {
+                        let thing = accepted_mark(list);
+                        store.set_marks(&open.practice, &[Mark { thing, digest, at: now }]).await?;
+                    }
+                }
+            }
+            store.granted(open.id, now).await?;
+            tracing::info!(practice.id = %open.practice, wish = ?open.wish, "Asked for at the desk.");
+            if let Some(practice) = self.practices.get(&open.practice) {
+                practice.look_closely.store(true, Ordering::SeqCst);
+            }
+            self.make_due(Some(&open.practice), now);
+        }
+        Ok(())
+    }
+
+    /// Clears personal fields of bookings that ended longer ago than the retention time.
+    async fn tidy(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let before = now - TimeDelta::days(i64::from(self.app.retention_days));
+        let cleared = self.foundations.store.forget_people(before).await?;
+        if cleared > 0 {
+            tracing::info!(bookings = cleared, "Personal details past their retention time were cleared.");
+        }
+        Ok(())
+    }
+}
+
+fn in_words(gap: TimeDelta) -> String {
+    match (gap.num_hours(), gap.num_minutes()) {
+        (0, 0) => format!("{} seconds", gap.num_seconds()),
+        (0, 1) => "a minute".into(),
+        (0, minutes) => format!("{minutes} minutes"),
+        (1, _) => "an hour".into(),
+        (hours, _) => format!("{hours} hours"),
+    }
+}

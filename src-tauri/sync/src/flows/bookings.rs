@@ -1,0 +1,1125 @@
+//! Takes bookings in, brings each one forward, and answers the partner.
+
+use super::{Flow, FlowName, Outcome, Ports, error_chain};
+use crate::pace;
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::booking::{
+    AppointmentOrder, BookingChange, BookingEvent, BookingKey, BookingRequest, BookingState, ChangeKind,
+    Entry, Held, Inserted, Step,
+};
+use domain::diary::{AppointmentStatus, Room};
+use domain::failure::{ReadError, Refusal, WriteError};
+use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, ResourceRef};
+use domain::matching::{self, Decision};
+use domain::people::PatientPlan;
+use domain::ports::partner::{BookingDesk, DayOffer, Incoming, Partner, Waiting};
+use domain::ports::store::{ActivityLine, Leg, StoreError};
+use domain::settings::WriteMode;
+use domain::time::{Horizon, Meaning, Minutes};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A rejection this long after the booking was made still lets the patient choose again (sheet §6: 20 s, less a
+/// margin for the way there).
+const EARLY: TimeDelta = TimeDelta::seconds(18);
+
+/// An answer that the partner asks for again is given again no more often than this.
+const ANSWER_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
+
+/// Nothing is put off for longer.
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
+
+/// How soon a pass may follow on another.
+const AT_ONCE: TimeDelta = TimeDelta::milliseconds(100);
+
+/// Inserts that end in doubt are begun at most this often before a person looks.
+const MAX_TRIES: u32 = 6;
+
+/// The bookings of one practice.
+pub struct Bookings {
+    ports: Ports,
+    partner: Arc<dyn Partner>,
+    memory: Mutex<Memory>,
+}
+
+/// What is worth remembering between passes and harmless to lose.
+#[derive(Default)]
+struct Memory {
+    /// When everything that waited was last seen.
+    looked_at: Option<DateTime<Utc>>,
+    /// No booking under this key was waiting at that time, so it was made later.
+    made_after: BTreeMap<BookingKey, DateTime<Utc>>,
+    /// How long the outcome of an insert may stay open, from the practice's card.
+    settle: Option<TimeDelta>,
+    /// The practice did not answer in this pass.
+    practice_silent: bool,
+    /// What this pass has written into the book, to be looked at once the partner knows.
+    written: Vec<(AppointmentOrder, AppointmentRef)>,
+    /// When each answer that the partner asked for again was last given.
+    answered_again: BTreeMap<BookingKey, DateTime<Utc>>,
+    /// Why the book would not let a cancellation through.
+    cancel_refused: BTreeMap<BookingKey, Refusal>,
+    /// What cannot be read and was told already.
+    unreadable: BTreeSet<ForeignBookingId>,
+    /// The same for changes.
+    unreadable_changes: BTreeSet<ForeignChangeId>,
+}
+
+/// Why a pass ended early.
+enum Stop {
+    /// The partner or the practice cannot be worked with now.
+    Failed(Leg, ReadError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Store(error)
+    }
+}
+
+/// Where one booking stands after it was brought forward as far as it goes.
+enum Reached {
+    /// As far as it goes for now.
+    Waits,
+    /// As far, and the book was written to.
+    Wrote,
+}
+
+#[async_trait]
+impl Flow for Bookings {
+    fn name(&self) -> FlowName {
+        FlowName::Bookings
+    }
+
+    async fn pass(&self) -> Outcome {
+        let poll = self.poll();
+        let started = self.ports.clock.now();
+        let mut wake = false;
+        let ended = self.run(&mut wake).await;
+        let now = self.ports.clock.now();
+        let again_at = match ended {
+            Ok(next_due) => {
+                self.ports.store_works();
+                // The poll is counted from start to start, so that it is kept however long a pass takes (sheet §6).
+                let next_poll = (started + poll).max(now + AT_ONCE);
+                next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
+            }
+            Err(Stop::Failed(leg, error)) => match self.ports.failed(leg, &error).await {
+                Ok(since) => pace::after(&error, poll, since, now),
+                Err(error) => {
+                    self.ports.store_failed(&error);
+                    now + poll
+                }
+            },
+            Err(Stop::Store(error)) => {
+                self.ports.store_failed(&error);
+                // What was recorded all the same may have freed a time, although nobody was told.
+                self.ports.look_closely();
+                now + poll
+            }
+        };
+        Outcome { again_at, wake: wake.then_some(FlowName::Availability) }
+    }
+}
+
+impl Bookings {
+    /// The flow, if the practice has a partner that takes bookings.
+    pub fn new(ports: Ports) -> Option<Self> {
+        let partner = ports.partner.clone()?;
+        partner.booking_desk()?;
+        Some(Self { ports, partner, memory: Mutex::new(Memory::default()) })
+    }
+
+    fn poll(&self) -> TimeDelta {
+        let seconds =
+            self.ports.settings.healthengine.as_ref().map_or(5, |account| account.poll_seconds.max(1));
+        TimeDelta::seconds(i64::from(seconds))
+    }
+
+    /// Runs one pass and returns when the next entry is due.
+    async fn run(&self, wake: &mut bool) -> Result<Option<DateTime<Utc>>, Stop> {
+        let Some(desk) = self.partner.booking_desk() else { return Ok(None) };
+        self.memory(|memory| memory.practice_silent = false);
+        // A poll that cannot be trusted must not keep what is on its way from being finished in the practice.
+        let polled = self.take_in(desk).await;
+        let brought = match &polled {
+            Err(Stop::Failed(_, ReadError::NotAuthorised | ReadError::NoConsent) | Stop::Store(_)) => None,
+            Ok(_) | Err(Stop::Failed(..)) => Some(self.bring_forward(desk, wake).await?),
+        };
+        self.look_for_overlaps().await?;
+        let waiting = polled?;
+        if waiting.availability || waiting.resources || waiting.appointment_types {
+            self.forget_what_is_asked_for(waiting).await?;
+            *wake = true;
+        }
+        if waiting.changes {
+            self.apply_changes(desk, wake).await?;
+        }
+        // Only now, so that what goes wrong pass after pass is not proven in between.
+        self.ports.proven(Leg::Desk).await?;
+        Ok(brought.flatten())
+    }
+
+    /// Asks what waits, and files every booking.
+    async fn take_in(&self, desk: &dyn BookingDesk) -> Result<Waiting, Stop> {
+        let asked_at = self.ports.clock.now();
+        let failed = |error| Stop::Failed(Leg::Desk, error);
+        let waiting = desk.waiting().await.map_err(failed)?;
+        if waiting.bookings {
+            let (mut answered, mut unreadable) = (Vec::new(), Vec::new());
+            for incoming in desk.bookings().await.map_err(failed)? {
+                match incoming {
+                    Incoming::Booking(request) => {
+                        if !self.file(&request).await? {
+                            answered.push(request.key);
+                        }
+                    }
+                    Incoming::Unreadable { booking, why } => unreadable.push((booking, why)),
+                }
+            }
+            // Last, so that a refused answer to one of them keeps no other booking from being filed.
+            for key in answered {
+                self.answer_again(desk, &key).await?;
+            }
+            for (booking, why) in unreadable {
+                self.decline_unreadable(desk, &booking, &why).await?;
+            }
+        }
+        self.memory(|memory| memory.looked_at = Some(asked_at));
+        Ok(waiting)
+    }
+
+    /// Declines what cannot be read. It stays on the partner's list until it has our answer.
+    async fn decline_unreadable(
+        &self,
+        desk: &dyn BookingDesk,
+        booking: &ForeignBookingId,
+        why: &Refusal,
+    ) -> Result<(), Stop> {
+        if self.memory(|memory| memory.unreadable.insert(booking.clone())) {
+            tracing::warn!(practice.id = %self.ports.id(), booking.id = %booking, "A booking cannot be read: {why}.");
+            self.tell(
+                "look/unreadable",
+                format!("Booking {booking} could not be read and is declined: {why}."),
+            )
+            .await?;
+        }
+        match desk.decline(booking, why, false).await {
+            Ok(()) | Err(WriteError::Refused(_) | WriteError::Unknown(_)) => Ok(()),
+            // Saying the same again would not help, and the other bookings must not be looked for less often.
+            Err(WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound)) => Ok(()),
+            Err(WriteError::Untouched(error)) => Err(Stop::Failed(Leg::Desk, error)),
+        }
+    }
+
+    /// Files a booking, and returns whether it was new.
+    async fn file(&self, request: &BookingRequest) -> Result<bool, Stop> {
+        let now = self.ports.clock.now();
+        if self.ports.store.file(request, now).await? {
+            tracing::info!(practice.id = %self.ports.id(), booking.id = %request.key.booking, "A booking came in.");
+            self.memory(|memory| {
+                if let Some(looked_at) = memory.looked_at {
+                    memory.made_after.insert(request.key.clone(), looked_at);
+                }
+            });
+            // Its time is not to be offered to anybody else, whether or not it can be written just now.
+            self.ports.look_closely();
+            self.ports.ledger_moved().await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The partner still waits for a booking that we have answered: our answer got lost on its side. It is said again,
+    /// because a request that stays unanswered makes the practice unhealthy (sheet §6).
+    async fn answer_again(&self, desk: &dyn BookingDesk, key: &BookingKey) -> Result<(), Stop> {
+        let Some(entry) = self.ports.store.entry(key).await? else { return Ok(()) };
+        let now = self.ports.clock.now();
+        let lately = self.memory(|memory| memory.answered_again.get(key).copied());
+        if lately.is_some_and(|at| (TimeDelta::zero()..ANSWER_AGAIN_AFTER).contains(&(now - at))) {
+            return Ok(());
+        }
+        let answer = match &entry.state {
+            BookingState::Confirmed(inserted)
+            | BookingState::Cancelling { inserted, .. }
+            | BookingState::Cancelled(inserted) => desk.confirm(&key.booking, inserted).await,
+            BookingState::Rejected { why, .. } => desk.decline(&key.booking, why, false).await,
+            // Somebody has dealt with it, and only the book knows how.
+            BookingState::Closed => match self.standing(&entry).await {
+                Ok(Some(Held { appointment, patient: Some(patient) })) => {
+                    desk.confirm(&key.booking, &Inserted { appointment, patient }).await
+                }
+                Ok(Some(Held { patient: None, .. })) => return Ok(()),
+                Ok(None) => desk.decline(&key.booking, &Refusal::DeclinedAtDesk, false).await,
+                Err(error) => {
+                    self.ports.failed(Leg::System, &error).await?;
+                    return Ok(());
+                }
+            },
+            BookingState::Received { .. }
+            | BookingState::Inserting { .. }
+            | BookingState::Held(_)
+            | BookingState::Naming { .. }
+            | BookingState::Entering
+            | BookingState::Inserted(_)
+            | BookingState::Withdrawing(_)
+            | BookingState::Unplaced(_)
+            | BookingState::Refused { .. }
+            | BookingState::Stuck { .. } => return Ok(()),
+        };
+        match answer {
+            Ok(()) | Err(WriteError::Refused(_) | WriteError::Unknown(_)) => {
+                self.memory(|memory| memory.answered_again.insert(key.clone(), now));
+                tracing::info!(practice.id = %self.ports.id(), booking.id = %key.booking, "The partner asked again and was answered again.");
+                Ok(())
+            }
+            // Saying the same again would not help, and the other bookings must not be looked for less often.
+            Err(WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound)) => Ok(()),
+            Err(WriteError::Untouched(error)) => Err(Stop::Failed(Leg::Desk, error)),
+        }
+    }
+
+    /// Takes each due entry as far as it goes, oldest booking first. Returns when the next one is due.
+    async fn bring_forward(
+        &self,
+        desk: &dyn BookingDesk,
+        wake: &mut bool,
+    ) -> Result<Option<DateTime<Utc>>, Stop> {
+        let entries = self.ports.store.unfinished(self.ports.id()).await?;
+        for entry in entries {
+            if self.next_look(&entry) <= self.ports.clock.now() {
+                match self.advance(desk, entry).await {
+                    Ok(reached) => *wake |= matches!(reached, Reached::Wrote),
+                    // Somebody at the desk decided in the same moment: the next look starts from there.
+                    Err(Stop::Store(StoreError::Stale)) => {}
+                    Err(stop) => return Err(stop),
+                }
+            }
+        }
+        let left = self.ports.store.unfinished(self.ports.id()).await?;
+        Ok(left.iter().map(|entry| self.next_look(entry)).min())
+    }
+
+    /// The practice system's own windows ask nobody before they save, so somebody at the desk can take a time in the very
+    /// moment in which we do. Looked for only once the partner knows, because nobody is to wait for it.
+    async fn look_for_overlaps(&self) -> Result<(), Stop> {
+        for (order, appointment) in self.memory(|memory| std::mem::take(&mut memory.written)) {
+            match self.ports.practice.overlapped(&order, &appointment).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let key = &order.key;
+                    let twice = format!(
+                        "Something else was entered for the time of booking {} at the same moment: look at appointment {appointment} in the book.",
+                        key.booking
+                    );
+                    self.ports.store.remark(key, &twice, self.ports.clock.now()).await?;
+                    self.tell("look/overlap", twice).await?;
+                    self.ports.ledger_moved().await?;
+                }
+                Err(error) => {
+                    self.ports.failed(Leg::System, &error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When an entry is to be looked at: when it is due, or when the person's time runs out.
+    fn next_look(&self, entry: &Entry) -> DateTime<Utc> {
+        match entry.state.step() {
+            // What may be in the book is never decided by the clock.
+            Step::WaitForPerson if matches!(entry.state, BookingState::Stuck { .. }) => {
+                DateTime::<Utc>::MAX_UTC
+            }
+            Step::WaitForPerson => self.decide_by(entry),
+            Step::Insert
+            | Step::LookInPractice
+            | Step::NamePatient
+            | Step::LookForEntry
+            | Step::Withdraw
+            | Step::CancelInPractice
+            | Step::ConfirmToPartner
+            | Step::DeclineToPartner
+            | Step::Nothing
+                if entry.not_before > self.ports.clock.now() + LONGEST_WAIT =>
+            {
+                // Nothing is ever put off for so long: the computer's clock was set back.
+                self.ports.clock.now()
+            }
+            Step::Insert
+            | Step::LookInPractice
+            | Step::NamePatient
+            | Step::LookForEntry
+            | Step::Withdraw
+            | Step::CancelInPractice
+            | Step::ConfirmToPartner
+            | Step::DeclineToPartner
+            | Step::Nothing => entry.not_before,
+        }
+    }
+
+    /// Until when a person can decide. It counts from when we saw the booking, because another computer's clock must
+    /// not shorten it.
+    fn decide_by(&self, entry: &Entry) -> DateTime<Utc> {
+        entry.received_at.min(self.ports.clock.now())
+            + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes))
+    }
+
+    async fn advance(&self, desk: &dyn BookingDesk, mut entry: Entry) -> Result<Reached, Stop> {
+        let mut reached = Reached::Waits;
+        let begun_at = entry.revision;
+        loop {
+            let now = self.ports.clock.now();
+            let step = entry.state.step();
+            // Whoever has to ask a practice that has just been silent waits for the next pass; the partner does not.
+            if needs_practice(step) && self.memory(|memory| memory.practice_silent) {
+                self.put_off(&entry).await?;
+                break;
+            }
+            let next = match step {
+                Step::Insert => self.insert(entry.clone()).await?,
+                Step::LookInPractice => self.look(&entry).await?,
+                Step::NamePatient => self.name_patient(&entry).await?,
+                Step::LookForEntry => self.look_for_entry(&entry).await?,
+                Step::Withdraw => self.withdraw(&entry).await?,
+                Step::CancelInPractice => self.cancel(&entry).await?,
+                Step::ConfirmToPartner => self.confirm(desk, &entry).await?,
+                Step::DeclineToPartner => self.decline(desk, &entry).await?,
+                Step::WaitForPerson if now >= self.next_look(&entry) => Some(self.nobody_decided(&entry)),
+                Step::WaitForPerson | Step::Nothing => break,
+            };
+            // An insert that refused to begin moves the entry itself, so the newest one counts.
+            let Some(Next { entry: newest, event, decision }) = next else { break };
+            if newest.state.step() != Step::ConfirmToPartner && newest.state.step() != Step::DeclineToPartner
+            {
+                reached = Reached::Wrote;
+            }
+            entry = self.record(&newest, &event, decision.as_ref()).await?;
+        }
+        if entry.revision != begun_at {
+            self.ports.ledger_moved().await?;
+            self.ports.look_closely();
+        }
+        Ok(reached)
+    }
+
+    async fn record(
+        &self,
+        entry: &Entry,
+        event: &BookingEvent,
+        decision: Option<&Decision>,
+    ) -> Result<Entry, Stop> {
+        let now = self.ports.clock.now();
+        let moved = self.ports.store.record(entry, event, decision, now).await?;
+        tracing::info!(practice.id = %self.ports.id(), booking.id = %entry.request.key.booking, "{}", event.sentence());
+        Ok(moved)
+    }
+
+    /// Puts the next look off, the further the longer this has lasted. What is to be inserted counts from its arrival,
+    /// because each try begins a state anew.
+    async fn put_off(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let now = self.ports.clock.now();
+        let since = match entry.state.step() {
+            Step::Insert | Step::LookInPractice => entry.received_at,
+            Step::NamePatient
+            | Step::LookForEntry
+            | Step::Withdraw
+            | Step::CancelInPractice
+            | Step::ConfirmToPartner
+            | Step::DeclineToPartner
+            | Step::WaitForPerson
+            | Step::Nothing => entry.state_since,
+        };
+        let until = now + pace::backoff(since, now);
+        self.ports.store.postpone(&entry.request.key, until).await?;
+        Ok(None)
+    }
+
+    /// The practice could not be asked: the booking waits, the practice's leg says why.
+    async fn practice_failed(&self, entry: &Entry, error: &ReadError) -> Result<Option<Next>, Stop> {
+        if let ReadError::Unreachable(_) = error {
+            self.memory(|memory| memory.practice_silent = true);
+        }
+        self.ports.failed(Leg::System, error).await?;
+        self.put_off(entry).await
+    }
+
+    /// A write failed where reading works. The light must not turn green with the next reading.
+    async fn write_failed(&self, entry: &Entry, error: &ReadError) -> Result<Option<Next>, Stop> {
+        self.ports.writes_fail.store(true, Ordering::SeqCst);
+        self.practice_failed(entry, error).await
+    }
+
+    async fn insert(&self, entry: Entry) -> Result<Option<Next>, Stop> {
+        let request = &entry.request;
+        if let Some(why) = self.refusal_before_writing(request) {
+            return Ok(Some(Next::refused(self.by_lateness(&entry, why), entry)));
+        }
+        let (Some(resource), Some(length)) = (request.resource.clone(), request.length.sensible_minutes())
+        else {
+            return Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::BadLength), entry)));
+        };
+        if self.ports.settings.system.write == WriteMode::None {
+            return self.hand_to_desk(entry, &resource, length).await;
+        }
+        let found = match self.ports.practice.find_patients(&request.patient).await {
+            Ok(found) => found,
+            Err(error) => return self.practice_failed(&entry, &error).await,
+        };
+        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
+        let decision = decide(&request.patient, request.linked_patient.as_ref(), &found.records);
+        let order = AppointmentOrder {
+            key: request.key.clone(),
+            resource,
+            appointment_type: request.appointment_type.clone(),
+            starts: request.starts,
+            length,
+            patient: decision.plan.clone(),
+            details: request.patient.clone(),
+            note: request.note.clone(),
+        };
+        let began = BookingEvent::InsertBegan(decision.plan.clone());
+        let inserting = self.record(&entry, &began, Some(&decision)).await?;
+        match self.ports.practice.insert(&order).await {
+            Ok(held) => {
+                self.ports.writes_fail.store(false, Ordering::SeqCst);
+                self.memory(|memory| memory.written.push((order, held.appointment.clone())));
+                Ok(Some(Next::of(inserting, BookingEvent::FoundInPractice(held))))
+            }
+            // The account or the version allows reading only, so somebody at the desk enters it.
+            Err(WriteError::Refused(Refusal::ReadOnly)) => {
+                let back = self.record(&inserting, &BookingEvent::AbsentFromPractice, None).await?;
+                self.hand_to_desk(back, &order.resource, order.length).await
+            }
+            Err(WriteError::Refused(why)) => {
+                self.ports.writes_fail.store(false, Ordering::SeqCst);
+                Ok(Some(Next::refused(self.by_lateness(&inserting, why), inserting)))
+            }
+            Err(WriteError::Untouched(error)) => {
+                let back = self.record(&inserting, &BookingEvent::AbsentFromPractice, None).await?;
+                self.write_failed(&back, &error).await
+            }
+            Err(WriteError::Unknown(error)) => {
+                self.ports.failed(Leg::System, &error).await?;
+                match self.settled_at(&inserting).await {
+                    Ok(settled_at) => {
+                        self.ports.store.postpone(&inserting.request.key, settled_at).await?;
+                        Ok(None)
+                    }
+                    Err(error) => self.practice_failed(&inserting, &error).await,
+                }
+            }
+        }
+    }
+
+    /// What can be said without the book.
+    fn refusal_before_writing(&self, request: &BookingRequest) -> Option<Refusal> {
+        let zone = self.ports.settings.zone;
+        request.refusal_on_sight().or_else(|| match zone.meaning(request.starts) {
+            Meaning::Never => Some(Refusal::TimeDoesNotExist),
+            Meaning::Once(_) | Meaning::Twice(..) => {
+                (zone.instant(request.starts) < self.ports.clock.now()).then_some(Refusal::TimeHasPassed)
+            }
+        })
+    }
+
+    /// Refuses while the patient can still choose again; later a person decides. What the patient or a person called
+    /// off themselves needs nobody.
+    fn by_lateness(&self, entry: &Entry, why: Refusal) -> BookingEvent {
+        if why == Refusal::PatientCancelled || self.is_early(entry) {
+            BookingEvent::Refused(why)
+        } else {
+            BookingEvent::RefusedLate(why)
+        }
+    }
+
+    /// Whether a rejection still reaches the patient in time. Proven by our own two looks where there were two;
+    /// otherwise the partner's clock is believed as far as it agrees with ours, because either may be wrong.
+    fn is_early(&self, entry: &Entry) -> bool {
+        let now = self.ports.clock.now();
+        let early = |since| (TimeDelta::zero()..=EARLY).contains(&(now - since));
+        // It is at least as old as we have known it.
+        if !early(entry.received_at) {
+            return false;
+        }
+        let made_after = self.memory(|memory| memory.made_after.get(&entry.request.key).copied());
+        made_after.map_or_else(|| early(entry.request.booked_at), early)
+    }
+
+    async fn hand_to_desk(
+        &self,
+        entry: Entry,
+        resource: &ResourceRef,
+        length: Minutes,
+    ) -> Result<Option<Next>, Stop> {
+        let day = entry.request.starts.day();
+        let book = match self.ports.practice.book(Horizon { first: day, last: day }).await {
+            Ok(book) => book,
+            Err(error) => return self.practice_failed(&entry, &error).await,
+        };
+        if !book.resources.iter().any(|known| known.id == *resource) {
+            return Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::ResourceUnknown), entry)));
+        }
+        let wanted = entry.request.starts.range(length);
+        let room = wanted.map(|wanted| {
+            let day = book.days.get(&(resource.clone(), day)).cloned().unwrap_or_default();
+            day.room_for(wanted, entry.request.appointment_type.as_ref())
+        });
+        let entered = self.find_entered(&entry).await;
+        match (room, entered) {
+            (_, Err(error)) => self.practice_failed(&entry, &error).await,
+            (_, Ok(Some(_))) | (Some(Room::Free), Ok(None)) => {
+                Ok(Some(Next::of(entry, BookingEvent::HandedToDesk)))
+            }
+            (Some(Room::Taken), Ok(None)) => {
+                Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::SlotTaken), entry)))
+            }
+            (Some(Room::Closed) | None, Ok(None)) => {
+                Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::OutsideHours), entry)))
+            }
+        }
+    }
+
+    /// When the outcome of an insert cannot change any more. Only the book knows, so it is never guessed.
+    async fn settled_at(&self, entry: &Entry) -> Result<DateTime<Utc>, ReadError> {
+        let settle = match self.memory(|memory| memory.settle) {
+            Some(settle) => settle,
+            None => {
+                let card = self.ports.practice.check().await?;
+                let settle = TimeDelta::seconds(i64::from(card.settle_seconds));
+                self.memory(|memory| memory.settle = Some(settle));
+                settle
+            }
+        };
+        Ok(entry.state_since.min(self.ports.clock.now()) + settle)
+    }
+
+    async fn look(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let settled_at = match self.settled_at(entry).await {
+            Ok(settled_at) => settled_at,
+            Err(error) => return self.practice_failed(entry, &error).await,
+        };
+        if self.ports.clock.now() < settled_at {
+            self.ports.store.postpone(&entry.request.key, settled_at).await?;
+            return Ok(None);
+        }
+        match self.ports.practice.find(&entry.request.key).await {
+            Ok(Some(held)) => Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held)))),
+            Ok(None) if tries_of(&entry.state) >= MAX_TRIES => Ok(Some(Next::of(
+                entry.clone(),
+                BookingEvent::GaveUp(format!("the practice database gave no clear answer {MAX_TRIES} times")),
+            ))),
+            Ok(None) => Ok(Some(Next::of(entry.clone(), BookingEvent::AbsentFromPractice))),
+            Err(error) => self.practice_failed(entry, &error).await,
+        }
+    }
+
+    async fn name_patient(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let BookingState::Naming { appointment, plan } = &entry.state else { return Ok(None) };
+        let request = &entry.request;
+        match self.ports.practice.name_patient(appointment, &request.key, plan, &request.patient).await {
+            Ok(held) => Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held)))),
+            Err(WriteError::Refused(Refusal::BookingUnknown)) => {
+                Ok(Some(Next::of(entry.clone(), BookingEvent::AbsentFromPractice)))
+            }
+            Err(WriteError::Refused(why)) => Ok(Some(Next::of(
+                entry.clone(),
+                BookingEvent::GaveUp(format!("the patient could not be written: {why}")),
+            ))),
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                self.practice_failed(entry, &error).await
+            }
+        }
+    }
+
+    async fn look_for_entry(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        match self.find_entered(entry).await {
+            Ok(Some((held, decision))) => Ok(Some(Next {
+                entry: entry.clone(),
+                event: BookingEvent::FoundInPractice(held),
+                decision: Some(decision),
+            })),
+            Ok(None) if self.ports.clock.now() >= self.decide_by(entry) => {
+                Ok(Some(Next::of(entry.clone(), BookingEvent::TimeRanOut)))
+            }
+            Ok(None) => {
+                self.ports.store.postpone(&entry.request.key, self.ports.clock.now() + self.poll()).await?;
+                Ok(None)
+            }
+            Err(error) => self.practice_failed(entry, &error).await,
+        }
+    }
+
+    /// The appointment that somebody entered for this booking: same practitioner, same start, same person.
+    async fn find_entered(&self, entry: &Entry) -> Result<Option<(Held, Decision)>, ReadError> {
+        let request = &entry.request;
+        let Some(resource) = &request.resource else { return Ok(None) };
+        let that_day = self.ports.practice.appointments_with_patients(resource, request.starts.day()).await?;
+        Ok(that_day.into_iter().find_map(|(appointment, record)| {
+            if appointment.starts != request.starts || appointment.status == AppointmentStatus::Cancelled {
+                return None;
+            }
+            let record = record?;
+            let decision = matching::entered_for(&request.patient, &record)?;
+            Some((Held { appointment: appointment.id, patient: Some(record.id) }, decision))
+        }))
+    }
+
+    /// What stands in the book for a booking, with its mark or entered by hand.
+    async fn standing(&self, entry: &Entry) -> Result<Option<Held>, ReadError> {
+        if let Some(held) = self.ports.practice.find(&entry.request.key).await? {
+            return Ok(Some(held));
+        }
+        Ok(self.find_entered(entry).await?.map(|(held, _)| held))
+    }
+
+    async fn withdraw(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let next = |event| Ok(Some(Next::of(entry.clone(), event)));
+        let marked = match self.ports.practice.find(&entry.request.key).await {
+            Ok(held) => held,
+            Err(error) => return self.practice_failed(entry, &error).await,
+        };
+        let Some(held) = marked else {
+            // What somebody entered by hand carries no mark, and is not ours to take out.
+            return match self.find_entered(entry).await {
+                Ok(None) => next(BookingEvent::AbsentFromPractice),
+                Ok(Some((held, decision))) => Ok(Some(Next {
+                    entry: entry.clone(),
+                    event: BookingEvent::FoundInPractice(held),
+                    decision: Some(decision),
+                })),
+                Err(error) => self.practice_failed(entry, &error).await,
+            };
+        };
+        match self.ports.practice.cancel(&held).await {
+            Ok(()) => next(BookingEvent::AbsentFromPractice),
+            Err(WriteError::Refused(_)) if held.patient.is_some() => {
+                next(BookingEvent::FoundInPractice(held))
+            }
+            Err(WriteError::Refused(why)) => {
+                next(BookingEvent::GaveUp(format!("the held time could not be taken out of the book: {why}")))
+            }
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                self.practice_failed(entry, &error).await
+            }
+        }
+    }
+
+    /// Cancels in the book what the patient cancelled, or sees whether somebody has.
+    async fn cancel(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let BookingState::Cancelling { inserted, by_hand } = &entry.state else { return Ok(None) };
+        let next = |event| Ok(Some(Next::of(entry.clone(), event)));
+        if !by_hand {
+            let held =
+                Held { appointment: inserted.appointment.clone(), patient: Some(inserted.patient.clone()) };
+            return match self.ports.practice.cancel(&held).await {
+                Ok(()) => next(BookingEvent::Cancelled),
+                Err(WriteError::Refused(Refusal::ReadOnly)) => {
+                    next(BookingEvent::CancelAsked { by_hand: true })
+                }
+                Err(WriteError::Refused(why)) => {
+                    self.memory(|memory| {
+                        memory.cancel_refused.insert(entry.request.key.clone(), why.clone())
+                    });
+                    next(BookingEvent::CancelRefused(why))
+                }
+                Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                    self.practice_failed(entry, &error).await
+                }
+            };
+        }
+        let Some(resource) = &entry.request.resource else { return next(BookingEvent::Cancelled) };
+        match self.ports.practice.appointments_with_patients(resource, entry.request.starts.day()).await {
+            Ok(that_day) => {
+                let stands = that_day.iter().any(|(appointment, _)| {
+                    appointment.id == inserted.appointment
+                        && appointment.status != AppointmentStatus::Cancelled
+                });
+                if stands {
+                    self.ports
+                        .store
+                        .postpone(&entry.request.key, self.ports.clock.now() + self.poll())
+                        .await?;
+                    return Ok(None);
+                }
+                next(BookingEvent::Cancelled)
+            }
+            Err(error) => self.practice_failed(entry, &error).await,
+        }
+    }
+
+    async fn confirm(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let BookingState::Inserted(inserted) = &entry.state else { return Ok(None) };
+        let answer = desk.confirm(&entry.request.key.booking, inserted).await;
+        self.told(entry, answer).await
+    }
+
+    async fn decline(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let BookingState::Refused { why, .. } = &entry.state else { return Ok(None) };
+        let by_desk = *why == Refusal::DeclinedAtDesk;
+        let answer = desk.decline(&entry.request.key.booking, why, by_desk && !self.is_early(entry)).await;
+        let taken = matches!(answer, Ok(()) | Err(WriteError::Refused(Refusal::UnknownToPartner)));
+        if taken && self.nobody_told_the_patient(entry) {
+            return Ok(Some(Next::of(entry.clone(), BookingEvent::RefusedLate(why.clone()))));
+        }
+        self.told(entry, answer).await
+    }
+
+    /// Whether a rejection may have arrived after the partner let the patient choose again. It was to be early; an
+    /// outage in between is not the patient's fault.
+    fn nobody_told_the_patient(&self, entry: &Entry) -> bool {
+        let BookingState::Refused { why, tell_patient: false } = &entry.state else { return false };
+        !matches!(why, Refusal::PatientCancelled | Refusal::DeclinedAtDesk) && !self.is_early(entry)
+    }
+
+    /// What the partner's answer to a confirmation or a rejection means.
+    async fn told(&self, entry: &Entry, answer: Result<(), WriteError>) -> Result<Option<Next>, Stop> {
+        let next = |event| Ok(Some(Next::of(entry.clone(), event)));
+        match answer {
+            Ok(()) => {
+                self.memory(|memory| memory.made_after.remove(&entry.request.key));
+                next(BookingEvent::PartnerKnows)
+            }
+            // A rejection of something that is gone there has nothing left to say.
+            Err(WriteError::Refused(Refusal::UnknownToPartner))
+                if entry.state.step() == Step::DeclineToPartner =>
+            {
+                next(BookingEvent::PartnerKnows)
+            }
+            Err(WriteError::Refused(why)) => next(BookingEvent::GaveUp(why.to_string())),
+            Err(WriteError::Untouched(ReadError::Invalid(said))) => {
+                next(BookingEvent::GaveUp(format!("the partner refuses our answer: {said}")))
+            }
+            Err(WriteError::Untouched(error @ (ReadError::NotAuthorised | ReadError::NoConsent))) => {
+                self.put_off(entry).await?;
+                Err(Stop::Failed(Leg::Desk, error))
+            }
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                tracing::debug!(booking.id = %entry.request.key.booking, cause = error_chain(&error), "The partner did not take the answer.");
+                self.put_off(entry).await?;
+                // A request for patience holds for everything that we would send, not for this answer alone.
+                if let ReadError::SlowDown { .. } = error {
+                    return Err(Stop::Failed(Leg::Desk, error));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Nobody decided in time, so the safe side is taken (`product.md`, "When nobody is there to decide").
+    fn nobody_decided(&self, entry: &Entry) -> Next {
+        let BookingState::Held(_) = &entry.state else {
+            return Next::of(entry.clone(), BookingEvent::TimeRanOut);
+        };
+        let likeliest = entry
+            .decision
+            .as_ref()
+            .and_then(|decision| decision.candidates.first())
+            .map(|c| c.record.id.clone());
+        let plan = PatientPlan::New { possible_duplicate_of: likeliest };
+        let decision = entry.decision.clone().map(|decision| Decision {
+            plan: plan.clone(),
+            reason: "Nobody decided in time, so a new record was made; it may be a duplicate.".into(),
+            ..decision
+        });
+        Next { entry: entry.clone(), event: BookingEvent::PatientDecided(plan), decision }
+    }
+
+    /// Applies cancellations in their order. Each waits for its booking.
+    async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut bool) -> Result<(), Stop> {
+        let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+        let mut first_failure = None;
+        for change in changes {
+            match self.apply(desk, &change, wake).await {
+                Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
+                Err(Stop::Store(error)) => return Err(Stop::Store(error)),
+                // One answer that is not taken must not keep those behind it waiting.
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
+            }
+        }
+        first_failure.map_or(Ok(()), Err)
+    }
+
+    async fn apply(
+        &self,
+        desk: &dyn BookingDesk,
+        change: &BookingChange,
+        wake: &mut bool,
+    ) -> Result<(), Stop> {
+        let key = BookingKey {
+            practice: self.ports.id().clone(),
+            partner: self.partner.id().clone(),
+            booking: change.booking.clone(),
+        };
+        if change.kind == ChangeKind::Unreadable {
+            return self.decline_unreadable_change(desk, change).await;
+        }
+        let Some(mut entry) = self.ports.store.entry(&key).await? else {
+            if change.kind == ChangeKind::Stands {
+                let answer = desk.decline_change(&change.booking, &change.id, &Refusal::BookingUnknown).await;
+                return self.change_told(change, answer);
+            }
+            return self.apply_to_unknown(desk, change, &key, wake).await;
+        };
+        if change.kind == ChangeKind::Stands {
+            return self.change_told(change, desk.confirm_change(&change.booking, &change.id).await);
+        }
+        let event = match self.cancellation(&entry).await {
+            Ok(event) => event,
+            Err(error) => {
+                self.ports.failed(Leg::System, &error).await?;
+                return Ok(());
+            }
+        };
+        if let Some(event) = event {
+            match self.record(&entry, &event, None).await {
+                Ok(moved) => entry = moved,
+                Err(Stop::Store(StoreError::Stale)) => return Ok(()),
+                Err(stop) => return Err(stop),
+            }
+            self.ports.ledger_moved().await?;
+        }
+        if entry.state.step() != Step::Nothing && entry.not_before <= self.ports.clock.now() {
+            let reached = self.advance(desk, entry).await?;
+            *wake |= matches!(reached, Reached::Wrote);
+            let Some(moved) = self.ports.store.entry(&key).await? else { return Ok(()) };
+            entry = moved;
+        }
+        match &entry.state {
+            BookingState::Cancelled(_) | BookingState::Rejected { .. } | BookingState::Closed => {
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+            }
+            // The patient will not come, whether or not somebody has cleared the book yet.
+            BookingState::Cancelling { by_hand: true, .. }
+                if self.ports.clock.now()
+                    >= entry.state_since + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes)) =>
+            {
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+            }
+            // The book refused: the appointment has begun, or belongs to a series. One that was confirmed only now has
+            // not been asked for yet; the next pass does.
+            BookingState::Confirmed(_) => {
+                let Some(why) = self.memory(|memory| memory.cancel_refused.remove(&key)) else {
+                    return Ok(());
+                };
+                self.tell(
+                    "look/cancellation",
+                    format!(
+                        "The patient cancelled booking {}, but it stands in the book: {why}.",
+                        change.booking
+                    ),
+                )
+                .await?;
+                self.change_told(change, desk.decline_change(&change.booking, &change.id, &why).await)
+            }
+            BookingState::Received { .. }
+            | BookingState::Inserting { .. }
+            | BookingState::Held(_)
+            | BookingState::Naming { .. }
+            | BookingState::Entering
+            | BookingState::Inserted(_)
+            | BookingState::Withdrawing(_)
+            | BookingState::Unplaced(_)
+            | BookingState::Refused { .. }
+            | BookingState::Stuck { .. }
+            | BookingState::Cancelling { .. } => Ok(()),
+        }
+    }
+
+    /// A change of a booking that our records do not know is declined (HE-26), unless the book carries its mark: then our
+    /// records were lost, and the patient's cancellation must not be.
+    async fn apply_to_unknown(
+        &self,
+        desk: &dyn BookingDesk,
+        change: &BookingChange,
+        key: &BookingKey,
+        wake: &mut bool,
+    ) -> Result<(), Stop> {
+        let unreadable = |error| Stop::Failed(Leg::System, error);
+        let Some(held) = self.ports.practice.find(key).await.map_err(unreadable)? else {
+            let answer = desk.decline_change(&change.booking, &change.id, &Refusal::BookingUnknown).await;
+            return self.change_told(change, answer);
+        };
+        match self.ports.practice.cancel(&held).await {
+            Ok(()) => {
+                *wake = true;
+                self.ports.look_closely();
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+            }
+            Err(WriteError::Refused(why)) => {
+                let stands = format!(
+                    "The patient cancelled booking {}, but appointment {} stands in the book: {why}. Please cancel it there.",
+                    change.booking, held.appointment
+                );
+                self.tell("look/cancellation", stands).await?;
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+            }
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                Err(Stop::Failed(Leg::System, error))
+            }
+        }
+    }
+
+    /// Declines a change of which nobody can tell what it says, and has a person look at the booking. Confirming it
+    /// might confirm a cancellation away.
+    async fn decline_unreadable_change(
+        &self,
+        desk: &dyn BookingDesk,
+        change: &BookingChange,
+    ) -> Result<(), Stop> {
+        if self.memory(|memory| memory.unreadable_changes.insert(change.id.clone())) {
+            let text = format!(
+                "A change to booking {} could not be read and is declined. Please look at the booking there.",
+                change.booking
+            );
+            self.tell("look/change", text).await?;
+        }
+        let why = Refusal::Unreadable("bookingStatus".into());
+        let answer = desk.decline_change(&change.booking, &change.id, &why).await;
+        self.change_told(change, answer)
+    }
+
+    /// What a patient's cancellation means for a booking; nothing while it has to wait for it.
+    async fn cancellation(&self, entry: &Entry) -> Result<Option<BookingEvent>, ReadError> {
+        let called_off = BookingEvent::CalledOff(Refusal::PatientCancelled);
+        let event = match &entry.state {
+            BookingState::Confirmed(_) => Some(BookingEvent::CancelAsked {
+                by_hand: self.ports.settings.system.write == WriteMode::None,
+            }),
+            // Somebody may have entered it since we last looked; called off unseen, it would stay in the book.
+            BookingState::Entering => Some(match self.find_entered(entry).await? {
+                Some((held, _)) => BookingEvent::FoundInPractice(held),
+                None => called_off,
+            }),
+            BookingState::Received { .. }
+            | BookingState::Held(_)
+            | BookingState::Naming { .. }
+            | BookingState::Unplaced(_)
+            | BookingState::Stuck { .. } => Some(called_off),
+            BookingState::Inserting { .. }
+            | BookingState::Inserted(_)
+            | BookingState::Withdrawing(_)
+            | BookingState::Refused { .. }
+            | BookingState::Rejected { .. }
+            | BookingState::Cancelling { .. }
+            | BookingState::Cancelled(_)
+            | BookingState::Closed => None,
+        };
+        Ok(event)
+    }
+
+    /// What the partner's answer about a change means. It waits on the partner's list until it is answered.
+    fn change_told(&self, change: &BookingChange, answer: Result<(), WriteError>) -> Result<(), Stop> {
+        match answer {
+            Ok(()) => {
+                tracing::info!(practice.id = %self.ports.id(), booking.id = %change.booking, change.id = %change.id, "A change was answered.");
+                Ok(())
+            }
+            Err(WriteError::Refused(why)) => {
+                tracing::warn!(practice.id = %self.ports.id(), change.id = %change.id, "The partner refuses our answer to a change: {why}.");
+                Ok(())
+            }
+            // Saying the same again would not help, and must not keep the changes behind it waiting.
+            Err(WriteError::Untouched(error @ (ReadError::Invalid(_) | ReadError::NotFound))) => {
+                tracing::warn!(practice.id = %self.ports.id(), change.id = %change.id, "The partner refuses our answer to a change: {error}.");
+                Ok(())
+            }
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                Err(Stop::Failed(Leg::Desk, error))
+            }
+        }
+    }
+
+    /// What the partner asks for again is what its marks no longer say.
+    async fn forget_what_is_asked_for(&self, waiting: Waiting) -> Result<(), Stop> {
+        let Some(board) = self.partner.availability_board() else { return Ok(()) };
+        let store = &self.ports.store;
+        if waiting.resources {
+            store.forget_marks(self.ports.id(), super::availability::RESOURCES).await?;
+        }
+        if waiting.appointment_types {
+            store.forget_marks(self.ports.id(), super::availability::APPOINTMENT_TYPES).await?;
+        }
+        if waiting.availability {
+            let shown = self.ports.state.subscribe().borrow().practices.get(self.ports.id()).cloned();
+            let mut not_in_the_book = Vec::new();
+            for asked in board.asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))? {
+                let prefix = super::availability::day_prefix(asked.day, asked.resource.as_ref());
+                store.forget_marks(self.ports.id(), &prefix).await?;
+                // What the ordinary pass will not send is answered here: nothing is free then.
+                let Some(shown) = shown.as_ref().filter(|shown| shown.horizon.is_some()) else { continue };
+                let outside = !shown.horizon.is_some_and(|horizon| horizon.contains(asked.day));
+                let known: Vec<&ResourceRef> = shown.resources.iter().map(|resource| &resource.id).collect();
+                let empty = |resource: &ResourceRef| DayOffer {
+                    resource: resource.clone(),
+                    day: asked.day,
+                    free: Vec::new(),
+                    slot: Minutes(15),
+                };
+                match &asked.resource {
+                    Some(resource) if outside || !known.contains(&resource) => {
+                        not_in_the_book.push(empty(resource));
+                    }
+                    None if outside => not_in_the_book.extend(known.into_iter().map(empty)),
+                    Some(_) | None => {}
+                }
+            }
+            for batch in not_in_the_book.chunks(board.batch_size().max(1)) {
+                match board.publish(batch).await {
+                    Ok(_) | Err(WriteError::Refused(_)) => {}
+                    Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                        return Err(Stop::Failed(Leg::Desk, error));
+                    }
+                }
+            }
+        }
+        self.ports.look_closely();
+        Ok(())
+    }
+
+    async fn tell(&self, kind: &str, text: String) -> Result<(), StoreError> {
+        let line = ActivityLine { at: self.ports.clock.now(), began_at: None, kind: kind.into(), text };
+        self.ports.store.tell(self.ports.id(), &line).await
+    }
+
+    fn memory<T>(&self, use_it: impl FnOnce(&mut Memory) -> T) -> T {
+        use_it(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The event that follows, and the entry that it follows on.
+struct Next {
+    entry: Entry,
+    event: BookingEvent,
+    decision: Option<Decision>,
+}
+
+impl Next {
+    fn of(entry: Entry, event: BookingEvent) -> Self {
+        Self { entry, event, decision: None }
+    }
+
+    fn refused(event: BookingEvent, entry: Entry) -> Self {
+        Self::of(entry, event)
+    }
+}
+
+fn needs_practice(step: Step) -> bool {
+    match step {
+        Step::Insert
+        | Step::LookInPractice
+        | Step::NamePatient
+        | Step::LookForEntry
+        | Step::Withdraw
+        | Step::CancelInPractice => true,
+        Step::ConfirmToPartner | Step::DeclineToPartner | Step::WaitForPerson | Step::Nothing => false,
+    }
+}
+
+fn tries_of(state: &BookingState) -> u32 {
+    if let BookingState::Inserting { tries, .. } = state { *tries } else { 0 }
+}

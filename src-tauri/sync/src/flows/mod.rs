@@ -1,0 +1,245 @@
+//! The kinds of work. A pass takes no input, may be run twice, and does not retry inside.
+
+pub mod availability;
+pub mod bookings;
+
+use async_trait::async_trait;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use domain::failure::ReadError;
+use domain::ids::PracticeId;
+use domain::ports::clock::Clock;
+use domain::ports::partner::Partner;
+use domain::ports::practice::PracticeSystem;
+use domain::ports::store::{ActivityLine, Leg, LegNote, Mark, Problem, Store, StoreError};
+use domain::settings::{AppSettings, PracticeSettings};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::health;
+use crate::state::StateBoard;
+
+/// The kinds of work, in the order of their urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FlowName {
+    /// Bookings and their changes.
+    Bookings,
+    /// Free times, resources, appointment types, live hours.
+    Availability,
+}
+
+/// What a pass asks of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// When to run again at the latest.
+    pub again_at: DateTime<Utc>,
+    /// Another flow that has work now.
+    pub wake: Option<FlowName>,
+}
+
+/// One kind of work for one practice.
+#[async_trait]
+pub trait Flow: Send + Sync {
+    /// Which.
+    fn name(&self) -> FlowName;
+
+    /// One idempotent pass.
+    async fn pass(&self) -> Outcome;
+}
+
+/// Everything that the flows of one practice work with.
+#[derive(Clone)]
+pub struct Ports {
+    /// What the practice chose.
+    pub settings: PracticeSettings,
+    /// What holds for the whole program.
+    pub app: AppSettings,
+    /// The practice's book.
+    pub practice: Arc<dyn PracticeSystem>,
+    /// The partner that takes bookings and shows free times.
+    pub partner: Option<Arc<dyn Partner>>,
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where people see how it goes.
+    pub state: StateBoard,
+    /// Set whenever marks were forgotten or the book was written to, so that the next pass looks closely.
+    pub look_closely: Arc<AtomicBool>,
+    /// Set while writing into the book fails though reading works, so that a reading does not turn the light green.
+    pub writes_fail: Arc<AtomicBool>,
+    /// When each leg's note was last written to the store.
+    pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
+    /// The last half hour in which each leg was noted to work.
+    pub half_hours: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
+}
+
+/// Marks of the half hours in which a leg worked.
+const PROVEN: &str = "proven/";
+
+/// The half hour that an instant lies in, by its beginning.
+pub fn half_hour(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::minutes(30)).unwrap_or(at)
+}
+
+/// The prefix of the marks of the half hours in which a leg worked.
+pub fn proven_marks(leg: Leg) -> String {
+    format!("{PROVEN}{}/", leg.name())
+}
+
+/// The mark that a leg worked in a half hour.
+fn proven_mark(leg: Leg, half_hour: DateTime<Utc>) -> String {
+    format!("{}{}", proven_marks(leg), half_hour.format("%Y-%m-%dT%H:%MZ"))
+}
+
+/// A leg that goes on working is noted in the store no more often than this, to spare the disk.
+const NOTE_EVERY: TimeDelta = TimeDelta::seconds(4);
+
+/// Outages shorter than this are not told.
+const WORTH_TELLING: TimeDelta = TimeDelta::minutes(1);
+
+impl Ports {
+    /// The practice.
+    pub fn id(&self) -> &PracticeId {
+        &self.settings.id
+    }
+
+    /// Asks the next availability pass to read the whole book, whatever its stamp says.
+    pub fn look_closely(&self) {
+        self.look_closely.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that a leg was proven by a round trip.
+    pub async fn proven(&self, leg: Leg) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        if leg == Leg::System
+            && self.writes_fail.load(Ordering::SeqCst)
+            && let Some(note) = self.leg(leg).filter(|note| note.problem.is_some())
+        {
+            return self.note(leg, LegNote { proven_at: Some(now), ..note }).await;
+        }
+        if let Some(since) = self.leg(leg).and_then(|note| note.failing_since) {
+            tracing::info!(practice.id = %self.id(), leg = leg.name(), seconds = (now - since).num_seconds(), "Works again.");
+            if now - since >= WORTH_TELLING {
+                let zone = self.settings.zone;
+                let clock = |at| zone.wall_clock(at).0.format("%H:%M");
+                let who = health::who(leg);
+                let text =
+                    format!("{}–{}: {who} could not be reached. It has caught up.", clock(since), clock(now));
+                self.store
+                    .tell(
+                        self.id(),
+                        &ActivityLine {
+                            at: now,
+                            began_at: Some(since),
+                            kind: format!("outage/{}", leg.name()),
+                            text,
+                        },
+                    )
+                    .await?;
+            }
+        }
+        self.note(leg, health::proven(now)).await?;
+        self.note_half_hour(leg, now).await
+    }
+
+    /// Remembers that a leg worked in this half hour: the strip on the overview shows a computer that was off as such.
+    async fn note_half_hour(&self, leg: Leg, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let half_hour = half_hour(now);
+        let noted = self.half_hours.lock().unwrap_or_else(PoisonError::into_inner).insert(leg, half_hour);
+        if noted == Some(half_hour) {
+            return Ok(());
+        }
+        let thing = proven_mark(leg, half_hour);
+        self.store.set_marks(self.id(), &[Mark { thing, digest: String::new(), at: now }]).await?;
+        let kept = now - TimeDelta::hours(25);
+        for mark in self.store.marks(self.id(), &proven_marks(leg)).await? {
+            if mark.at < kept {
+                self.store.forget_marks(self.id(), &mark.thing).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a leg failed, and returns since when it has.
+    pub async fn failed(&self, leg: Leg, error: &ReadError) -> Result<DateTime<Utc>, StoreError> {
+        self.failed_with(leg, health::problem(leg, error), Some(error)).await
+    }
+
+    /// Notes a problem of our own wording, and returns since when the leg has failed.
+    pub async fn failed_with(
+        &self,
+        leg: Leg,
+        problem: Problem,
+        cause: Option<&ReadError>,
+    ) -> Result<DateTime<Utc>, StoreError> {
+        let now = self.clock.now();
+        let before = self.leg(leg);
+        let known = before.as_ref().and_then(|note| note.problem.as_ref());
+        if known.map(|known| known.kind) != Some(problem.kind) {
+            let cause = cause.map(|error| error_chain(error)).unwrap_or_default();
+            tracing::warn!(practice.id = %self.id(), leg = leg.name(), problem = problem.kind.name(), cause, "{}", problem.sentence);
+        }
+        let note = health::failed(before.as_ref(), problem, now);
+        let since = note.failing_since.unwrap_or(now);
+        self.note(leg, note).await?;
+        Ok(since)
+    }
+
+    fn leg(&self, leg: Leg) -> Option<LegNote> {
+        self.state.leg(self.id(), leg)
+    }
+
+    async fn note(&self, leg: Leg, note: LegNote) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let same_as_before = self.leg(leg).is_some_and(|before| before.problem == note.problem);
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner).get(&leg).copied();
+        if !same_as_before || noted.is_none_or(|at| now - at >= NOTE_EVERY || now < at) {
+            self.store.note(self.id(), leg, &note).await?;
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(leg, now);
+        }
+        self.state.change_practice(self.id(), |practice| {
+            practice.legs.insert(leg, note);
+        });
+        Ok(())
+    }
+
+    /// Reads the counts of the ledger again and tells the views that it moved.
+    pub async fn ledger_moved(&self) -> Result<(), StoreError> {
+        let counts = self.store.counts(self.id()).await?;
+        self.state.change(|state| {
+            state.ledger_moves += 1;
+            if let Some(practice) = state.practices.get_mut(self.id()) {
+                practice.counts = counts;
+            }
+        });
+        Ok(())
+    }
+
+    /// Notes that the store failed. Nothing can be trusted to be remembered, so the pass ends here.
+    pub fn store_failed(&self, error: &StoreError) {
+        let now = self.clock.now();
+        tracing::error!(practice.id = %self.id(), cause = error_chain(error), "The records cannot be kept.");
+        self.state.change(|state| {
+            let since = state.store_problem.as_ref().map_or(now, |(since, _)| *since);
+            state.store_problem = Some((since, error.to_string()));
+        });
+    }
+
+    /// Notes that the store works.
+    pub fn store_works(&self) {
+        self.state.change(|state| state.store_problem = None);
+    }
+}
+
+/// An error and what lies beneath it, for the log.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(beneath) = source {
+        text.push_str(": ");
+        text.push_str(&beneath.to_string());
+        source = beneath.source();
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! How each connection is doing, and the sentence for it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::failure::ReadError;
+use domain::ports::store::{Leg, LegNote, Problem, ProblemKind};
+
+/// For how long silence is not worth a word, except in detail.
+pub const PATIENCE: TimeDelta = TimeDelta::minutes(1);
+
+/// For how long a leg may stay unproven before it is no longer in order.
+pub const STALE_AFTER: TimeDelta = TimeDelta::minutes(2);
+
+/// How a practice or a leg is doing, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// A round trip was proven lately.
+    Ok,
+    /// Somebody at the desk must decide something.
+    Attention,
+    /// Not syncing.
+    Down,
+}
+
+impl Health {
+    /// The word in `status --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Attention => "attention",
+            Health::Down => "down",
+        }
+    }
+}
+
+/// The note after a round trip that worked.
+pub fn proven(now: DateTime<Utc>) -> LegNote {
+    LegNote { proven_at: Some(now), failing_since: None, problem: None }
+}
+
+/// The note after one that did not.
+pub fn failed(before: Option<&LegNote>, problem: Problem, now: DateTime<Utc>) -> LegNote {
+    LegNote {
+        proven_at: before.and_then(|note| note.proven_at),
+        failing_since: before.and_then(|note| note.failing_since).or(Some(now)),
+        problem: Some(problem),
+    }
+}
+
+/// How a leg is doing at `now`. A leg that stopped proving itself is down, whatever its last note said: the light
+/// never lies (`product.md`, promise 2).
+pub fn of_leg(note: Option<&LegNote>, now: DateTime<Utc>) -> Health {
+    let Some(note) = note else { return Health::Down };
+    // A proof from the future is none: the computer's clock was set back.
+    let fresh = |at: DateTime<Utc>| (TimeDelta::seconds(-5)..=STALE_AFTER).contains(&(now - at));
+    let stale = !note.proven_at.is_some_and(fresh);
+    let lasting = note.failing_since.is_some_and(|since| now - since > STALE_AFTER);
+    match &note.problem {
+        None if stale => Health::Down,
+        None => Health::Ok,
+        Some(problem) => match problem.kind {
+            ProblemKind::Shrink => Health::Attention,
+            ProblemKind::Refused if stale && lasting => Health::Down,
+            ProblemKind::Refused => Health::Attention,
+            ProblemKind::Unreachable | ProblemKind::Other if !stale && !lasting => Health::Ok,
+            ProblemKind::Unreachable
+            | ProblemKind::Other
+            | ProblemKind::Credentials
+            | ProblemKind::Consent
+            | ProblemKind::Misfit => Health::Down,
+        },
+    }
+}
+
+/// Who is at the other end of a leg, for the beginning of a sentence.
+pub fn who(leg: Leg) -> &'static str {
+    match leg {
+        Leg::System => "The practice database",
+        Leg::Desk | Leg::Board => "Healthengine",
+    }
+}
+
+/// What is wrong with a leg and what to do, in a sentence that names nobody.
+pub fn problem(leg: Leg, error: &ReadError) -> Problem {
+    let who = who(leg);
+    let (kind, sentence) = match error {
+        ReadError::Unreachable(_) => (ProblemKind::Unreachable, format!("{who} does not answer. We keep trying.")),
+        ReadError::SlowDown { .. } => {
+            (ProblemKind::Unreachable, format!("{who} asks us to slow down. We wait and go on by ourselves."))
+        }
+        ReadError::NotAuthorised if leg == Leg::System => (
+            ProblemKind::Credentials,
+            "The practice database refuses the user name or password. Open Connections to renew them.".to_owned(),
+        ),
+        ReadError::NotAuthorised => (
+            ProblemKind::Credentials,
+            "Healthengine refuses the key (401). Open Connections to renew it.".to_owned(),
+        ),
+        ReadError::NoConsent => (
+            ProblemKind::Consent,
+            "Healthengine says that the practice's consent is missing or was withdrawn (403). Grant it again in Practice \
+             Admin, under API consumer consent, then enter the new practice id and key in Connections."
+                .to_owned(),
+        ),
+        ReadError::NotFound => (ProblemKind::Other, format!("{who} does not know what we asked for. Check the address in Connections.")),
+        ReadError::Garbled(_) => {
+            (ProblemKind::Unreachable, format!("{who} gave an answer that cannot be read. We keep trying."))
+        }
+        ReadError::Invalid(said) => (ProblemKind::Refused, format!("{who} refuses what we send: {said}")),
+        ReadError::Misfit(differs) => (
+            ProblemKind::Misfit,
+            format!("The practice database is not one that this profile knows, so nothing is read or written: {differs}"),
+        ),
+    };
+    Problem { kind, sentence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_watermark_goes_down() {
+        let start = DateTime::UNIX_EPOCH;
+        let note = proven(start);
+        assert_eq!(of_leg(Some(&note), start + TimeDelta::seconds(30)), Health::Ok);
+        assert_eq!(of_leg(Some(&note), start + TimeDelta::minutes(3)), Health::Down);
+        assert_eq!(of_leg(None, start), Health::Down);
+    }
+
+    #[test]
+    fn a_short_silence_is_no_alarm_and_a_refused_key_is_one_at_once() {
+        let start = DateTime::UNIX_EPOCH;
+        let later = start + TimeDelta::seconds(20);
+        let silent =
+            failed(Some(&proven(start)), problem(Leg::Desk, &ReadError::Unreachable("x".into())), later);
+        assert_eq!(of_leg(Some(&silent), later), Health::Ok);
+        assert_eq!(of_leg(Some(&silent), start + TimeDelta::minutes(3)), Health::Down);
+        let refused = failed(Some(&proven(start)), problem(Leg::Desk, &ReadError::NotAuthorised), later);
+        assert_eq!(of_leg(Some(&refused), later), Health::Down);
+        assert_eq!(refused.failing_since, Some(later));
+        assert_eq!(
+            failed(Some(&refused), problem(Leg::Desk, &ReadError::NoConsent), later + PATIENCE).failing_since,
+            Some(later)
+        );
+    }
+
+    #[test]
+    fn consent_and_key_are_told_apart() {
+        assert_eq!(problem(Leg::Desk, &ReadError::NotAuthorised).kind, ProblemKind::Credentials);
+        let consent = problem(Leg::Desk, &ReadError::NoConsent);
+        assert_eq!(consent.kind, ProblemKind::Consent);
+        assert!(consent.sentence.contains("Practice Admin"));
+    }
+}

@@ -1,0 +1,13 @@
+//! What to do next, and doing it through the domain's ports.
+//!
+//! One loop ([`engine`]) wakes flows; a flow's pass takes no input, may be repeated, and never retries inside.
+
+pub mod desk;
+pub mod engine;
+pub mod flows;
+pub mod health;
+pub mod pace;
+pub mod practices;
+pub mod state;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What the engine knows right now, for the tray and the window. Whole, never in parts.
+
+use chrono::{DateTime, Utc};
+use domain::diary::PracticeCard;
+use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
+use domain::ports::store::{BookingCounts, Leg, LegNote};
+use domain::settings::PracticeSettings;
+use domain::time::Horizon;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Everything, by practice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EngineState {
+    /// The practices.
+    pub practices: BTreeMap<PracticeId, PracticeState>,
+    /// When the store last failed, and how; none while it works.
+    pub store_problem: Option<(DateTime<Utc>, String)>,
+    /// Rises whenever something in the ledger moved, so that views read it again.
+    pub ledger_moves: u64,
+}
+
+/// One practice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PracticeState {
+    /// As stored.
+    pub settings: PracticeSettings,
+    /// The last note of each leg.
+    pub legs: BTreeMap<Leg, LegNote>,
+    /// What the practice system said of itself.
+    pub card: Option<PracticeCard>,
+    /// Per practitioner or room.
+    pub resources: Vec<ResourceState>,
+    /// The names of the appointment types.
+    pub appointment_types: BTreeMap<AppointmentTypeRef, String>,
+    /// How long the book took to read, in milliseconds.
+    pub read_ms: Option<u32>,
+    /// The days that are published.
+    pub horizon: Option<Horizon>,
+    /// Days being sent: done, of all.
+    pub sending: Option<(usize, usize)>,
+    /// A list that waits for somebody to say that it may shrink.
+    pub shrinking: Vec<Shrinking>,
+    /// How many bookings stand where.
+    pub counts: BookingCounts,
+}
+
+/// One practitioner or room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceState {
+    /// The practice system's key.
+    pub id: ResourceRef,
+    /// The name people see.
+    pub name: String,
+    /// `Physiotherapist`, where known.
+    pub specialty: Option<String>,
+    /// Slots of today still free, on the book's grid.
+    pub free_today: u32,
+    /// Slots of today in all.
+    pub slots_today: u32,
+    /// Since when a change has been on its way; none when the partner shows what the book shows.
+    pub changing_since: Option<DateTime<Utc>>,
+}
+
+/// A list that became suspiciously short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrinking {
+    /// `resources` or `appointment_types`.
+    pub list: &'static str,
+    /// The digest of the short list, so that what somebody accepts is this list and no other.
+    pub digest: String,
+    /// How many the partner has.
+    pub from: usize,
+    /// How many the book has now.
+    pub to: usize,
+    /// The names that are gone, the first twenty.
+    pub missing: Vec<String>,
+    /// When it was noticed.
+    pub noticed_at: DateTime<Utc>,
+}
+
+impl PracticeState {
+    /// A practice about which nothing is known yet but its settings and its last notes.
+    pub fn new(settings: PracticeSettings, legs: BTreeMap<Leg, LegNote>, counts: BookingCounts) -> Self {
+        Self {
+            settings,
+            legs,
+            card: None,
+            resources: Vec::new(),
+            appointment_types: BTreeMap::new(),
+            read_ms: None,
+            horizon: None,
+            sending: None,
+            shrinking: Vec::new(),
+            counts,
+        }
+    }
+}
+
+/// Where flows write what they learned and everybody else reads it.
+#[derive(Clone, Debug)]
+pub struct StateBoard {
+    sender: Arc<watch::Sender<EngineState>>,
+}
+
+impl Default for StateBoard {
+    fn default() -> Self {
+        Self { sender: Arc::new(watch::Sender::new(EngineState::default())) }
+    }
+}
+
+impl StateBoard {
+    /// Reads and hears of changes.
+    pub fn subscribe(&self) -> watch::Receiver<EngineState> {
+        self.sender.subscribe()
+    }
+
+    /// Changes everything. Listeners hear of it only where something differs.
+    pub fn change(&self, change: impl FnOnce(&mut EngineState)) {
+        self.sender.send_if_modified(|state| {
+            let before = state.clone();
+            change(state);
+            *state != before
+        });
+    }
+
+    /// Changes one practice, if it is still there.
+    pub fn change_practice(&self, practice: &PracticeId, change: impl FnOnce(&mut PracticeState)) {
+        self.change(|state| {
+            if let Some(practice) = state.practices.get_mut(practice) {
+                change(practice);
+            }
+        });
+    }
+
+    /// A list of a practice that waits for somebody to say that it may shrink.
+    pub fn shrinking(&self, practice: &PracticeId, list: &str) -> Option<Shrinking> {
+        let state = self.sender.borrow();
+        state.practices.get(practice)?.shrinking.iter().find(|shrinking| shrinking.list == list).cloned()
+    }
+
+    /// The last note of a leg.
+    pub fn leg(&self, practice: &PracticeId, leg: Leg) -> Option<LegNote> {
+        self.sender.borrow().practices.get(practice).and_then(|practice| practice.legs.get(&leg).cloned())
+    }
+}

@@ -1,0 +1,18 @@
+//! The flows and the engine, on ports that live in memory and misbehave on request.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod availability;
+mod bookings;
+mod clinic;
+mod engine;
+mod guards;
+mod kill;
+mod partner;
+mod practice;
+mod reaper;
+mod store;

@@ -1,0 +1,452 @@
+//! A practice system in memory.
+
+use super::reaper::{HandClock, Reaper};
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::diary::{
+    Appointment, AppointmentStatus, AppointmentType, Book, BookDay, OpenTime, PracticeCard, Resource, Room,
+    Writable,
+};
+use domain::failure::{ReadError, Refusal, WriteError};
+use domain::ids::{AppointmentRef, AppointmentTypeRef, PatientRef, ResourceRef};
+use domain::people::{PatientPlan, PatientRecord, PersonDetails};
+use domain::ports::clock::Clock;
+use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::time::{DayRange, Horizon, MinuteOfDay, Minutes, PracticeTime};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// How much a practice system does of what makes an insert safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// Finds the key of an insert that was made already, and refuses time that is taken.
+    KnowsKeys,
+    /// Refuses time that is taken, but knows no keys.
+    KnowsTimes,
+    /// Writes whatever it is told.
+    Blind,
+}
+
+/// An appointment as it stands in the book.
+#[derive(Clone, Debug)]
+pub struct Stands {
+    pub appointment: Appointment,
+    pub key: Option<BookingKey>,
+}
+
+impl Stands {
+    pub fn active(&self) -> bool {
+        self.appointment.status != AppointmentStatus::Cancelled
+    }
+}
+
+/// What the clinic's own database holds.
+pub struct Diary {
+    pub care: Care,
+    pub resources: Vec<Resource>,
+    pub types: Vec<AppointmentType>,
+    pub opens: DayRange,
+    pub appointments: Vec<Stands>,
+    pub patients: Vec<PatientRecord>,
+    /// Patients that inserts and namings created, with what they may be a duplicate of.
+    pub created: Vec<(PatientRef, Option<PatientRef>)>,
+    /// Inserts that will happen later.
+    pub late: Vec<(DateTime<Utc>, AppointmentOrder)>,
+    /// Whether an insert was late at any time.
+    pub was_late: bool,
+    /// Rises with every change.
+    pub version: u64,
+    pub settle_seconds: u32,
+    /// A deliberate mistake: the key of an insert cannot be found again.
+    pub loses_keys: bool,
+    pub refuses_cancelling: Option<Refusal>,
+    /// Inserts have no effect, and nobody can tell.
+    pub swallows_inserts: bool,
+    /// Inserts are answered with this while it is set; reading works.
+    pub refuses_inserting: Option<fn() -> WriteError>,
+    /// Answers with this error while it is set.
+    pub fails: Option<fn() -> ReadError>,
+    /// The next pass that reads the book panics.
+    pub panics_once: bool,
+    /// Every book that was read.
+    pub books_read: usize,
+    pub violations: Vec<String>,
+}
+
+pub fn resource(id: &str) -> Resource {
+    Resource {
+        id: ResourceRef::new(id),
+        name: format!("Room {id}"),
+        title: None,
+        first_name: None,
+        last_name: None,
+        specialty: None,
+        location: None,
+    }
+}
+
+pub fn appointment_type(id: &str) -> AppointmentType {
+    AppointmentType {
+        id: AppointmentTypeRef::new(id),
+        name: format!("Type {id}"),
+        length: Minutes(15),
+        resource: None,
+    }
+}
+
+pub fn range(start: i64, end: i64) -> DayRange {
+    DayRange::new(MinuteOfDay::clamped(start), MinuteOfDay::clamped(end)).unwrap()
+}
+
+impl Diary {
+    pub fn new() -> Self {
+        Self {
+            care: Care::KnowsKeys,
+            resources: vec![resource("r1"), resource("r2")],
+            types: vec![appointment_type("t1")],
+            opens: range(540, 1020),
+            appointments: Vec::new(),
+            patients: Vec::new(),
+            created: Vec::new(),
+            late: Vec::new(),
+            was_late: false,
+            version: 0,
+            settle_seconds: 45,
+            loses_keys: false,
+            refuses_cancelling: None,
+            swallows_inserts: false,
+            refuses_inserting: None,
+            fails: None,
+            panics_once: false,
+            books_read: 0,
+            violations: Vec::new(),
+        }
+    }
+
+    /// Writes an appointment as somebody at the desk does, without any key.
+    pub fn enter(&mut self, resource: &str, starts: PracticeTime, patient: &str) -> AppointmentRef {
+        self.put(None, &ResourceRef::new(resource), starts, Minutes(15), Some(PatientRef::new(patient)))
+    }
+
+    fn put(
+        &mut self,
+        key: Option<BookingKey>,
+        resource: &ResourceRef,
+        starts: PracticeTime,
+        length: Minutes,
+        patient: Option<PatientRef>,
+    ) -> AppointmentRef {
+        self.version += 1;
+        let id = AppointmentRef::new(format!("a{}", self.appointments.len() + 1));
+        let appointment = Appointment {
+            id: id.clone(),
+            resource: resource.clone(),
+            patient,
+            appointment_type: None,
+            starts,
+            length,
+            status: AppointmentStatus::Booked,
+            changed: None,
+        };
+        self.appointments.push(Stands { appointment, key });
+        id
+    }
+
+    pub fn cancel_all_of(&mut self, starts: PracticeTime) {
+        self.version += 1;
+        for stands in self.appointments.iter_mut().filter(|stands| stands.appointment.starts == starts) {
+            stands.appointment.status = AppointmentStatus::Cancelled;
+        }
+    }
+
+    pub fn active_at(&self, starts: PracticeTime) -> Vec<&Stands> {
+        self.appointments
+            .iter()
+            .filter(|stands| stands.active() && stands.appointment.starts == starts)
+            .collect()
+    }
+
+    fn held(stands: &Stands) -> Held {
+        Held { appointment: stands.appointment.id.clone(), patient: stands.appointment.patient.clone() }
+    }
+
+    fn by_key(&self, key: &BookingKey) -> Option<&Stands> {
+        self.appointments.iter().find(|stands| stands.active() && stands.key.as_ref() == Some(key))
+    }
+
+    fn day(&self, resource: &ResourceRef, day: NaiveDate) -> BookDay {
+        let busy = self
+            .appointments
+            .iter()
+            .filter(|stands| stands.active() && stands.appointment.resource == *resource)
+            .filter(|stands| stands.appointment.starts.day() == day)
+            .filter_map(|stands| stands.appointment.starts.range(stands.appointment.length))
+            .collect();
+        BookDay { open: vec![OpenTime { range: self.opens, only_types: Vec::new() }], busy }
+    }
+
+    pub fn book(&self, horizon: Horizon) -> Book {
+        let days: BTreeMap<_, _> = horizon
+            .days()
+            .flat_map(|day| self.resources.iter().map(move |resource| (resource.id.clone(), day)))
+            .map(|(resource, day)| ((resource.clone(), day), self.day(&resource, day)))
+            .collect();
+        Book {
+            horizon,
+            slot: Minutes(15),
+            locations: Vec::new(),
+            resources: self.resources.clone(),
+            appointment_types: self.types.clone(),
+            days,
+            appointments: self.appointments.iter().map(|stands| stands.appointment.clone()).collect(),
+        }
+    }
+
+    fn patient_for(&mut self, plan: &PatientPlan, details: &PersonDetails) -> Option<PatientRef> {
+        match plan {
+            PatientPlan::Existing(patient) => Some(patient.clone()),
+            PatientPlan::New { possible_duplicate_of } => {
+                let id = PatientRef::new(format!("p{}", self.patients.len() + 1));
+                self.patients.push(PatientRecord {
+                    id: id.clone(),
+                    shown_number: None,
+                    details: details.clone(),
+                    deceased: false,
+                });
+                self.created.push((id.clone(), possible_duplicate_of.clone()));
+                Some(id)
+            }
+            PatientPlan::Undecided => None,
+        }
+    }
+
+    pub fn insert(&mut self, order: &AppointmentOrder) -> Result<Held, Refusal> {
+        if self.care == Care::KnowsKeys
+            && let Some(stands) = self.by_key(&order.key)
+        {
+            return Ok(Self::held(stands));
+        }
+        if !self.resources.iter().any(|known| known.id == order.resource) {
+            return Err(Refusal::ResourceUnknown);
+        }
+        if self.care != Care::Blind {
+            let wanted = order.starts.range(order.length).ok_or(Refusal::BadLength)?;
+            match self.day(&order.resource, order.starts.day()).room_for(wanted, None) {
+                Room::Free => {}
+                Room::Taken => return Err(Refusal::SlotTaken),
+                Room::Closed => return Err(Refusal::OutsideHours),
+            }
+        }
+        if self.by_key(&order.key).is_some() {
+            self.violations.push(format!("{} was inserted again while it stood", order.key.booking));
+        }
+        let patient = self.patient_for(&order.patient, &order.details);
+        let appointment =
+            self.put(Some(order.key.clone()), &order.resource, order.starts, order.length, patient.clone());
+        Ok(Held { appointment, patient })
+    }
+
+    /// Lets the inserts happen whose time has come.
+    pub fn catch_up(&mut self, now: DateTime<Utc>) {
+        let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = later;
+        let due: Vec<(DateTime<Utc>, AppointmentOrder)> = due;
+        for (_, order) in due {
+            let _ = self.insert(&order);
+        }
+    }
+
+    fn name(
+        &mut self,
+        appointment: &AppointmentRef,
+        plan: &PatientPlan,
+        details: &PersonDetails,
+    ) -> Result<Held, Refusal> {
+        let position = self
+            .appointments
+            .iter()
+            .position(|stands| stands.appointment.id == *appointment && stands.active())
+            .ok_or(Refusal::BookingUnknown)?;
+        if self.appointments[position].appointment.patient.is_none() {
+            let patient = self.patient_for(plan, details);
+            self.appointments[position].appointment.patient = patient;
+            self.version += 1;
+        }
+        Ok(Self::held(&self.appointments[position]))
+    }
+
+    fn cancel(&mut self, appointment: &AppointmentRef) -> Result<(), Refusal> {
+        if let Some(why) = &self.refuses_cancelling {
+            return Err(why.clone());
+        }
+        self.version += 1;
+        for stands in self.appointments.iter_mut().filter(|stands| stands.appointment.id == *appointment) {
+            stands.appointment.status = AppointmentStatus::Cancelled;
+        }
+        Ok(())
+    }
+}
+
+/// How this program reaches the diary.
+#[derive(Clone)]
+pub struct FakePractice {
+    pub diary: Arc<Mutex<Diary>>,
+    pub clock: HandClock,
+    pub reaper: Arc<Reaper>,
+    /// Nothing answers while this is false.
+    pub answers: Arc<watch::Sender<bool>>,
+}
+
+/// How long after its answer was lost a late insert happens; within the settle time.
+const LATE_BY: TimeDelta = TimeDelta::seconds(40);
+
+impl FakePractice {
+    pub fn new(clock: &HandClock, reaper: &Arc<Reaper>) -> Self {
+        Self {
+            diary: Arc::new(Mutex::new(Diary::new())),
+            clock: clock.clone(),
+            reaper: reaper.clone(),
+            answers: Arc::new(watch::Sender::new(true)),
+        }
+    }
+
+    pub fn diary<T>(&self, use_it: impl FnOnce(&mut Diary) -> T) -> T {
+        use_it(&mut self.diary.lock().unwrap())
+    }
+
+    async fn ask<T: Send>(&self, use_it: impl FnOnce(&mut Diary) -> T + Send) -> Result<T, ReadError> {
+        let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
+        if let Some(fails) = self.diary(|diary| diary.fails) {
+            return Err(fails());
+        }
+        Ok(self.reaper.touch(|| self.diary(use_it)).await?)
+    }
+
+    async fn tell<T: Send>(
+        &self,
+        use_it: impl FnOnce(&mut Diary) -> Result<T, Refusal> + Send,
+    ) -> Result<T, WriteError> {
+        let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
+        if let Some(fails) = self.diary(|diary| diary.fails) {
+            return Err(WriteError::Untouched(fails()));
+        }
+        self.reaper.touch(|| self.diary(use_it)).await?.map_err(WriteError::Refused)
+    }
+}
+
+#[async_trait]
+impl PracticeSystem for FakePractice {
+    async fn check(&self) -> Result<PracticeCard, ReadError> {
+        self.ask(|diary| PracticeCard {
+            system: "In memory".into(),
+            resources: diary.resources.len(),
+            locations: 0,
+            patients: 0,
+            next_appointment: None,
+            writable: Writable::Yes,
+            settle_seconds: diary.settle_seconds,
+        })
+        .await
+    }
+
+    async fn stamp(&self, horizon: Horizon) -> Result<String, ReadError> {
+        self.ask(|diary| format!("{}/{horizon:?}", diary.version)).await
+    }
+
+    async fn book(&self, horizon: Horizon) -> Result<Book, ReadError> {
+        if self.diary(|diary| std::mem::take(&mut diary.panics_once)) {
+            panic!("a pass that panics on purpose");
+        }
+        self.ask(|diary| {
+            diary.books_read += 1;
+            diary.book(horizon)
+        })
+        .await
+    }
+
+    async fn find_patients(&self, _: &PersonDetails) -> Result<Candidates, ReadError> {
+        self.ask(|diary| Candidates { records: diary.patients.clone(), complete: true }).await
+    }
+
+    async fn appointments_with_patients(
+        &self,
+        resource: &ResourceRef,
+        day: NaiveDate,
+    ) -> Result<Vec<(Appointment, Option<PatientRecord>)>, ReadError> {
+        self.ask(|diary| {
+            let there = diary.appointments.iter().map(|stands| &stands.appointment);
+            there
+                .filter(|appointment| appointment.resource == *resource && appointment.starts.day() == day)
+                .map(|appointment| {
+                    let record = diary.patients.iter().find(|p| Some(&p.id) == appointment.patient.as_ref());
+                    (appointment.clone(), record.cloned())
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError> {
+        let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
+        if let Some(fails) = self.diary(|diary| diary.fails) {
+            return Err(WriteError::Untouched(fails()));
+        }
+        if let Some(refuses) = self.diary(|diary| diary.refuses_inserting) {
+            return Err(refuses());
+        }
+        if self.diary(|diary| diary.swallows_inserts) {
+            return Err(WriteError::Unknown(ReadError::Unreachable("swallowed".into())));
+        }
+        let late = || {
+            let at = self.clock.now() + LATE_BY;
+            self.diary(|diary| {
+                diary.late.push((at, order.clone()));
+                diary.was_late = true;
+            });
+        };
+        let inserted =
+            self.reaper.touch_or_late(|| self.diary(|diary| diary.insert(order)), Some(late)).await?;
+        inserted.map_err(WriteError::Refused)
+    }
+
+    async fn overlapped(
+        &self,
+        order: &AppointmentOrder,
+        appointment: &AppointmentRef,
+    ) -> Result<bool, ReadError> {
+        self.ask(|diary| {
+            let wanted = order.starts.range(order.length);
+            diary.appointments.iter().any(|stands| {
+                let other = &stands.appointment;
+                let at_once =
+                    other.starts.range(other.length).zip(wanted).is_some_and(|(a, b)| a.overlaps(b));
+                stands.active()
+                    && other.id != *appointment
+                    && other.resource == order.resource
+                    && other.starts.day() == order.starts.day()
+                    && at_once
+            })
+        })
+        .await
+    }
+
+    async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError> {
+        self.ask(|diary| if diary.loses_keys { None } else { diary.by_key(key).map(Diary::held) }).await
+    }
+
+    async fn name_patient(
+        &self,
+        appointment: &AppointmentRef,
+        _: &BookingKey,
+        plan: &PatientPlan,
+        details: &PersonDetails,
+    ) -> Result<Held, WriteError> {
+        self.tell(|diary| diary.name(appointment, plan, details)).await
+    }
+
+    async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
+        self.tell(|diary| diary.cancel(&held.appointment)).await
+    }
+}

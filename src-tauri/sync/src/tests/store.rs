@@ -1,0 +1,372 @@
+//! A store in memory. What it holds outlives the program; the program reaches it through the reaper.
+
+use super::reaper::Reaper;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
+use domain::ids::PracticeId;
+use domain::matching::Decision;
+use domain::ports::store::{
+    Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
+    SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
+};
+use domain::private::SecretString;
+use domain::settings::{AppSettings, PracticeSettings, SecretName};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// What is on the disk.
+#[derive(Default)]
+pub struct Disk {
+    pub entries: BTreeMap<BookingKey, Entry>,
+    pub history: Vec<(BookingKey, HistoryLine)>,
+    pub marks: BTreeMap<(PracticeId, String), Mark>,
+    pub notes: BTreeMap<(PracticeId, Leg), LegNote>,
+    pub wishes: Vec<(OpenWish, bool)>,
+    pub practices: BTreeMap<PracticeId, PracticeSettings>,
+    pub app: AppSettings,
+    pub told: Vec<(PracticeId, ActivityLine)>,
+    pub revision: u64,
+    /// A deliberate mistake: the intent to insert is recorded in memory only, and lost when the program dies.
+    pub forgets_intent: bool,
+    unsaved: BTreeMap<BookingKey, Entry>,
+    pub people_forgotten_before: Option<DateTime<Utc>>,
+}
+
+impl Disk {
+    /// What dies with the program.
+    pub fn lose_what_is_unsaved(&mut self) {
+        for (key, entry) in std::mem::take(&mut self.unsaved) {
+            self.entries.insert(key, entry);
+        }
+    }
+
+    pub fn state(&self, booking: &str) -> Option<BookingState> {
+        let entry = self.entries.values().find(|entry| entry.request.key.booking.as_str() == booking);
+        entry.map(|entry| entry.state.clone())
+    }
+}
+
+/// How this program reaches the disk.
+#[derive(Clone, Default)]
+pub struct FakeStore {
+    pub disk: Arc<Mutex<Disk>>,
+    pub reaper: Arc<Reaper>,
+}
+
+impl FakeStore {
+    pub fn new(reaper: &Arc<Reaper>) -> Self {
+        Self { disk: Arc::default(), reaper: reaper.clone() }
+    }
+
+    /// The same disk, as another program reaches it.
+    pub fn for_people(&self) -> Self {
+        Self { disk: self.disk.clone(), reaper: Arc::default() }
+    }
+
+    pub fn disk<T>(&self, use_it: impl FnOnce(&mut Disk) -> T) -> T {
+        use_it(&mut self.disk.lock().unwrap())
+    }
+
+    async fn touch<T: Send>(&self, use_it: impl FnOnce(&mut Disk) -> T + Send) -> Result<T, StoreError> {
+        Ok(self.reaper.touch(|| self.disk(use_it)).await?)
+    }
+}
+
+#[async_trait]
+impl BookingLedger for FakeStore {
+    async fn file(&self, request: &BookingRequest, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.touch(|disk| {
+            if disk.entries.contains_key(&request.key) {
+                return false;
+            }
+            let entry = Entry {
+                request: request.clone(),
+                state: BookingState::NEW,
+                decision: None,
+                revision: 0,
+                received_at: now,
+                answered_at: None,
+                state_since: now,
+                not_before: now,
+            };
+            disk.entries.insert(request.key.clone(), entry);
+            true
+        })
+        .await
+    }
+
+    async fn record(
+        &self,
+        entry: &Entry,
+        event: &BookingEvent,
+        decision: Option<&Decision>,
+        now: DateTime<Utc>,
+    ) -> Result<Entry, StoreError> {
+        self.touch(|disk| {
+            let key = &entry.request.key;
+            let known = disk.entries.get_mut(key).ok_or(StoreError::Missing)?;
+            if known.revision != entry.revision {
+                return Err(StoreError::Stale);
+            }
+            let state = known.state.next(event)?;
+            if disk.forgets_intent && matches!(event, BookingEvent::InsertBegan(_)) {
+                disk.unsaved.insert(key.clone(), known.clone());
+            } else {
+                disk.unsaved.remove(key);
+            }
+            known.state = state;
+            known.revision += 1;
+            known.state_since = now;
+            known.not_before = now;
+            if *event == BookingEvent::PartnerKnows {
+                known.answered_at = Some(now);
+            }
+            if let Some(decision) = decision {
+                known.decision = Some(decision.clone());
+            }
+            let known = known.clone();
+            disk.history.push((key.clone(), HistoryLine { at: now, what: event.sentence() }));
+            Ok(known)
+        })
+        .await?
+    }
+
+    async fn remark(&self, key: &BookingKey, what: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let line = HistoryLine { at: now, what: what.to_owned() };
+        self.touch(|disk| disk.history.push((key.clone(), line))).await
+    }
+
+    async fn postpone(&self, key: &BookingKey, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.entries.get_mut(key).ok_or(StoreError::Missing)?.not_before = until;
+            Ok(())
+        })
+        .await?
+    }
+
+    async fn entry(&self, key: &BookingKey) -> Result<Option<Entry>, StoreError> {
+        self.touch(|disk| disk.entries.get(key).cloned()).await
+    }
+
+    async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError> {
+        self.touch(|disk| {
+            let mut entries: Vec<Entry> = disk
+                .entries
+                .values()
+                .filter(|entry| entry.request.key.practice == *practice)
+                .filter(|entry| entry.state.step() != Step::Nothing)
+                .cloned()
+                .collect();
+            entries.sort_by_key(|entry| entry.request.booked_at);
+            entries
+        })
+        .await
+    }
+
+    async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.touch(|disk| {
+            let entries = disk.entries.values().rev();
+            entries
+                .filter(|entry| practice.is_none_or(|practice| entry.request.key.practice == *practice))
+                .take(limit as usize)
+                .cloned()
+                .collect()
+        })
+        .await
+    }
+
+    async fn history(&self, key: &BookingKey) -> Result<Vec<HistoryLine>, StoreError> {
+        self.touch(|disk| {
+            disk.history.iter().filter(|(of, _)| of == key).map(|(_, line)| line.clone()).collect()
+        })
+        .await
+    }
+
+    async fn counts(&self, practice: &PracticeId) -> Result<BookingCounts, StoreError> {
+        self.touch(|disk| {
+            let mut counts = BookingCounts::default();
+            for entry in disk.entries.values().filter(|entry| entry.request.key.practice == *practice) {
+                match &entry.state {
+                    state if state.needs_person() => counts.attention += 1,
+                    BookingState::Confirmed(_) => counts.confirmed += 1,
+                    BookingState::Cancelled(_) => counts.cancelled += 1,
+                    BookingState::Rejected { .. } | BookingState::Closed => counts.rejected += 1,
+                    _ => counts.pending += 1,
+                }
+            }
+            counts
+        })
+        .await
+    }
+
+    async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.touch(|disk| {
+            disk.people_forgotten_before = Some(before);
+            0
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Marks for FakeStore {
+    async fn marks(&self, practice: &PracticeId, prefix: &str) -> Result<Vec<Mark>, StoreError> {
+        self.touch(|disk| {
+            let marks = disk.marks.iter();
+            marks
+                .filter(|((of, thing), _)| of == practice && thing.starts_with(prefix))
+                .map(|(_, mark)| mark.clone())
+                .collect()
+        })
+        .await
+    }
+
+    async fn set_marks(&self, practice: &PracticeId, marks: &[Mark]) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            for mark in marks {
+                disk.marks.insert((practice.clone(), mark.thing.clone()), mark.clone());
+            }
+        })
+        .await
+    }
+
+    async fn forget_marks(&self, practice: &PracticeId, prefix: &str) -> Result<u64, StoreError> {
+        self.touch(|disk| {
+            let before = disk.marks.len();
+            disk.marks.retain(|(of, thing), _| of != practice || !thing.starts_with(prefix));
+            (before - disk.marks.len()) as u64
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Watermarks for FakeStore {
+    async fn note(&self, practice: &PracticeId, leg: Leg, note: &LegNote) -> Result<(), StoreError> {
+        self.touch(|disk| drop(disk.notes.insert((practice.clone(), leg), note.clone()))).await
+    }
+
+    async fn notes(&self, practice: &PracticeId) -> Result<Vec<(Leg, LegNote)>, StoreError> {
+        self.touch(|disk| {
+            let notes = disk.notes.iter().filter(|((of, _), _)| of == practice);
+            notes.map(|((_, leg), note)| (*leg, note.clone())).collect()
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Wishes for FakeStore {
+    async fn wish(&self, practice: &PracticeId, wish: &Wish, _: DateTime<Utc>) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.revision += 1;
+            let id = disk.wishes.len() as i64;
+            disk.wishes.push((OpenWish { id, practice: practice.clone(), wish: wish.clone() }, false));
+        })
+        .await
+    }
+
+    async fn open_wishes(&self) -> Result<Vec<OpenWish>, StoreError> {
+        self.touch(|disk| {
+            disk.wishes.iter().filter(|(_, granted)| !granted).map(|(w, _)| w.clone()).collect()
+        })
+        .await
+    }
+
+    async fn granted(&self, id: i64, _: DateTime<Utc>) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            for (wish, granted) in &mut disk.wishes {
+                *granted |= wish.id == id;
+            }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SettingsBook for FakeStore {
+    async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError> {
+        self.touch(|disk| disk.practices.values().cloned().collect()).await
+    }
+
+    async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.revision += 1;
+            disk.practices.insert(settings.id.clone(), settings.clone());
+        })
+        .await
+    }
+
+    async fn remove_practice(&self, practice: &PracticeId) -> Result<bool, StoreError> {
+        self.touch(|disk| {
+            disk.revision += 1;
+            disk.marks.retain(|(of, _), _| of != practice);
+            disk.notes.retain(|(of, _), _| of != practice);
+            disk.practices.remove(practice).is_some()
+        })
+        .await
+    }
+
+    async fn app_settings(&self) -> Result<AppSettings, StoreError> {
+        self.touch(|disk| disk.app.clone()).await
+    }
+
+    async fn save_app_settings(&self, settings: &AppSettings) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.revision += 1;
+            disk.app = settings.clone();
+        })
+        .await
+    }
+}
+
+/// Nothing here is secret, and nothing asks for a secret: connections are made by the tests.
+#[async_trait]
+impl Vault for FakeStore {
+    async fn secret(&self, _: &SecretName) -> Result<Option<SecretString>, StoreError> {
+        Ok(None)
+    }
+
+    async fn keep_secret(&self, _: &SecretName, _: SecretString) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_secret(&self, _: &SecretName) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Activity for FakeStore {
+    async fn tell(&self, practice: &PracticeId, line: &ActivityLine) -> Result<(), StoreError> {
+        self.touch(|disk| disk.told.push((practice.clone(), line.clone()))).await
+    }
+
+    async fn told(
+        &self,
+        practice: &PracticeId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ActivityLine>, StoreError> {
+        self.touch(|disk| {
+            let told = disk.told.iter().filter(|(of, line)| of == practice && line.at >= since);
+            told.map(|(_, line)| line.clone()).collect()
+        })
+        .await
+    }
+
+    async fn round_trips(
+        &self,
+        _: &PracticeId,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<(DateTime<Utc>, u32)>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Revision for FakeStore {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.touch(|disk| disk.revision).await
+    }
+}
