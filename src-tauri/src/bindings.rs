@@ -1,0 +1,54 @@
+//! The commands and events that the window may use, and the TypeScript made from them.
+
+use crate::{commands, view};
+use tauri_specta::{Builder, collect_commands, collect_events};
+
+/// Everything the window may ask and hear.
+pub fn builder() -> Builder<tauri::Wry> {
+    Builder::<tauri::Wry>::new()
+        // One TypeScript type for each of ours, the same for what goes in and what comes out.
+        .disable_serde_phases()
+        .commands(collect_commands![
+            commands::current_view,
+            commands::find_bookings,
+            commands::booking_history,
+            commands::decide_booking,
+            commands::set_practice_enabled,
+            commands::set_all_enabled,
+            commands::resync,
+            commands::decide_shrunk_list,
+            commands::acknowledge_notice,
+            commands::test_practice_system,
+            commands::test_healthengine,
+            commands::link_practice,
+            commands::update_practice,
+            commands::unlink_practice,
+            commands::change_settings,
+            commands::open_logs_folder,
+            commands::export_logs,
+            commands::open_link,
+        ])
+        .events(collect_events![view::ViewChanged])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::builder;
+    use specta_typescript::Typescript;
+
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/ui/src/backend/bindings.ts");
+
+    /// The committed file is what the code makes. `cargo xtask bindings` writes it anew.
+    #[test]
+    fn bindings_are_fresh() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = folder.path().join("bindings.ts");
+        builder().export(Typescript::default(), &made).expect("exports");
+        let made = std::fs::read_to_string(made).expect("reads");
+        if std::env::var_os("UPDATE_BINDINGS").is_some() {
+            std::fs::write(PATH, &made).expect("writes");
+        }
+        let committed = std::fs::read_to_string(PATH).expect("the bindings are committed");
+        assert!(committed == made, "ui/src/backend/bindings.ts is stale: run `cargo xtask bindings`");
+    }
+}

@@ -1,0 +1,491 @@
+//! The command line (`interface.md`): what the words mean, and what each command does.
+
+use crate::bookings::Bookings;
+use crate::clock::SystemClock;
+use crate::compose::{self, DataFolder, Home, NoDataFolder, Sockets, StartError};
+use crate::demo::Demo;
+use crate::logging::LogControl;
+use crate::logging::{self, LogFormat};
+use crate::provision::{self, Plan, ProvisionError};
+use crate::status::Status;
+use crate::{doctor, serve};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use connectors::http::Http;
+use connectors::partners::healthengine::sim::SimStartError;
+use connectors::practices::demo::DemoError;
+use domain::ids::PracticeId;
+use domain::ports::clock::Clock;
+use domain::ports::store::{SettingsBook, StoreError, Wish};
+use serde::Serialize;
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use store::OpenError;
+use sync::flows::error_chain;
+use sync::practices;
+
+#[derive(Parser)]
+#[command(
+    name = "clinic-companion",
+    bin_name = "clinic-companion",
+    version,
+    about = "Keeps a clinic's front desk in step with the services around it.",
+    long_about = "Keeps a clinic's front desk in step with the services around it. Without a command it starts the desktop app."
+)]
+struct Words {
+    /// Where settings and records lie; the operating system's application-data folder by default
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Writes the log to stderr too, in this form
+    #[arg(long, value_enum, global = true)]
+    log_format: Option<LogFormat>,
+    /// Starts in the tray only, as autostart does
+    #[arg(long)]
+    hidden: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+impl Words {
+    /// Whether the process stays, and never shows a window.
+    #[cfg(target_os = "linux")]
+    fn goes_without_window(&self) -> bool {
+        matches!(self.command, Some(Command::Serve | Command::Demo { headless: true }))
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the sync with no window, until Ctrl-C or SIGTERM
+    Serve,
+    /// Runs on a made-up clinic with simulated partners, in a folder of its own: to try it, or to train on it
+    ///
+    /// Other commands reach the made-up clinic with --data-dir and its folder, and with the variable
+    /// CLINIC_COMPANION_KEY_FILE naming the file demo.key in it.
+    Demo {
+        /// Without the window, until Ctrl-C or SIGTERM
+        #[arg(long)]
+        headless: bool,
+    },
+    /// Makes the settings what a provisioning file says, and prints what that changed
+    Apply {
+        /// The provisioning file (TOML)
+        file: PathBuf,
+        /// Prints what would change, and changes nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Says how every practice and partner is doing
+    Status(Form),
+    /// Tries everything, changes nothing, and says what to do
+    Doctor(Form),
+    /// Sends configuration or free times again
+    Resync {
+        /// The practice's id
+        #[arg(long, value_name = "ID")]
+        practice: String,
+        /// What to send
+        #[arg(value_enum, default_value_t = Scope::All)]
+        what: Scope,
+    },
+    /// Switches a practice on or off
+    Practice {
+        #[command(subcommand)]
+        to: Switch,
+    },
+    /// Lists the bookings, newest first
+    Bookings {
+        /// Only those of this practice
+        #[arg(long, value_name = "ID")]
+        practice: Option<String>,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Clone, Copy, Args)]
+struct Form {
+    /// Prints one JSON document and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    /// Opening hours, practitioners and appointment types
+    Configuration,
+    /// All free times
+    Availability,
+    /// Patients
+    Patients,
+    /// Everything
+    All,
+}
+
+#[derive(Subcommand)]
+enum Switch {
+    /// Switches it on, sends configuration and free times again, and looks for outstanding requests
+    Enable {
+        /// The practice's id
+        id: String,
+    },
+    /// Switches it off
+    Disable {
+        /// The practice's id
+        id: String,
+    },
+}
+
+/// Why a command failed: one sentence that says what to do, and what lies beneath it for the log.
+#[derive(Debug)]
+pub struct Failure {
+    /// The sentence.
+    pub sentence: String,
+    /// What lies beneath.
+    pub cause: Option<String>,
+}
+
+impl Failure {
+    /// A failure with nothing beneath it.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), cause: None }
+    }
+
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let cause = error.source().map(error_chain);
+        Self { sentence: error.to_string(), cause }
+    }
+
+    fn because(sentence: &str, error: &(dyn Error + 'static)) -> Self {
+        Self { sentence: sentence.to_owned(), cause: Some(error_chain(error)) }
+    }
+}
+
+/// Errors whose own words are a sentence that says what to do.
+macro_rules! sentences {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::of(&error)
+            }
+        }
+    )+};
+}
+
+sentences!(OpenError, StartError, NoDataFolder, ProvisionError);
+
+/// Errors that need a sentence.
+macro_rules! because {
+    ($($error:ty: $sentence:literal),+ $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::because($sentence, &error)
+            }
+        }
+    )+};
+}
+
+because!(
+    SimStartError: "The simulated Healthengine cannot be started. Delete the demo's folder to begin anew.",
+    DemoError: "The made-up clinic cannot be made. Delete the demo's folder to begin anew.",
+    io::Error: "The operating system refused a file, a thread or a signal. Check the data folder's disk and permissions; the log has the details.",
+);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let sentence = match error {
+            StoreError::DiskFull => {
+                "The disk is full. Free some space and try again; nothing that was recorded is lost."
+            }
+            StoreError::ReadOnly => {
+                "Our records cannot be written. Give this user the right to write in the data folder."
+            }
+            StoreError::Stale | StoreError::Illegal(_) | StoreError::Missing => {
+                "The records changed in between. Try again."
+            }
+            StoreError::Failed(_) => {
+                "Our records cannot be read or written. Run the doctor command; the log has the details."
+            }
+        };
+        Self::because(sentence, &error)
+    }
+}
+
+/// How the window is shown. It is handed in, so that a program without it carries none of what it is made of.
+#[derive(Clone, Copy)]
+pub struct Desktop {
+    /// The app: data folder, whether in the tray only, clock, log.
+    pub run: fn(DataFolder, bool, Arc<dyn Clock>, LogControl) -> Result<(), Failure>,
+    /// The same on the made-up clinic.
+    pub run_demo: fn(Home, Arc<dyn Clock>, LogControl) -> Result<(), Failure>,
+}
+
+fn no_desktop() -> Failure {
+    Failure::new("This program has no window. Start clinic-companion, or run the serve command.")
+}
+
+/// Reads the words and does what they say.
+pub fn run(desktop: Option<Desktop>) -> ExitCode {
+    let words = match Words::try_parse() {
+        Ok(words) => words,
+        Err(not_words) => {
+            // Help and version come this way too, and belong on stdout.
+            let _ = not_words.print();
+            return if not_words.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    if words.hidden && words.command.is_some() {
+        complain("--hidden starts the desktop app in the tray, so it goes with no command.");
+        return ExitCode::from(2);
+    }
+    #[cfg(target_os = "linux")]
+    if desktop.is_some() && words.goes_without_window() {
+        crate::slim::become_slim();
+    }
+    match obey(words, desktop) {
+        Ok(code) => code,
+        Err(failure) => {
+            let cause = failure.cause.as_deref().unwrap_or_default();
+            tracing::error!(target: logging::FAILURE, cause, "{}", failure.sentence);
+            complain(&failure.sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(sentence: &str) {
+    // Where stderr is closed nobody listens.
+    let _ = writeln!(io::stderr(), "{sentence}");
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // The reader, such as `head`, has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+fn print_as(form: Form, json: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    if form.json {
+        let json = serde_json::to_string(json)
+            .map_err(|error| Failure::because("This cannot be written as JSON.", &error))?;
+        return Ok(print(&format!("{json}\n"))?);
+    }
+    Ok(print(&text())?)
+}
+
+fn obey(words: Words, desktop: Option<Desktop>) -> Result<ExitCode, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let is_demo = matches!(words.command, Some(Command::Demo { .. }));
+    let named = words.data_dir.is_some();
+    let mut folder = DataFolder::choose(words.data_dir)?;
+    if is_demo && !named {
+        folder = folder.demo();
+    }
+    let stays = matches!(words.command, None | Some(Command::Serve | Command::Demo { .. }));
+    if stays {
+        // Where it cannot be made, opening the records says why.
+        let _ = folder.create();
+    }
+    let serves = matches!(words.command, Some(Command::Serve | Command::Demo { headless: true }));
+    let to_stderr = words.log_format.or(serves.then_some(LogFormat::Text));
+    // A command that only looks must not leave a folder behind where there was none.
+    let logs = folder.path().is_dir().then(|| folder.logs());
+    let log = logging::start(logs.as_deref(), to_stderr);
+    let command = match words.command {
+        None => {
+            let desktop = desktop.ok_or_else(no_desktop)?;
+            return (desktop.run)(folder, words.hidden, clock, log).map(|()| ExitCode::SUCCESS);
+        }
+        Some(command) => command,
+    };
+    match command {
+        Command::Serve => {
+            let home = Home::open(folder, &compose::key_source(), clock)?;
+            for notice in home.notices() {
+                complain(&notice.to_string());
+            }
+            log.set_level(&once(home.store().app_settings())??.log_level);
+            serve::run(&home)?;
+        }
+        Command::Demo { headless } => {
+            let home = Demo::open(folder, clock.clone())?;
+            log.set_level(&once(home.store().app_settings())??.log_level);
+            if headless {
+                crate::demo::run_headless(home, |page| print(&format!("Act as a patient: {page}\n")))?;
+            } else {
+                (desktop.ok_or_else(no_desktop)?.run_demo)(home, clock, log)?;
+            }
+        }
+        Command::Apply { file, dry_run } => apply(folder, clock, &file, dry_run)?,
+        Command::Status(form) => {
+            let home = open_if_there(folder, &clock)?;
+            let store = home.as_ref().map(Home::store);
+            let status = once(Status::read(store.as_deref(), clock.now()))??;
+            print_as(form, &status, || status.text())?;
+        }
+        Command::Doctor(form) => {
+            let (report, store) = doctor::examine(&folder, &compose::key_source());
+            let report = once(doctor::consult(report, store, &folder, clock))?;
+            print_as(form, &report, || report.text())?;
+            if !report.is_ok() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Resync { practice, what } => resync(folder, &clock, &practice, what)?,
+        Command::Practice { to } => switch(folder, &clock, &to)?,
+        Command::Bookings { practice, form } => {
+            let home = open_if_there(folder, &clock)?;
+            let store = home.as_ref().map(Home::store);
+            let practice = practice.map(PracticeId::new);
+            let bookings = once(Bookings::read(store.as_deref(), practice.as_ref()))??;
+            print_as(form, &bookings, || bookings.text())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for something on a runtime that ends with it.
+fn once<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// The store, where there is one. Commands that only look at it make none. A key file is looked at even so, because
+/// somebody who named a bad one should hear of it before there is anything to lose.
+fn open_if_there(folder: DataFolder, clock: &Arc<dyn Clock>) -> Result<Option<Home>, Failure> {
+    let key = compose::key_source();
+    if folder.path().exists() && !folder.path().is_dir() {
+        return Err(OpenError::NotAFolder(folder.path().to_owned()).into());
+    }
+    if !folder.has_records() {
+        if let store::KeySource::File(_) = key {
+            store::keys::read(&key)?;
+        }
+        return Ok(None);
+    }
+    Ok(Some(Home::open(folder, &key, clock.clone())?))
+}
+
+fn apply(
+    folder: DataFolder,
+    clock: Arc<dyn Clock>,
+    file: &std::path::Path,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let sockets = Sockets { profiles: folder.profiles(), clock: clock.clone(), http: Http::default() };
+    let there = open_if_there(folder.clone(), &clock)?;
+    let stored = match &there {
+        Some(home) => once(home.store().practices())??,
+        None => Vec::new(),
+    };
+    let wanted = provision::read(file, &sockets, &stored)?;
+    let home = match there {
+        None if !dry_run => Some(Home::open(folder, &compose::key_source(), clock.clone())?),
+        there => there,
+    };
+    let store = home.as_ref().map(Home::store);
+    let plan = once(Plan::make(wanted, store.as_deref()))??;
+    if plan.is_empty() {
+        return Ok(print("no changes\n")?);
+    }
+    match store.filter(|_| !dry_run) {
+        Some(store) => {
+            once(plan.carry_out(&store, clock.now()))??;
+            Ok(print(&plan.to_string())?)
+        }
+        None => Ok(print(&format!("{plan}dry run: nothing was changed\n"))?),
+    }
+}
+
+fn resync(folder: DataFolder, clock: &Arc<dyn Clock>, practice: &str, what: Scope) -> Result<(), Failure> {
+    let wishes: &[Wish] = match what {
+        Scope::Configuration => &[Wish::ResyncConfiguration],
+        Scope::Availability => &[Wish::ResyncAvailability],
+        Scope::All => &practices::EVERYTHING,
+        Scope::Patients => {
+            return Err(Failure::new(
+                "This version links no partner that is sent patients, so there are none to resync. Choose configuration, availability or all.",
+            ));
+        }
+    };
+    let id = PracticeId::new(practice);
+    let unknown = || no_such_practice(practice);
+    let home = open_if_there(folder, clock)?.ok_or_else(unknown)?;
+    let store = home.store();
+    let known = once(store.practices())??;
+    if !known.iter().any(|settings| settings.id == id) {
+        return Err(unknown());
+    }
+    once(practices::resync(store.as_ref(), &id, wishes, clock.now()))??;
+    Ok(print(&format!("practice {id}: will be sent again\n"))?)
+}
+
+fn switch(folder: DataFolder, clock: &Arc<dyn Clock>, to: &Switch) -> Result<(), Failure> {
+    let (id, enabled, done) = match to {
+        Switch::Enable { id } => (id, true, "enabled"),
+        Switch::Disable { id } => (id, false, "disabled"),
+    };
+    let unknown = || no_such_practice(id);
+    let home = open_if_there(folder, clock)?.ok_or_else(unknown)?;
+    let store = home.store();
+    let practice = PracticeId::new(id);
+    let changed = once(practices::set_enabled(store.as_ref(), &practice, enabled, clock.now()))??;
+    match changed {
+        None => Err(unknown()),
+        Some(true) => Ok(print(&format!("practice {id}: {done}\n"))?),
+        Some(false) => Ok(print(&format!("practice {id}: was {done} already\n"))?),
+    }
+}
+
+fn no_such_practice(id: &str) -> Failure {
+    Failure::new(format!(
+        "There is no practice \"{}\". The status command lists those that are linked.",
+        id.escape_debug()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_are_consistent() {
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_promised_is_understood() {
+        for words in [
+            "",
+            "--hidden",
+            "serve",
+            "demo --headless",
+            "--data-dir d --log-format json serve",
+            "serve --data-dir d",
+            "apply f.toml --dry-run",
+            "status --json",
+            "doctor --json",
+            "resync --practice richmond",
+            "resync --practice richmond availability",
+            "practice enable richmond",
+            "practice disable richmond",
+            "bookings --practice richmond --json",
+        ] {
+            let words: Vec<&str> =
+                std::iter::once("clinic-companion").chain(words.split_whitespace()).collect();
+            assert!(Words::try_parse_from(&words).is_ok(), "{words:?}");
+        }
+        for words in
+            ["patients find x", "resync", "practice enable", "apply", "status --xml", "resync --practice a b"]
+        {
+            let words: Vec<&str> =
+                std::iter::once("clinic-companion").chain(words.split_whitespace()).collect();
+            assert!(Words::try_parse_from(&words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
+
+use crate::desktop::Desk;
+use crate::ui_error::{bad_input, failure};
+use crate::view::{
+    AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, ErrorCode, ExternalLink,
+    HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat, SettingsInput,
+    SystemInput, SystemTest, UiError,
+};
+use crate::{decisions, linking, presenter, settings};
+use domain::ids::PracticeId;
+use domain::ports::store::{SettingsBook, Wish};
+use std::sync::Arc;
+use sync::flows::availability::{APPOINTMENT_TYPES, RESOURCES};
+use sync::practices;
+use tauri::{AppHandle, State};
+
+type Shared<'a> = State<'a, Arc<Desk>>;
+
+/// The view as it is now.
+#[tauri::command]
+#[specta::specta]
+pub async fn current_view(app: AppHandle) -> Result<AppView, UiError> {
+    Ok(presenter::first_view(&app).await)
+}
+
+/// A page of the finished bookings, newest first.
+#[tauri::command]
+#[specta::specta]
+pub async fn find_bookings(desk: Shared<'_>, query: BookingQuery) -> Result<BookingPage, UiError> {
+    decisions::find(desk.running()?, &query).await
+}
+
+/// The timeline behind "Why?".
+#[tauri::command]
+#[specta::specta]
+pub async fn booking_history(
+    desk: Shared<'_>,
+    practice_id: String,
+    booking_id: String,
+) -> Result<BookingHistory, UiError> {
+    decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id)).await
+}
+
+/// What a person decided for a booking.
+#[tauri::command]
+#[specta::specta]
+pub async fn decide_booking(
+    desk: Shared<'_>,
+    practice_id: String,
+    booking_id: String,
+    decision: BookingDecision,
+) -> Result<(), UiError> {
+    let key = decisions::key(&practice_id, &booking_id);
+    decisions::decide(desk.running()?, &key, &decision, desk.clock().as_ref()).await
+}
+
+/// Pauses or resumes one practice.
+#[tauri::command]
+#[specta::specta]
+pub async fn set_practice_enabled(
+    desk: Shared<'_>,
+    practice_id: String,
+    enabled: bool,
+) -> Result<(), UiError> {
+    let running = desk.running()?;
+    let practice = PracticeId::new(practice_id);
+    let known = practices::set_enabled(running.store().as_ref(), &practice, enabled, desk.now()).await?;
+    running.engine.nudge(Some(practice));
+    known.map(drop).ok_or_else(|| failure(ErrorCode::PracticeUnknown, "There is no such practice."))
+}
+
+/// Pauses or resumes every practice.
+#[tauri::command]
+#[specta::specta]
+pub async fn set_all_enabled(desk: Shared<'_>, enabled: bool) -> Result<(), UiError> {
+    let running = desk.running()?;
+    let store = running.store();
+    for settings in store.practices().await? {
+        practices::set_enabled(store.as_ref(), &settings.id, enabled, desk.now()).await?;
+    }
+    running.engine.nudge(None);
+    Ok(())
+}
+
+/// Sends again what Healthengine should know.
+#[tauri::command]
+#[specta::specta]
+pub async fn resync(desk: Shared<'_>, practice_id: String, what: ResyncWhat) -> Result<(), UiError> {
+    let wishes: &[Wish] = match what {
+        ResyncWhat::Configuration => &[Wish::ResyncConfiguration],
+        ResyncWhat::Availability => &[Wish::ResyncAvailability],
+        ResyncWhat::All => &practices::EVERYTHING,
+    };
+    let (running, practice) = (desk.running()?, PracticeId::new(practice_id));
+    practices::resync(running.store().as_ref(), &practice, wishes, desk.now()).await?;
+    running.engine.nudge(Some(practice));
+    Ok(())
+}
+
+/// A list lost many entries: send it so, or look again.
+#[tauri::command]
+#[specta::specta]
+pub async fn decide_shrunk_list(
+    desk: Shared<'_>,
+    practice_id: String,
+    list: ListKind,
+    decision: ListDecision,
+) -> Result<(), UiError> {
+    let (running, practice) = (desk.running()?, PracticeId::new(practice_id));
+    let list = match list {
+        ListKind::Resources => RESOURCES,
+        ListKind::AppointmentTypes => APPOINTMENT_TYPES,
+    };
+    let wish = match decision {
+        ListDecision::SendShorter => Wish::AcceptShrink(list.to_owned()),
+        ListDecision::LookAgain => Wish::ResyncConfiguration,
+    };
+    practices::resync(running.store().as_ref(), &practice, &[wish], desk.now()).await?;
+    running.engine.nudge(Some(practice));
+    Ok(())
+}
+
+/// Somebody has seen to what the notice of this instant says.
+#[tauri::command]
+#[specta::specta]
+pub async fn acknowledge_notice(desk: Shared<'_>, practice_id: String, at: String) -> Result<(), UiError> {
+    let store = desk.running()?.store();
+    decisions::acknowledge(store.as_ref(), &PracticeId::new(practice_id), &at, desk.now()).await?;
+    desk.seen().await.read_the_ledger_anew();
+    desk.look_again();
+    Ok(())
+}
+
+/// Connects and reads; changes nothing.
+#[tauri::command]
+#[specta::specta]
+pub async fn test_practice_system(
+    desk: Shared<'_>,
+    practice_id: Option<String>,
+    system: SystemInput,
+    time_zone: String,
+) -> Result<SystemTest, UiError> {
+    linking::test_system(&desk, practice_id.as_deref(), &system, &time_zone).await
+}
+
+/// One cheap request with these keys.
+#[tauri::command]
+#[specta::specta]
+pub async fn test_healthengine(
+    desk: Shared<'_>,
+    practice_id: Option<String>,
+    account: HealthengineInput,
+) -> Result<HealthengineTest, UiError> {
+    linking::test_healthengine(&desk, practice_id.as_deref(), &account).await
+}
+
+/// Saves a new practice and answers its id.
+#[tauri::command]
+#[specta::specta]
+pub async fn link_practice(desk: Shared<'_>, practice: PracticeInput) -> Result<String, UiError> {
+    linking::link(&desk, practice).await
+}
+
+/// Saves a changed practice.
+#[tauri::command]
+#[specta::specta]
+pub async fn update_practice(
+    desk: Shared<'_>,
+    practice_id: String,
+    practice: PracticeInput,
+) -> Result<(), UiError> {
+    linking::update(&desk, &practice_id, practice).await
+}
+
+/// Stops and forgets a practice.
+#[tauri::command]
+#[specta::specta]
+pub async fn unlink_practice(desk: Shared<'_>, practice_id: String) -> Result<(), UiError> {
+    let (running, practice) = (desk.running()?, PracticeId::new(practice_id));
+    let known = running.store().remove_practice(&practice).await?;
+    running.engine.nudge(None);
+    known.then_some(()).ok_or_else(|| failure(ErrorCode::PracticeUnknown, "There is no such practice."))
+}
+
+/// Saves the settings.
+#[tauri::command]
+#[specta::specta]
+pub async fn change_settings(
+    app: AppHandle,
+    desk: Shared<'_>,
+    settings: SettingsInput,
+) -> Result<(), UiError> {
+    settings::change(&app, &desk, &settings).await
+}
+
+/// Shows the folder in the file manager.
+#[tauri::command]
+#[specta::specta]
+pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
+    open::that_detached(desk.logging().folder())
+        .map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+}
+
+/// Writes a zip and answers where it lies.
+#[tauri::command]
+#[specta::specta]
+pub async fn export_logs(desk: Shared<'_>) -> Result<String, UiError> {
+    settings::export_logs(&desk).await
+}
+
+/// Opens one of the known pages in the browser.
+#[tauri::command]
+#[specta::specta]
+pub async fn open_link(desk: Shared<'_>, link: ExternalLink) -> Result<(), UiError> {
+    let address = match link {
+        ExternalLink::PracticeAdmin => linking::PRACTICE_ADMIN,
+        ExternalLink::PatientPage => {
+            desk.patient_page().ok_or_else(|| bad_input("The patient page belongs to the demo."))?
+        }
+    };
+    open::that_detached(address).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+}

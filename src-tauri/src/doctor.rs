@@ -1,0 +1,337 @@
+//! `doctor`: tries everything that normal work needs, and changes nothing.
+
+use crate::compose::{AppConnect, DataFolder, Home, Sockets};
+use chrono::{DateTime, Utc};
+use domain::diary::{PracticeCard, Writable};
+use domain::ids::PracticeId;
+use domain::ports::clock::Clock;
+use domain::ports::practice::PracticeSystem;
+use domain::ports::store::{Leg, SettingsBook};
+use domain::settings::{PracticeSettings, SecretKind};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use store::{KeySource, Store};
+use sync::flows::error_chain;
+use sync::health;
+
+/// Less free space than this is a failure: a practice's records and logs need a fraction of it.
+const LEAST_SPACE: u64 = 200 * 1024 * 1024;
+/// How far this computer's clock may be off, in seconds. Rejections count in tens of seconds.
+const MOST_SECONDS_OFF: i64 = 60;
+
+/// What was tried.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    check: &'static str,
+    practice: Option<String>,
+    /// Which of several, such as a query's name.
+    part: Option<String>,
+    ok: bool,
+    message: String,
+}
+
+impl Report {
+    /// Whether nothing failed.
+    pub fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// For people: one line a check.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for check in &self.checks {
+            let verdict = if check.ok { "ok    " } else { "FAILED" };
+            let practice = check.practice.as_ref().map(|id| format!("{id}: ")).unwrap_or_default();
+            let part = check.part.as_ref().map(|part| format!(" {part}")).unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{verdict}  {practice}{}{part}: {}", check.check, check.message);
+        }
+        text
+    }
+
+    fn add(&mut self, check: &'static str, practice: Option<&PracticeId>, result: Result<String, String>) {
+        self.add_part(check, practice, None, result);
+    }
+
+    fn add_part(
+        &mut self,
+        check: &'static str,
+        practice: Option<&PracticeId>,
+        part: Option<String>,
+        result: Result<String, String>,
+    ) {
+        let ok = result.is_ok();
+        self.ok &= ok;
+        let message = result.unwrap_or_else(|problem| problem);
+        self.checks.push(Check { check, practice: practice.map(ToString::to_string), part, ok, message });
+    }
+}
+
+/// The checks that block: key, folder, disk, store. Returns the store where there is one that can be looked at.
+pub fn examine(folder: &DataFolder, key: &KeySource) -> (Report, Option<Store>) {
+    let mut report = Report { ok: true, checks: Vec::new() };
+    let found = store::keys::read(key);
+    let has_records = folder.has_records();
+    report.add(
+        "key",
+        None,
+        match &found {
+            Ok(Some(_)) => Ok(match key {
+                KeySource::Keyring => "The keyring holds the key to our records.".to_owned(),
+                KeySource::File(path) => format!("The key file {} can be used.", path.display()),
+            }),
+            Ok(None) if has_records => {
+                Err(store::OpenError::KeyMissing(folder.path().to_owned()).to_string())
+            }
+            Ok(None) => Ok("The keyring works. A key is made at the first start.".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    );
+    report.add("folder", None, writable(folder));
+    report.add("disk", None, space(folder.path()));
+    if !has_records {
+        let message = format!("There are no records in {folder} yet. They are made at the first start.");
+        report.add("store", None, Ok(message));
+        return (report, None);
+    }
+    let Ok(Some(key)) = found else {
+        report.add("store", None, Err("It cannot be opened without its key; see above.".to_owned()));
+        return (report, None);
+    };
+    match Store::look(folder.path(), &key) {
+        Ok(store) => {
+            report.add("store", None, Ok("Our records can be read and are sound.".to_owned()));
+            (report, Some(store))
+        }
+        Err(error) => {
+            report.add("store", None, Err(error.to_string()));
+            (report, None)
+        }
+    }
+}
+
+/// Writes a file and removes it again; of a folder that is missing, only says so.
+fn writable(folder: &DataFolder) -> Result<String, String> {
+    if !folder.path().exists() {
+        return Ok(format!("{folder} is not there yet. It is made at the first start."));
+    }
+    let probe = folder.path().join(format!("doctor-{}.tmp", std::process::id()));
+    let written =
+        std::fs::write(&probe, "This file may be deleted.\n").and_then(|()| std::fs::remove_file(&probe));
+    match written {
+        Ok(()) => Ok(format!("{folder} can be written.")),
+        Err(_) => Err(format!(
+            "{folder} cannot be written. Give this user the right to write there, or choose another folder with --data-dir."
+        )),
+    }
+}
+
+fn space(folder: &Path) -> Result<String, String> {
+    // Of a folder that is missing, the disk is that of the nearest one above it.
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(folder);
+    match fs4::available_space(there) {
+        Ok(free) if free >= LEAST_SPACE => Ok(format!("{} are free.", size(free))),
+        Ok(free) => Err(format!("Only {} are free. Free at least {}.", size(free), size(LEAST_SPACE))),
+        Err(_) => Err(format!(
+            "The disk of {} does not say how much space is free. Check that it is connected.",
+            there.display()
+        )),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let mebibytes = bytes / (1024 * 1024);
+    if mebibytes < 10 * 1024 { format!("{mebibytes} MB") } else { format!("{} GB", mebibytes / 1024) }
+}
+
+/// The checks that wait for others: practice databases, partners, clock.
+pub async fn consult(
+    mut report: Report,
+    store: Option<Store>,
+    folder: &DataFolder,
+    clock: Arc<dyn Clock>,
+) -> Report {
+    let Some(store) = store else { return report };
+    let connections = Home::looked_at(folder.clone(), store.clone(), clock.clone()).connections();
+    let practices = match store.practices().await {
+        Ok(practices) => practices,
+        Err(error) => {
+            report.add(
+                "settings",
+                None,
+                Err(format!("Our settings cannot be read: {}.", error_chain(&error))),
+            );
+            return report;
+        }
+    };
+    if practices.is_empty() {
+        report.add("practices", None, Ok("No practice is linked.".to_owned()));
+    }
+    for settings in &practices {
+        system(&mut report, &connections, settings).await;
+        partner(&mut report, &connections, settings).await;
+    }
+    let mut addresses: Vec<&str> = practices
+        .iter()
+        .filter_map(|settings| Some(settings.healthengine.as_ref()?.base_url.as_str()))
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    for address in addresses {
+        report.add("clock", None, compare_clock(connections.sockets(), address).await);
+    }
+    report
+}
+
+async fn system(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    let id = Some(&settings.id);
+    let linked = async {
+        let password = connections.secret(&settings.id, SecretKind::SystemPassword).await?;
+        connections.sockets().practice_database(settings, password)
+    };
+    let practice = match linked.await {
+        Ok(practice) => practice,
+        Err(problem) => return report.add("practice system", id, Err(problem.sentence)),
+    };
+    match practice.check().await {
+        Ok(card) => {
+            report.add("practice system", id, Ok(introduced(&card)));
+            report.add("write rights", id, rights(&card.writable));
+        }
+        Err(error) => {
+            report.add("practice system", id, Err(health::problem(Leg::System, &error).sentence));
+        }
+    }
+    for (name, result, took) in practice.try_queries().await {
+        let result = match result {
+            Ok(0) => Ok(format!("It works, in {} ms.", took.as_millis())),
+            Ok(rows) => Ok(format!("It works: {} in {} ms.", counted(rows, "row"), took.as_millis())),
+            Err(why) => {
+                Err(format!("{why}. Correct the profile, or give the account the rights that it names."))
+            }
+        };
+        report.add_part("query", id, Some(name), result);
+    }
+}
+
+fn introduced(card: &PracticeCard) -> String {
+    let PracticeCard { system, resources, locations, patients, .. } = card;
+    let (resources, locations) = (counted(*resources, "resource"), counted(*locations, "location"));
+    format!("{system}, with {resources}, {locations} and {patients} patients.")
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn rights(writable: &Writable) -> Result<String, String> {
+    match writable {
+        Writable::Yes => Ok("This account may write bookings into the book.".to_owned()),
+        Writable::SwitchedOff => {
+            Ok("Writing is switched off: somebody at the desk enters each booking.".to_owned())
+        }
+        Writable::ProfileReadsOnly => {
+            Ok("This profile only reads: somebody at the desk enters each booking.".to_owned())
+        }
+        Writable::VersionNotTried(version) => Ok(format!(
+            "This profile has not been tried with {version}, so it only reads: somebody at the desk enters each booking."
+        )),
+        Writable::DatabaseReadOnly => Err("The database takes no writing at the moment.".to_owned()),
+        Writable::RightsMissing(missing) => {
+            let missing = missing.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+            Err(format!("The account may not write bookings. Give it these rights: {}", missing.join("; ")))
+        }
+    }
+}
+
+async fn partner(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    let result = match connections.partner(settings).await {
+        Ok(None) => return,
+        Ok(Some(partner)) => match partner.check().await {
+            Ok(()) => Ok("It accepts our keys, and the practice's consent is there.".to_owned()),
+            Err(error) => Err(health::problem(Leg::Desk, &error).sentence),
+        },
+        Err(problem) => Err(problem.sentence),
+    };
+    report.add("healthengine", Some(&settings.id), result);
+}
+
+async fn compare_clock(sockets: &Sockets, address: &str) -> Result<String, String> {
+    match sockets.http.time_at(address).await {
+        Ok(theirs) => clock_verdict(sockets.clock.now(), theirs),
+        // Whether it can be reached at all is another check's word.
+        Err(_) => Ok("It could not be compared, because Healthengine gave no time.".to_owned()),
+    }
+}
+
+fn clock_verdict(ours: DateTime<Utc>, theirs: DateTime<Utc>) -> Result<String, String> {
+    let off = (ours - theirs).num_seconds();
+    if off.abs() <= MOST_SECONDS_OFF {
+        return Ok("This computer's clock agrees with Healthengine's.".to_owned());
+    }
+    let direction = if off > 0 { "fast" } else { "slow" };
+    Err(format!(
+        "This computer's clock is {} seconds {direction}. Switch on automatic time in the system's settings.",
+        off.abs()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn a_clock_may_be_off_by_a_minute() {
+        let now = DateTime::UNIX_EPOCH;
+        assert!(clock_verdict(now, now + TimeDelta::seconds(60)).is_ok());
+        let slow = clock_verdict(now, now + TimeDelta::seconds(61)).unwrap_err();
+        assert!(slow.contains("61 seconds slow"), "{slow}");
+        let fast = clock_verdict(now + TimeDelta::hours(1), now).unwrap_err();
+        assert!(fast.contains("3600 seconds fast"), "{fast}");
+    }
+
+    #[test]
+    fn one_failure_makes_the_report_fail_and_names_what_to_do() {
+        let mut report = Report { ok: true, checks: Vec::new() };
+        report.add("disk", None, Ok("9 GB are free.".into()));
+        assert!(report.is_ok());
+        let missing = Writable::RightsMissing("GRANT INSERT ON a\n  GRANT UPDATE ON b\n".into());
+        report.add("write rights", Some(&PracticeId::new("richmond")), rights(&missing));
+        assert!(!report.is_ok());
+        let text = report.text();
+        assert!(text.contains("FAILED  richmond: write rights: "), "{text}");
+        assert!(text.contains("GRANT INSERT ON a; GRANT UPDATE ON b"), "{text}");
+        assert_eq!(text.lines().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::choose(Some(dir.path().join("not/yet"))).unwrap();
+        assert!(writable(&folder).unwrap().contains("not there yet"));
+        assert!(space(folder.path()).is_ok());
+        assert!(!folder.path().exists());
+
+        let file = dir.path().join("a-file");
+        std::fs::write(&file, "").unwrap();
+        let folder = DataFolder::choose(Some(file)).unwrap();
+        assert!(writable(&folder).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_tried_is_gone_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::choose(Some(dir.path().to_owned())).unwrap();
+        assert!(writable(&folder).is_ok());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,69 @@
+//! What may be typed: the rules that the linking screen and the provisioning file share.
+
+use url::{Host, Url};
+
+/// `https://`, or `http://` on this computer; nothing secret in it; no slash at the end. Says what is wrong otherwise.
+pub fn web_address(text: &str) -> Result<String, &'static str> {
+    const NO_ADDRESS: &str = "this is not a web address; it begins with https://";
+    let text = text.trim();
+    let url = Url::parse(text).map_err(|_| NO_ADDRESS)?;
+    let on_this_computer = match url.host() {
+        None => return Err(NO_ADDRESS),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user name or password stands in the address: take it out");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the address ends before any ? or #: take the rest out");
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if on_this_computer => {}
+        "http" => return Err("http:// is accepted for this computer only (127.0.0.1): write https://"),
+        _ => return Err(NO_ADDRESS),
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Whether it may stand in the `User-Agent` as an e-mail address.
+pub fn is_email(text: &str) -> bool {
+    let plausible = |letter: char| letter.is_ascii_graphic() && !matches!(letter, '(' | ')');
+    let sides = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+    sides && text.chars().all(plausible)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_encrypted_addresses_or_this_computer() {
+        assert_eq!(web_address(" https://he.example.com/v1/ "), Ok("https://he.example.com/v1".to_owned()));
+        for good in ["http://127.0.0.1:8080/v1", "http://localhost", "http://[::1]:80/v1"] {
+            assert_eq!(web_address(good), Ok(good.to_owned()));
+        }
+        let bad = [
+            "http://he.example.com",
+            "http://127.0.0.1.example.com",
+            "ftp://he.example.com",
+            "he",
+            "https://",
+        ];
+        for bad in bad.into_iter().chain(["https://me:pw@he.example.com", "https://he.example.com/?a=1"]) {
+            assert!(web_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_email_address_has_two_sides_and_no_brackets() {
+        assert!(is_email("it@example.com.au"));
+        for bad in
+            ["", "it", "@example.com", "it@", "it @example.com", "it@example.com (IT)", "ít@example.com"]
+        {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,683 @@
+//! The connections screen: trying a practice system and a Healthengine account, and saving a practice.
+
+use crate::desktop::Desk;
+use crate::inputs;
+use crate::provision::same_account;
+use crate::ui_error::{bad_input, failure, of_connection};
+use crate::view::{
+    EngineKind, Environment, ErrorCode, HealthengineInput, HealthengineSetupView, HealthengineTest,
+    LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView, ProfileView,
+    SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
+};
+use chrono::NaiveDate;
+use connectors::practices;
+use domain::diary::Writable;
+use domain::ids::{LocationRef, PracticeId};
+use domain::ports::partner::Waiting;
+use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
+use domain::private::{ExposeSecret, SecretString};
+use domain::settings::{
+    HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings, SecretKind, SecretName,
+    SystemSettings, WriteMode,
+};
+use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
+use percent_encoding::percent_decode_str;
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Where consent is granted (Healthengine sheet §2).
+pub const PRACTICE_ADMIN: &str = "https://healthengine.com.au/appointment/admin";
+/// The id under which a practice is tried that has none yet.
+const NOT_LINKED_YET: &str = "not-linked-yet";
+/// The practice database is looked at this often unless the provisioning file says otherwise, in seconds.
+const SYSTEM_POLL: u32 = 5;
+/// Healthengine is asked this often (sheet §6), in seconds.
+const PARTNER_POLL: u32 = 5;
+
+/// Connects to a practice system with what was typed, and reads what a person can recognise.
+pub async fn test_system(
+    desk: &Desk,
+    practice: Option<&str>,
+    input: &SystemInput,
+    time_zone: &str,
+) -> Result<SystemTest, UiError> {
+    let zone = zone(time_zone)?;
+    let before = stored(desk, practice).await?;
+    let before = before.as_ref();
+    let system = system_settings(desk.folder().path(), input, before)?;
+    let moved = system_moved(&system, before);
+    let password = secret(desk, before, SecretKind::SystemPassword, input.password.as_deref(), moved).await?;
+    let settings = PracticeSettings {
+        id: PracticeId::new(practice.unwrap_or(NOT_LINKED_YET)),
+        name: String::new(),
+        zone,
+        enabled: true,
+        system,
+        healthengine: None,
+    };
+    let connections = desk.running()?.home.connections();
+    let system = connections
+        .sockets()
+        .practice_system(&settings, password)
+        .map_err(|problem| failure(ErrorCode::InputInvalid, problem.sentence))?;
+    make_demo_clinic(&settings.system, zone.today(desk.now())).await?;
+    let began = Instant::now();
+    let unreadable = |error| of_connection(Leg::System, &error);
+    let card = system.check().await.map_err(unreadable)?;
+    let today = zone.today(desk.now());
+    let book = system.book(Horizon { first: today, last: today }).await.map_err(unreadable)?;
+    let latency = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let (write_ability, missing_rights) = match card.writable {
+        Writable::Yes | Writable::SwitchedOff => (WriteAbility::Possible, Vec::new()),
+        Writable::ProfileReadsOnly | Writable::VersionNotTried(_) => {
+            (WriteAbility::ProfileReadsOnly, Vec::new())
+        }
+        Writable::DatabaseReadOnly => (WriteAbility::AccountReadsOnly, Vec::new()),
+        Writable::RightsMissing(rights) => {
+            (WriteAbility::AccountReadsOnly, rights.lines().map(str::to_owned).collect())
+        }
+    };
+    Ok(SystemTest {
+        version: card.system,
+        practitioners: book
+            .resources
+            .into_iter()
+            .map(|r| NamedView { id: r.id.to_string(), name: r.name, role: r.specialty })
+            .collect(),
+        locations: book
+            .locations
+            .into_iter()
+            .map(|l| NamedView { id: l.id.to_string(), name: l.name, role: None })
+            .collect(),
+        appointment_types: u32::try_from(book.appointment_types.len()).unwrap_or(u32::MAX),
+        patients: u32::try_from(card.patients).unwrap_or(u32::MAX),
+        next_appointment: card.next_appointment.map(|(at, practitioner)| NextAppointment {
+            starts_written: at.0.format("%Y-%m-%d %H:%M").to_string(),
+            practitioner,
+        }),
+        latency_ms: latency,
+        write_ability,
+        missing_rights,
+    })
+}
+
+/// Asks Healthengine what waits, with what was typed.
+pub async fn test_healthengine(
+    desk: &Desk,
+    practice: Option<&str>,
+    input: &HealthengineInput,
+) -> Result<HealthengineTest, UiError> {
+    let settings = healthengine_settings(input, Hours::default(), None)?;
+    let before = stored(desk, practice).await?;
+    let before = before.as_ref();
+    let moved = account_moved(&settings, before);
+    let api_key =
+        secret(desk, before, SecretKind::HealthengineApiKey, input.api_key.as_deref(), moved).await?;
+    let practice_key =
+        secret(desk, before, SecretKind::HealthenginePracticeKey, input.practice_key.as_deref(), moved)
+            .await?;
+    let (Some(api_key), Some(practice_key)) = (api_key, practice_key) else {
+        return Err(bad_input("The API key and the practice key are both needed."));
+    };
+    let id = PracticeId::new(practice.unwrap_or(NOT_LINKED_YET));
+    let connections = desk.running()?.home.connections();
+    let partner = connections
+        .sockets()
+        .healthengine(&settings, &id, PracticeZone(chrono_tz::UTC), &api_key, &practice_key)
+        .map_err(|problem| failure(ErrorCode::InputInvalid, problem.sentence))?;
+    let began = Instant::now();
+    let Some(booking_desk) = partner.booking_desk() else {
+        return Err(failure(ErrorCode::Unknown, "This partner takes no bookings."));
+    };
+    let waiting = booking_desk.waiting().await.map_err(|error| of_connection(Leg::Desk, &error))?;
+    Ok(HealthengineTest {
+        requests_waiting: kinds(waiting),
+        latency_ms: u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX),
+    })
+}
+
+fn kinds(waiting: Waiting) -> u32 {
+    let Waiting { bookings, changes, availability, resources, appointment_types } = waiting;
+    [bookings, changes, availability, resources, appointment_types].into_iter().map(u32::from).sum()
+}
+
+/// Saves a new practice and answers its id.
+pub async fn link(desk: &Desk, input: PracticeInput) -> Result<String, UiError> {
+    let running = desk.running()?;
+    let known = running.store().practices().await?;
+    let id = free_id(&input.name, &known);
+    save(desk, &id, input, None, &known).await?;
+    Ok(id.to_string())
+}
+
+/// Saves a changed practice.
+pub async fn update(desk: &Desk, id: &str, input: PracticeInput) -> Result<(), UiError> {
+    let known = desk.running()?.store().practices().await?;
+    let id = PracticeId::new(id);
+    let before = known.iter().find(|settings| settings.id == id).cloned();
+    let before = before.ok_or_else(|| failure(ErrorCode::PracticeUnknown, "There is no such practice."))?;
+    save(desk, &id, input, Some(before), &known).await
+}
+
+async fn save(
+    desk: &Desk,
+    id: &PracticeId,
+    input: PracticeInput,
+    before: Option<PracticeSettings>,
+    known: &[PracticeSettings],
+) -> Result<(), UiError> {
+    let running = desk.running()?;
+    let store = running.store();
+    let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref())?;
+    make_demo_clinic(&settings.system, settings.zone.today(desk.now())).await?;
+    let system_moved = before.as_ref().is_none_or(|before| before.system != settings.system);
+    if input.system.write && (system_moved || input.system.password.is_some()) {
+        let tried = test_system(desk, Some(id.as_str()), &input.system, &input.time_zone).await?;
+        if tried.write_ability != WriteAbility::Possible {
+            return Err(failure(ErrorCode::PracticeWriteRefused, tried.missing_rights.join(" ")));
+        }
+    }
+    if let Some(twin) = same_account(&settings, known) {
+        let said = format!("This Healthengine practice is linked as {} already.", twin.name);
+        return Err(failure(ErrorCode::AlreadyLinked, said));
+    }
+    let secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    store.link_practice(&settings, secrets).await?;
+    running.engine.nudge(Some(id.clone()));
+    desk.look_again();
+    Ok(())
+}
+
+/// The secrets to be kept or forgotten with these settings: a field that was left empty has none, one that was not
+/// touched keeps its own, and an account that is unlinked keeps no keys.
+async fn secrets(
+    desk: &Desk,
+    settings: &PracticeSettings,
+    input: &PracticeInput,
+    before: Option<&PracticeSettings>,
+) -> Result<Vec<(SecretName, Option<SecretString>)>, UiError> {
+    let system_moved = system_moved(&settings.system, before);
+    let account_moved = settings.healthengine.as_ref().is_some_and(|account| account_moved(account, before));
+    let account = input.healthengine.as_ref();
+    let key = |of: fn(&HealthengineInput) -> Option<&str>| match account {
+        Some(account) => of(account),
+        None => Some(""),
+    };
+    let mut secrets = Vec::new();
+    for (kind, typed, moved) in [
+        (SecretKind::SystemPassword, input.system.password.as_deref(), system_moved),
+        (SecretKind::HealthengineApiKey, key(|account| account.api_key.as_deref()), account_moved),
+        (SecretKind::HealthenginePracticeKey, key(|account| account.practice_key.as_deref()), account_moved),
+    ] {
+        let chosen = secret(desk, before, kind, typed, moved).await?;
+        if typed.is_some() {
+            secrets.push((SecretName::of(&settings.id, kind), chosen));
+        }
+    }
+    Ok(secrets)
+}
+
+/// A local key made from the name: `Richmond Physiotherapy` → `richmond-physiotherapy`.
+fn free_id(name: &str, known: &[PracticeSettings]) -> PracticeId {
+    let folded = deunicode::deunicode(name).to_lowercase();
+    let words: Vec<String> = folded
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let mut base: String = words.join("-").chars().take(34).collect();
+    base = base.trim_matches('-').to_owned();
+    if base.is_empty() {
+        base = "practice".to_owned();
+    }
+    let taken = |id: &str| known.iter().any(|settings| settings.id.as_str() == id);
+    let mut id = base.clone();
+    let mut number = 2;
+    while taken(&id) {
+        id = format!("{base}-{number}");
+        number += 1;
+    }
+    PracticeId::new(id)
+}
+
+fn zone(name: &str) -> Result<PracticeZone, UiError> {
+    PracticeZone::parse(name)
+        .ok_or_else(|| failure(ErrorCode::TimeZoneUnknown, format!("There is no time zone {name}.")))
+}
+
+fn practice_settings(
+    folder: &Path,
+    id: &PracticeId,
+    input: &PracticeInput,
+    before: Option<&PracticeSettings>,
+) -> Result<PracticeSettings, UiError> {
+    let name = input.name.trim();
+    if name.is_empty() {
+        return Err(bad_input("The practice needs a name."));
+    }
+    let hours = live_hours(&input.live_hours)?;
+    let account_before = before.and_then(|before| before.healthengine.as_ref());
+    let mut system = system_settings(folder, &input.system, before)?;
+    system.poll_seconds = before.map_or(SYSTEM_POLL, |before| before.system.poll_seconds);
+    Ok(PracticeSettings {
+        id: id.clone(),
+        name: name.to_owned(),
+        zone: zone(&input.time_zone)?,
+        enabled: before.is_none_or(|before| before.enabled),
+        system,
+        healthengine: input
+            .healthengine
+            .as_ref()
+            .map(|account| healthengine_settings(account, hours, account_before))
+            .transpose()?,
+    })
+}
+
+fn system_settings(
+    folder: &Path,
+    input: &SystemInput,
+    before: Option<&PracticeSettings>,
+) -> Result<SystemSettings, UiError> {
+    Ok(SystemSettings {
+        profile: input.profile.clone(),
+        url: address(folder, input, before.map(|before| before.system.url.as_str()))?,
+        write: if input.write { WriteMode::Sql } else { WriteMode::None },
+        locations: (!input.locations.is_empty())
+            .then(|| input.locations.iter().map(|id| LocationRef::new(id.as_str())).collect()),
+        poll_seconds: SYSTEM_POLL,
+    })
+}
+
+/// The address as it is stored. One that the screen shows as it was typed stays as it was, with what the screen does not
+/// show; that much is carried over to another server too.
+fn address(folder: &Path, input: &SystemInput, before: Option<&str>) -> Result<String, UiError> {
+    let wrong = |said: &str| failure(ErrorCode::AddressInvalid, said);
+    let typed = trimmed(&input.address);
+    if let Some(before) = before
+        && address_view(before) == typed
+    {
+        return Ok(before.to_owned());
+    }
+    match &typed {
+        SystemAddress::Sqlite { path } if path.is_empty() && input.profile == practices::demo::NAME => {
+            Ok(format!("sqlite:{}", folder.join("demo-clinic.db").display()))
+        }
+        SystemAddress::Sqlite { path } if path.is_empty() => Err(wrong("The file is missing.")),
+        SystemAddress::Sqlite { path } => Ok(format!("sqlite:{path}")),
+        SystemAddress::Mysql { host, port, user, database } => {
+            if [host, user, database].iter().any(|part| part.is_empty()) {
+                return Err(wrong("Server, account and database are all needed."));
+            }
+            let mut url =
+                url::Url::parse("mysql://localhost/").map_err(|_| wrong("This address cannot be used."))?;
+            let port = u16::try_from(*port).map_err(|_| wrong("The port is a number up to 65535."))?;
+            // An address of version 6 stands in brackets within a url.
+            let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
+            url.set_host(Some(&host)).map_err(|_| wrong("The server's name cannot be used."))?;
+            url.set_port(Some(port)).map_err(|()| wrong("The port cannot be used."))?;
+            url.set_username(user).map_err(|()| wrong("The account's name cannot be used."))?;
+            url.path_segments_mut()
+                .map_err(|()| wrong("The database's name cannot be used."))?
+                .push(database);
+            let before = before.and_then(|before| url::Url::parse(before).ok());
+            let before = before.filter(|before| before.scheme() == url.scheme());
+            url.set_query(before.as_ref().and_then(url::Url::query));
+            Ok(url.into())
+        }
+    }
+}
+
+fn trimmed(address: &SystemAddress) -> SystemAddress {
+    let trim = |text: &str| text.trim().to_owned();
+    match address {
+        SystemAddress::Sqlite { path } => SystemAddress::Sqlite { path: trim(path) },
+        SystemAddress::Mysql { host, port, user, database } => {
+            SystemAddress::Mysql { host: trim(host), port: *port, user: trim(user), database: trim(database) }
+        }
+    }
+}
+
+/// The demo profile reads a clinic that the program makes up itself, the first time it is asked for.
+async fn make_demo_clinic(system: &SystemSettings, today: NaiveDate) -> Result<(), UiError> {
+    let Some(path) = system.url.strip_prefix("sqlite:").map(PathBuf::from) else { return Ok(()) };
+    if system.profile != practices::demo::NAME || path.exists() {
+        return Ok(());
+    }
+    let made = tokio::task::spawn_blocking(move || practices::demo::create(&path, today)).await;
+    match made {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(failure(ErrorCode::FileFailed, error.to_string())),
+        Err(error) => Err(failure(ErrorCode::Unknown, error.to_string())),
+    }
+}
+
+/// The address as the screen shows it again.
+fn address_view(url: &str) -> SystemAddress {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return SystemAddress::Sqlite { path: path.to_owned() };
+    }
+    let parsed = url::Url::parse(url).ok();
+    let part = |read: fn(&url::Url) -> &str| {
+        let written = parsed.as_ref().map(read).unwrap_or_default();
+        percent_decode_str(written).decode_utf8_lossy().into_owned()
+    };
+    SystemAddress::Mysql {
+        host: part(|url| url.host_str().unwrap_or_default()),
+        port: parsed.as_ref().and_then(url::Url::port).map_or(3306, u32::from),
+        user: part(url::Url::username),
+        database: part(|url| url.path().trim_start_matches('/')),
+    }
+}
+
+/// Whether the practice system is another one than before, to which a stored password must not go.
+fn system_moved(system: &SystemSettings, before: Option<&PracticeSettings>) -> bool {
+    before.is_none_or(|before| before.system.url != system.url)
+}
+
+/// Whether the account is another one than before, to which stored keys must not go.
+fn account_moved(account: &HealthengineSettings, before: Option<&PracticeSettings>) -> bool {
+    before
+        .and_then(|before| before.healthengine.as_ref())
+        .is_some_and(|known| known.base_url != account.base_url || known.practice_id != account.practice_id)
+}
+
+fn healthengine_settings(
+    input: &HealthengineInput,
+    live_hours: Hours,
+    before: Option<&HealthengineSettings>,
+) -> Result<HealthengineSettings, UiError> {
+    let practice_id = input.practice_id.trim();
+    if practice_id.is_empty() {
+        return Err(bad_input("The practice id is missing."));
+    }
+    if !(1..=365).contains(&input.horizon_days) {
+        return Err(bad_input("Free times are published for 1 to 365 days."));
+    }
+    let typed =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+    let contact = typed(&input.contact_email).filter(|email| inputs::is_email(email));
+    let base_url =
+        typed(&input.base_url).unwrap_or_else(|| connectors::partners::healthengine::BASE_URL.to_owned());
+    Ok(HealthengineSettings {
+        base_url: inputs::web_address(&base_url)
+            .map_err(|wrong| failure(ErrorCode::AddressInvalid, wrong))?,
+        practice_id: practice_id.to_owned(),
+        user_agent_email: contact
+            .ok_or_else(|| bad_input("An e-mail address is needed to which Healthengine can write."))?,
+        environment: match input.environment {
+            Environment::Prod => "PROD",
+            Environment::Uat => "UAT",
+            Environment::Dev => "DEV",
+        }
+        .to_owned(),
+        horizon_days: input.horizon_days,
+        poll_seconds: before.map_or(PARTNER_POLL, |before| before.poll_seconds),
+        features: before.map(|before| before.features.clone()).unwrap_or_default(),
+        live_hours,
+    })
+}
+
+fn days(hours: &LiveHours) -> [(LiveDay, &Vec<TimeRange>); 8] {
+    [
+        (LiveDay::Monday, &hours.monday),
+        (LiveDay::Tuesday, &hours.tuesday),
+        (LiveDay::Wednesday, &hours.wednesday),
+        (LiveDay::Thursday, &hours.thursday),
+        (LiveDay::Friday, &hours.friday),
+        (LiveDay::Saturday, &hours.saturday),
+        (LiveDay::Sunday, &hours.sunday),
+        (LiveDay::PublicHolidays, &hours.public_holidays),
+    ]
+}
+
+fn live_hours(input: &LiveHours) -> Result<Hours, UiError> {
+    let mut weekdays = BTreeMap::new();
+    for (day, ranges) in days(input) {
+        let read = |range: &TimeRange| {
+            let (start, end) = (MinuteOfDay::parse(&range.start)?, MinuteOfDay::parse(&range.end)?);
+            DayRange::new(start, end)
+        };
+        let ranges: Option<Vec<DayRange>> = ranges.iter().map(read).collect();
+        let ranges = ranges.ok_or_else(|| {
+            bad_input(format!(
+                "The times on {} must be like 08:00 to 18:00, the end after the start.",
+                day.name()
+            ))
+        })?;
+        weekdays.insert(day, ranges);
+    }
+    Ok(Hours { weekdays }.normalised())
+}
+
+fn live_hours_view(hours: &Hours) -> LiveHours {
+    let of = |day: LiveDay| -> Vec<TimeRange> {
+        let ranges = hours.weekdays.get(&day).map(Vec::as_slice).unwrap_or_default();
+        ranges.iter().map(|r| TimeRange { start: r.start.to_string(), end: r.end.to_string() }).collect()
+    };
+    LiveHours {
+        monday: of(LiveDay::Monday),
+        tuesday: of(LiveDay::Tuesday),
+        wednesday: of(LiveDay::Wednesday),
+        thursday: of(LiveDay::Thursday),
+        friday: of(LiveDay::Friday),
+        saturday: of(LiveDay::Saturday),
+        sunday: of(LiveDay::Sunday),
+        public_holidays: of(LiveDay::PublicHolidays),
+    }
+}
+
+/// The practice as it is stored.
+async fn stored(desk: &Desk, practice: Option<&str>) -> Result<Option<PracticeSettings>, UiError> {
+    let Some(practice) = practice else { return Ok(None) };
+    let known = desk.running()?.store().practices().await?;
+    Ok(known.into_iter().find(|settings| settings.id.as_str() == practice))
+}
+
+/// What was typed, or what is stored where nothing was. What is stored goes nowhere else than where it went before.
+async fn secret(
+    desk: &Desk,
+    before: Option<&PracticeSettings>,
+    kind: SecretKind,
+    typed: Option<&str>,
+    moved: bool,
+) -> Result<Option<SecretString>, UiError> {
+    let stored = match before {
+        Some(before) if typed.is_none() => {
+            desk.running()?.store().secret(&SecretName::of(&before.id, kind)).await?
+        }
+        Some(_) | None => None,
+    };
+    typed_or_stored(kind, typed, stored, moved)
+}
+
+fn typed_or_stored(
+    kind: SecretKind,
+    typed: Option<&str>,
+    stored: Option<SecretString>,
+    moved: bool,
+) -> Result<Option<SecretString>, UiError> {
+    match (typed.map(str::trim), stored) {
+        (Some(""), _) | (None, None) => Ok(None),
+        (Some(typed), _) => Ok(Some(SecretString::from(typed.to_owned()))),
+        (None, Some(_)) if moved => {
+            let what = match kind {
+                SecretKind::SystemPassword => "password",
+                SecretKind::HealthengineApiKey => "API key",
+                SecretKind::HealthenginePracticeKey => "practice key",
+            };
+            Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
+        }
+        (None, Some(stored)) => Ok(Some(stored)),
+    }
+}
+
+/// What the linking screen shows of every practice: everything but the secrets.
+pub async fn setups(store: &store::Store) -> Result<BTreeMap<PracticeId, PracticeSetupView>, StoreError> {
+    let mut setups = BTreeMap::new();
+    for settings in store.practices().await? {
+        let password = store.secret(&SecretName::of(&settings.id, SecretKind::SystemPassword)).await?;
+        setups.insert(
+            settings.id.clone(),
+            setup(&settings, password.is_some_and(|p| !p.expose_secret().is_empty())),
+        );
+    }
+    Ok(setups)
+}
+
+fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
+    let account = settings.healthengine.as_ref();
+    PracticeSetupView {
+        profile: settings.system.profile.clone(),
+        address: address_view(&settings.system.url),
+        has_password,
+        write: settings.system.write != WriteMode::None,
+        locations: settings
+            .system
+            .locations
+            .as_ref()
+            .map(|all| all.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
+        live_hours: account.map(|account| live_hours_view(&account.live_hours)).unwrap_or_default(),
+        healthengine: account.map(|account| HealthengineSetupView {
+            practice_id: account.practice_id.clone(),
+            base_url: account.base_url.clone(),
+            contact_email: account.user_agent_email.clone(),
+            environment: match account.environment.as_str() {
+                "DEV" => Environment::Dev,
+                "UAT" => Environment::Uat,
+                _ => Environment::Prod,
+            },
+            horizon_days: account.horizon_days,
+        }),
+    }
+}
+
+/// What can be linked: the shipped profiles, and the clinic's own in the data folder.
+pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
+    practices::list(profiles)
+        .into_iter()
+        .map(|listed| match listed.profile {
+            Ok(profile) => ProfileView {
+                id: listed.name.clone(),
+                name: profile.title.clone(),
+                engine: match profile.engine {
+                    practices::sql::profile::Engine::Sqlite => EngineKind::Sqlite,
+                    practices::sql::profile::Engine::Mysql => EngineKind::Mysql,
+                },
+                makes_own_file: listed.name == practices::demo::NAME,
+                can_write: profile.can_write(),
+                own: listed.own,
+                problem: None,
+            },
+            Err(mistake) => ProfileView {
+                id: listed.name.clone(),
+                name: listed.name,
+                engine: EngineKind::Sqlite,
+                makes_own_file: false,
+                can_write: false,
+                own: listed.own,
+                problem: Some(ProblemView {
+                    code: ErrorCode::ProfileInvalid,
+                    message: mistake.to_string(),
+                    since: None,
+                }),
+            },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(address: SystemAddress) -> SystemInput {
+        SystemInput { profile: "openemr".into(), address, password: None, write: true, locations: Vec::new() }
+    }
+
+    fn mysql(host: &str, port: u32, user: &str, database: &str) -> SystemAddress {
+        SystemAddress::Mysql { host: host.into(), port, user: user.into(), database: database.into() }
+    }
+
+    fn stored_as(typed: SystemAddress, before: Option<&str>) -> Result<String, UiError> {
+        address(Path::new("/data"), &system(typed), before)
+    }
+
+    #[test]
+    fn an_address_survives_the_screen() {
+        let typed = mysql("reception-server", 3307, "openemr", "openemr");
+        let url = stored_as(typed.clone(), None).expect("an address");
+        assert_eq!(url, "mysql://openemr@reception-server:3307/openemr");
+        assert_eq!(address_view(&url), typed);
+        for typed in [
+            mysql("10.0.0.7", 3306, "front desk", "emr/2"),
+            mysql("[::1]", 3306, "a@b:c", "100%"),
+            mysql("server", 1, "müller", "klinik ü"),
+            SystemAddress::Sqlite { path: "/clinic/a book.sqlite".into() },
+            SystemAddress::Sqlite { path: "C:\\clinic\\100%.db".into() },
+        ] {
+            let url = stored_as(typed.clone(), None).expect("an address");
+            assert_eq!(address_view(&url), typed, "{url}");
+        }
+        assert_eq!(
+            stored_as(mysql("::1", 3306, "a", "b"), None).expect("an address"),
+            "mysql://a@[::1]:3306/b"
+        );
+    }
+
+    #[test]
+    fn what_the_screen_does_not_show_stays() {
+        let stored = "mysql://openemr@server/openemr?require_ssl=true";
+        let shown = address_view(stored);
+        assert_eq!(shown, mysql("server", 3306, "openemr", "openemr"));
+        assert_eq!(stored_as(shown, Some(stored)).expect("an address"), stored);
+        let elsewhere = stored_as(mysql(" other ", 3306, "openemr", "openemr"), Some(stored));
+        assert_eq!(elsewhere.expect("an address"), "mysql://openemr@other:3306/openemr?require_ssl=true");
+        let file = SystemAddress::Sqlite { path: "/a.db".into() };
+        assert_eq!(stored_as(file, Some(stored)).expect("an address"), "sqlite:/a.db");
+    }
+
+    #[test]
+    fn an_address_with_something_missing_is_refused() {
+        let said = stored_as(mysql(" ", 3306, "a", "b"), None).expect_err("refused");
+        assert_eq!(said.code, ErrorCode::AddressInvalid);
+    }
+
+    #[test]
+    fn a_stored_secret_goes_nowhere_else() {
+        let kind = SecretKind::SystemPassword;
+        let chosen = |typed, moved| {
+            let chosen = typed_or_stored(kind, typed, Some(SecretString::from("stored")), moved);
+            chosen.map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
+        };
+        assert_eq!(chosen(None, false).expect("kept"), Some("stored".to_owned()));
+        assert_eq!(chosen(None, true).expect_err("asked for").code, ErrorCode::InputInvalid);
+        assert_eq!(chosen(Some(" typed "), true).expect("taken"), Some("typed".to_owned()));
+        assert_eq!(chosen(Some(""), true).expect("none"), None);
+        assert!(typed_or_stored(kind, None, None, true).expect("none").is_none());
+    }
+
+    #[test]
+    fn ids_are_valid_and_free() {
+        assert_eq!(free_id("Richmond Physiotherapy", &[]).as_str(), "richmond-physiotherapy");
+        assert_eq!(free_id("Đặng & Söhne", &[]).as_str(), "dang-sohne");
+        assert_eq!(free_id("—", &[]).as_str(), "practice");
+        for name in ["x".repeat(200), "a ".repeat(60)] {
+            assert!(PracticeId::is_valid(free_id(&name, &[]).as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn live_hours_survive_the_screen_in_order() {
+        let range = |start: &str, end: &str| TimeRange { start: start.into(), end: end.into() };
+        let typed = LiveHours {
+            monday: vec![range("13:00", "18:00"), range("08:00", "12:00")],
+            ..LiveHours::default()
+        };
+        let shown = live_hours_view(&live_hours(&typed).expect("hours"));
+        assert_eq!(shown.monday, [range("08:00", "12:00"), range("13:00", "18:00")]);
+        let backwards = LiveHours { friday: vec![range("18:00", "08:00")], ..LiveHours::default() };
+        assert!(live_hours(&backwards).is_err());
+    }
+}

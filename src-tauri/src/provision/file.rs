@@ -1,0 +1,488 @@
+//! The provisioning file (`interface.md`): its words, and every mistake in them by line and column.
+
+use super::secret::{GivenSecret, SecretSources};
+use crate::compose::Sockets;
+use crate::inputs;
+use connectors::partners::healthengine;
+use domain::ids::{LocationRef, PracticeId};
+use domain::private::SecretString;
+use domain::settings::{
+    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SystemSettings, WriteMode,
+};
+use domain::time::{DayRange, MinuteOfDay, PracticeZone};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use toml::Spanned;
+use url::Url;
+
+/// A mistake in the file, where it is, and what to do about it. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct Mistake {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// What the file wants of one practice.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The settings.
+    pub settings: PracticeSettings,
+    /// Its secrets, resolved.
+    pub secrets: Vec<(SecretKind, SecretString)>,
+    /// Keys that this version takes and does not use yet.
+    pub unused: Vec<&'static str>,
+}
+
+const POLL_SYSTEM: RangeInclusive<i64> = 1..=300;
+const POLL_HEALTHENGINE: RangeInclusive<i64> = 1..=5;
+const HORIZON: RangeInclusive<i64> = 1..=365;
+const FEATURES: [&str; 3] = ["documents", "clientSnapshots", "attachDocuments"];
+const LONGEST_NAME: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a file of tables")]
+struct RawFile {
+    #[serde(default)]
+    practice: Vec<RawPractice>,
+    listener: Option<Later>,
+}
+
+/// A table of a later version; what stands in it is not looked at.
+type Later = Spanned<IgnoredAny>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawPractice {
+    id: Spanned<String>,
+    name: Spanned<String>,
+    timezone: Spanned<String>,
+    #[serde(default = "yes")]
+    enabled: bool,
+    system: RawSystem,
+    healthengine: Option<RawHealthengine>,
+    vald: Option<Later>,
+    validic: Option<Later>,
+    hint: Option<Later>,
+    provet: Option<Later>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawSystem {
+    profile: Spanned<String>,
+    url: Spanned<String>,
+    password: Option<Spanned<GivenSecret>>,
+    write: Option<Spanned<String>>,
+    locations: Option<Spanned<Vec<Spanned<String>>>>,
+    poll_seconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawHealthengine {
+    base_url: Option<Spanned<String>>,
+    api_key: Spanned<GivenSecret>,
+    practice_id: Spanned<String>,
+    practice_key: Spanned<GivenSecret>,
+    user_agent_email: Spanned<String>,
+    environment: Option<Spanned<String>>,
+    horizon_days: Option<Spanned<i64>>,
+    poll_seconds: Option<Spanned<i64>>,
+    #[serde(default)]
+    features: Vec<Spanned<String>>,
+    webhook_url: Option<Spanned<String>>,
+    #[serde(default)]
+    live_hours: BTreeMap<Spanned<String>, Vec<RawRange>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with start and end")]
+struct RawRange {
+    start: Spanned<String>,
+    end: Spanned<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The practice among `others` that is linked with the same Healthengine account. Two of them would take each other's
+/// bookings.
+pub fn same_account<'a>(
+    settings: &PracticeSettings,
+    others: impl IntoIterator<Item = &'a PracticeSettings>,
+) -> Option<&'a PracticeSettings> {
+    let account = settings.healthengine.as_ref()?;
+    others.into_iter().find(|other| {
+        other.id != settings.id
+            && other.healthengine.as_ref().is_some_and(|known| {
+                known.practice_id == account.practice_id && known.base_url == account.base_url
+            })
+    })
+}
+
+fn already_linked(twin: &PracticeSettings) -> String {
+    format!(
+        "this Healthengine practice is linked as \"{}\" already: give each practice its own practice_id",
+        twin.id
+    )
+}
+
+/// Reads the text of a provisioning file. `folder` is the file's own, from which relative paths start; `stored` are the
+/// practices that are linked already.
+pub fn read(
+    text: &str,
+    folder: &Path,
+    sources: &SecretSources<'_>,
+    sockets: &Sockets,
+    stored: &[PracticeSettings],
+) -> Result<Vec<Wanted>, Mistake> {
+    let reader = Reader { text, folder, sources, sockets };
+    let raw: RawFile = toml::from_str(text)
+        .map_err(|error| reader.mistake(&error.span().unwrap_or_default(), in_our_words(error.message())))?;
+    reader.later("listener", "does not receive webhooks", raw.listener.as_ref())?;
+    if raw.practice.is_empty() {
+        return Err(reader.mistake(&(0..0), "the file names no practice: add a [[practice]] table".into()));
+    }
+    let mut taken = BTreeSet::new();
+    let mut wanted: Vec<Wanted> = Vec::with_capacity(raw.practice.len());
+    for practice in &raw.practice {
+        let read = reader.practice(practice)?;
+        let others = wanted.iter().map(|wanted| &wanted.settings);
+        if let (Some(account), Some(twin)) = (&practice.healthengine, same_account(&read.settings, others)) {
+            return Err(reader.mistake(&account.practice_id.span(), already_linked(twin)));
+        }
+        wanted.push(read);
+        if !taken.insert(practice.id.get_ref().as_str()) {
+            let message =
+                format!("the id \"{}\" is given twice: give each practice its own", practice.id.get_ref());
+            return Err(reader.mistake(&practice.id.span(), message));
+        }
+    }
+    // Those of the store are looked at when the whole file is known: it may have given an account to another practice.
+    for (practice, read) in raw.practice.iter().zip(&wanted) {
+        let others =
+            stored.iter().filter(|stored| !wanted.iter().any(|wanted| wanted.settings.id == stored.id));
+        if let (Some(account), Some(twin)) = (&practice.healthengine, same_account(&read.settings, others)) {
+            return Err(reader.mistake(&account.practice_id.span(), already_linked(twin)));
+        }
+    }
+    Ok(wanted)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    folder: &'a Path,
+    sources: &'a SecretSources<'a>,
+    sockets: &'a Sockets,
+}
+
+impl Reader<'_> {
+    fn mistake(&self, at: &Range<usize>, message: String) -> Mistake {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Mistake { line, column, message }
+    }
+
+    fn later(&self, table: &str, lacks: &str, found: Option<&Later>) -> Result<(), Mistake> {
+        match found {
+            None => Ok(()),
+            Some(found) => {
+                let message = format!("this version {lacks} yet; remove [{table}] to go on");
+                Err(self.mistake(&found.span(), message))
+            }
+        }
+    }
+
+    fn practice(&self, raw: &RawPractice) -> Result<Wanted, Mistake> {
+        for (partner, title, found) in [
+            ("vald", "VALD Hub", &raw.vald),
+            ("validic", "Validic", &raw.validic),
+            ("hint", "Hint", &raw.hint),
+            ("provet", "Provet Cloud", &raw.provet),
+        ] {
+            self.later(&format!("practice.{partner}"), &format!("does not link {title}"), found.as_ref())?;
+        }
+        if !PracticeId::is_valid(raw.id.get_ref()) {
+            let message = "an id holds 1 to 40 small letters, digits and \"-\", nothing else".to_owned();
+            return Err(self.mistake(&raw.id.span(), message));
+        }
+        let id = PracticeId::new(raw.id.get_ref());
+        let name = self.words(&raw.name, "name")?;
+        if name.chars().count() > LONGEST_NAME {
+            return Err(
+                self.mistake(&raw.name.span(), format!("a name has at most {LONGEST_NAME} characters"))
+            );
+        }
+        let zone = PracticeZone::parse(raw.timezone.get_ref()).ok_or_else(|| {
+            let message = format!(
+                "\"{}\" is no time zone: give its IANA name, such as \"Australia/Melbourne\"",
+                raw.timezone.get_ref().escape_debug()
+            );
+            self.mistake(&raw.timezone.span(), message)
+        })?;
+        let mut secrets = Vec::new();
+        let system = self.system(&raw.system, &mut secrets)?;
+        let mut settings =
+            PracticeSettings { id, name, zone, enabled: raw.enabled, system, healthengine: None };
+        let password = secrets.first().map(|(_, secret)| secret.clone());
+        self.sockets
+            .practice_database(&settings, password)
+            .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
+        let mut unused = Vec::new();
+        if let Some(raw) = &raw.healthengine {
+            settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
+            unused.extend(raw.webhook_url.as_ref().map(|_| "healthengine.webhook_url"));
+            unused.extend((!raw.features.is_empty()).then_some("healthengine.features"));
+        }
+        Ok(Wanted { settings, secrets, unused })
+    }
+
+    fn system(
+        &self,
+        raw: &RawSystem,
+        secrets: &mut Vec<(SecretKind, SecretString)>,
+    ) -> Result<SystemSettings, Mistake> {
+        let profile = self.words(&raw.profile, "profile")?;
+        if profile == "provet" {
+            let message = "this version does not link Provet Cloud yet; choose another profile".to_owned();
+            return Err(self.mistake(&raw.profile.span(), message));
+        }
+        let url = self.system_url(&raw.url)?;
+        if let Some(password) = &raw.password {
+            secrets.push((SecretKind::SystemPassword, self.secret(password)?));
+        }
+        let write = match raw.write.as_ref().map(|write| write.get_ref().as_str()) {
+            None | Some("none") => WriteMode::None,
+            Some("sql") => WriteMode::Sql,
+            Some("api") => WriteMode::Api,
+            Some(_) => {
+                let at = raw.write.as_ref().map(Spanned::span).unwrap_or_default();
+                return Err(self.mistake(&at, "write is \"none\", \"sql\" or \"api\"".into()));
+            }
+        };
+        let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
+        let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
+        Ok(SystemSettings { profile, url, write, locations, poll_seconds })
+    }
+
+    fn locations(&self, list: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<LocationRef>, Mistake> {
+        if list.get_ref().is_empty() {
+            let message =
+                "no location is named: name one, or leave \"locations\" out for all of them".to_owned();
+            return Err(self.mistake(&list.span(), message));
+        }
+        self.distinct(list.get_ref(), "location")?;
+        list.get_ref().iter().map(|id| Ok(LocationRef::new(self.words(id, "location")?))).collect()
+    }
+
+    fn system_url(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        let wrong = |message: &str| Err(self.mistake(&raw.span(), message.to_owned()));
+        let text = self.words(raw, "url")?;
+        let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        match scheme.as_str() {
+            "sqlite" => {
+                let (_, path) = text.split_once(':').unwrap_or_default();
+                let path = path.strip_prefix("//").unwrap_or(path);
+                if path.is_empty() {
+                    return wrong("the url names no file: write \"sqlite:\" and the file's whole path");
+                }
+                let whole = self.folder.join(path);
+                Ok(format!("sqlite:{}", whole.display()))
+            }
+            "mysql" => match Url::parse(&text) {
+                Ok(url) if url.password().is_some() => {
+                    wrong("a password stands in the url: take it out, and give it as \"password\" instead")
+                }
+                Ok(url) if url.host().is_none() || url.path().trim_matches('/').is_empty() => {
+                    wrong("the url has the form mysql://USER@HOST:PORT/DATABASE")
+                }
+                Ok(_) => Ok(text),
+                Err(_) => wrong("the url has the form mysql://USER@HOST:PORT/DATABASE"),
+            },
+            "odbc" => wrong("this version does not speak ODBC yet; use sqlite: or mysql://"),
+            "https" => wrong("this version does not link Provet Cloud yet; use sqlite: or mysql://"),
+            "http" => wrong("http:// is not accepted here; use sqlite: or mysql://"),
+            _ => wrong("the url begins with sqlite: or mysql://"),
+        }
+    }
+
+    fn healthengine(
+        &self,
+        raw: &RawHealthengine,
+        practice: &PracticeSettings,
+        secrets: &mut Vec<(SecretKind, SecretString)>,
+    ) -> Result<HealthengineSettings, Mistake> {
+        let base_url = match &raw.base_url {
+            Some(url) => self.web_address(url)?,
+            None => healthengine::BASE_URL.to_owned(),
+        };
+        if let Some(webhook) = &raw.webhook_url {
+            self.web_address(webhook)?;
+        }
+        self.distinct(&raw.features, "feature")?;
+        for feature in &raw.features {
+            if !FEATURES.contains(&feature.get_ref().as_str()) {
+                let message = format!("there is no such feature: choose from {}", FEATURES.join(", "));
+                return Err(self.mistake(&feature.span(), message));
+            }
+        }
+        let environment = match &raw.environment {
+            Some(name) => name.get_ref().clone(),
+            None => "PROD".to_owned(),
+        };
+        if !["DEV", "UAT", "PROD"].contains(&environment.as_str()) {
+            let at = raw.environment.as_ref().map(Spanned::span).unwrap_or_default();
+            return Err(self.mistake(&at, "environment is \"DEV\", \"UAT\" or \"PROD\"".into()));
+        }
+        let account = HealthengineSettings {
+            base_url,
+            practice_id: self.words(&raw.practice_id, "practice_id")?,
+            user_agent_email: self.email(&raw.user_agent_email)?,
+            environment,
+            horizon_days: self.number(raw.horizon_days.as_ref(), "horizon_days", HORIZON, 60)?,
+            poll_seconds: self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_HEALTHENGINE, 5)?,
+            features: raw.features.iter().map(|feature| feature.get_ref().clone()).collect(),
+            live_hours: self.live_hours(&raw.live_hours)?,
+        };
+        let api_key = self.secret(&raw.api_key)?;
+        let practice_key = self.secret(&raw.practice_key)?;
+        self.sockets
+            .healthengine(&account, &practice.id, practice.zone, &api_key, &practice_key)
+            .map_err(|problem| self.mistake(&raw.practice_id.span(), without_stop(problem.sentence)))?;
+        secrets.push((SecretKind::HealthengineApiKey, api_key));
+        secrets.push((SecretKind::HealthenginePracticeKey, practice_key));
+        Ok(account)
+    }
+
+    fn web_address(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        let text = self.words(raw, "address")?;
+        inputs::web_address(&text).map_err(|wrong| self.mistake(&raw.span(), wrong.to_owned()))
+    }
+
+    fn email(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        if inputs::is_email(raw.get_ref()) {
+            return Ok(raw.get_ref().clone());
+        }
+        Err(self.mistake(&raw.span(), "this is not an e-mail address, such as it@example.com.au".into()))
+    }
+
+    fn live_hours(&self, raw: &BTreeMap<Spanned<String>, Vec<RawRange>>) -> Result<LiveHours, Mistake> {
+        let mut weekdays = BTreeMap::new();
+        for (name, ranges) in raw {
+            let day = LiveDay::ALL.into_iter().find(|day| day.name() == name.get_ref()).ok_or_else(|| {
+                let days = LiveDay::ALL.map(LiveDay::name).join(", ");
+                self.mistake(&name.span(), format!("there is no such day: the days are {days}"))
+            })?;
+            let ranges = ranges.iter().map(|range| self.range(range)).collect::<Result<_, _>>()?;
+            weekdays.insert(day, ranges);
+        }
+        Ok(LiveHours { weekdays })
+    }
+
+    fn range(&self, raw: &RawRange) -> Result<DayRange, Mistake> {
+        let time = |text: &Spanned<String>| {
+            MinuteOfDay::parse(text.get_ref())
+                .ok_or_else(|| self.mistake(&text.span(), "a time has the form \"HH:MM\"".into()))
+        };
+        let (start, end) = (time(&raw.start)?, time(&raw.end)?);
+        DayRange::new(start, end).ok_or_else(|| {
+            let message = "a stretch ends after it begins and does not go past midnight: split it in two";
+            self.mistake(&raw.end.span(), message.into())
+        })
+    }
+
+    fn secret(&self, given: &Spanned<GivenSecret>) -> Result<SecretString, Mistake> {
+        self.sources
+            .resolve(given.get_ref())
+            .map_err(|problem| self.mistake(&given.span(), problem.to_string()))
+    }
+
+    fn number(
+        &self,
+        raw: Option<&Spanned<i64>>,
+        key: &str,
+        range: RangeInclusive<i64>,
+        default: u32,
+    ) -> Result<u32, Mistake> {
+        let Some(raw) = raw else { return Ok(default) };
+        let fitting = range.contains(raw.get_ref()).then(|| u32::try_from(*raw.get_ref()).ok()).flatten();
+        fitting.ok_or_else(|| {
+            let message = format!("{key} lies between {} and {}", range.start(), range.end());
+            self.mistake(&raw.span(), message)
+        })
+    }
+
+    /// Text for people or programs: not empty, on one line, without blanks around it.
+    fn words(&self, raw: &Spanned<String>, key: &str) -> Result<String, Mistake> {
+        let text = raw.get_ref().trim();
+        if text.is_empty() {
+            return Err(self.mistake(&raw.span(), format!("{key} is empty: fill it in")));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(self.mistake(&raw.span(), format!("{key} holds a character that cannot be shown")));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn distinct(&self, list: &[Spanned<String>], what: &str) -> Result<(), Mistake> {
+        let mut seen = BTreeSet::new();
+        match list.iter().find(|item| !seen.insert(item.get_ref())) {
+            None => Ok(()),
+            Some(twice) => {
+                Err(self.mistake(&twice.span(), format!("this {what} is given twice: remove one")))
+            }
+        }
+    }
+}
+
+/// The parser's words as advice. The value that stands there is left out, because it may be a secret in the wrong place.
+fn in_our_words(message: &str) -> String {
+    let message = message.trim();
+    let advice = if message.starts_with("missing field") {
+        "add it"
+    } else if message.starts_with("unknown field") {
+        "correct or remove it"
+    } else {
+        ""
+    };
+    if !advice.is_empty() {
+        return format!("{}; {advice}", message.replace("field", "key").replace('`', "\""));
+    }
+    let Some(rest) = message.strip_prefix("invalid type: ") else { return message.to_owned() };
+    let found = rest.split(['`', '"', ',']).next().unwrap_or_default().trim();
+    let found = match found {
+        "map" => "a table",
+        "sequence" => "a list",
+        "string" => "a text",
+        "integer" => "a number",
+        "floating point" => "a number with a point",
+        "boolean" => "true or false",
+        other => other,
+    };
+    let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+    let expected = match expected {
+        "a string" => "a text in quotes",
+        "a sequence" => "a list ([[…]] or […])",
+        "a boolean" => "true or false",
+        "i64" => "a whole number",
+        other => other,
+    };
+    format!("{found} stands where {expected} belongs")
+}
+
+fn without_stop(mut sentence: String) -> String {
+    if sentence.ends_with('.') {
+        sentence.pop();
+    }
+    sentence
+}

@@ -1,0 +1,211 @@
+//! What a provisioning file would change, in words, and carrying it out.
+
+use super::file::Wanted;
+use chrono::{DateTime, Utc};
+use domain::ids::{LocationRef, PracticeId};
+use domain::ports::store::{SettingsBook, StoreError, Vault};
+use domain::private::{ExposeSecret, SecretString};
+use domain::settings::{LiveHours, PracticeSettings, SecretKind, SecretName, WriteMode};
+use std::collections::BTreeMap;
+use std::fmt;
+use store::Store;
+use sync::practices;
+
+/// What has to be done so that the settings are what the file says.
+#[derive(Debug)]
+pub struct Plan {
+    practices: Vec<PracticePlan>,
+    /// Linked here and not in the file.
+    stays: Vec<PracticeId>,
+}
+
+#[derive(Debug)]
+struct PracticePlan {
+    settings: PracticeSettings,
+    /// Those that differ; `None` is forgotten.
+    secrets: Vec<(SecretName, Option<SecretString>)>,
+    is_new: bool,
+    /// It was switched off, and is to be switched on.
+    is_switched_on: bool,
+    lines: Vec<String>,
+    unused: Vec<&'static str>,
+}
+
+impl Plan {
+    /// Compares what is wanted with what the store holds; without a store everything is new.
+    pub async fn make(wanted: Vec<Wanted>, store: Option<&Store>) -> Result<Self, StoreError> {
+        let known = match store {
+            Some(store) => store.practices().await?,
+            None => Vec::new(),
+        };
+        let is_in_the_file = |id: &PracticeId| wanted.iter().any(|wanted| wanted.settings.id == *id);
+        let stays =
+            known.iter().map(|settings| settings.id.clone()).filter(|id| !is_in_the_file(id)).collect();
+        let mut practices = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let before = known.iter().find(|settings| settings.id == wanted.settings.id);
+            practices.push(PracticePlan::make(wanted, before, store).await?);
+        }
+        Ok(Self { practices, stays })
+    }
+
+    /// Whether the settings are what the file says already.
+    pub fn is_empty(&self) -> bool {
+        self.practices.iter().all(PracticePlan::is_empty)
+    }
+
+    /// Carries it out, each practice as a whole, so that a crash leaves whole practices and the next try does the rest.
+    pub async fn carry_out(&self, store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+        for practice in self.practices.iter().filter(|practice| !practice.is_empty()) {
+            if practice.is_switched_on {
+                // As the on/off switch does (HE-10, HE-14, HE-17).
+                practices::resync(store, &practice.settings.id, &practices::EVERYTHING, now).await?;
+            }
+            store.link_practice(&practice.settings, practice.secrets.clone()).await?;
+            tracing::info!(practice.id = %practice.settings.id, "Set as the provisioning file says.");
+        }
+        Ok(())
+    }
+}
+
+impl PracticePlan {
+    async fn make(
+        wanted: Wanted,
+        before: Option<&PracticeSettings>,
+        store: Option<&Store>,
+    ) -> Result<Self, StoreError> {
+        let Wanted { settings, secrets: given, unused } = wanted;
+        let was = before.map(described).unwrap_or_default();
+        let becomes = described(&settings);
+        let mut lines = Vec::new();
+        for (key, value) in &becomes {
+            match was.get(key) {
+                Some(old) if old == value => {}
+                Some(old) => lines.push(format!("{key}: {old} → {value}")),
+                None => lines.push(format!("{key}: {value}")),
+            }
+        }
+        lines.extend(
+            was.keys().filter(|key| !becomes.contains_key(*key)).map(|key| format!("{key}: removed")),
+        );
+        let mut secrets = Vec::new();
+        for kind in SecretKind::ALL {
+            let name = SecretName::of(&settings.id, kind);
+            let old = match store {
+                Some(store) => store.secret(&name).await?,
+                None => None,
+            };
+            let new = given.iter().find(|(of, _)| *of == kind).map(|(_, secret)| secret);
+            let what = match (&old, new) {
+                (None, None) => continue,
+                (Some(old), Some(new)) if old.expose_secret() == new.expose_secret() => continue,
+                (None, Some(_)) => "set (not shown)",
+                (Some(_), Some(_)) => "changed (not shown)",
+                (Some(_), None) => "removed",
+            };
+            lines.push(format!("{}: {what}", known_as(kind)));
+            secrets.push((name, new.cloned()));
+        }
+        Ok(Self {
+            secrets,
+            is_new: before.is_none(),
+            is_switched_on: settings.enabled && before.is_some_and(|before| !before.enabled),
+            settings,
+            lines,
+            unused,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.is_new && self.lines.is_empty()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for practice in &self.practices {
+            let how = match (practice.is_new, practice.is_empty()) {
+                (true, _) => "added",
+                (false, false) => "changed",
+                (false, true) => "no changes",
+            };
+            writeln!(f, "practice {}: {how}", practice.settings.id)?;
+            for line in &practice.lines {
+                writeln!(f, "  {line}")?;
+            }
+            for key in &practice.unused {
+                writeln!(f, "  {key}: not used by this version")?;
+            }
+        }
+        for id in &self.stays {
+            writeln!(f, "practice {id}: not in the file, stays as it is")?;
+        }
+        Ok(())
+    }
+}
+
+/// How the provisioning file calls a secret.
+fn known_as(kind: SecretKind) -> &'static str {
+    match kind {
+        SecretKind::SystemPassword => "system.password",
+        SecretKind::HealthengineApiKey => "healthengine.api_key",
+        SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
+    }
+}
+
+/// The settings as the provisioning file calls them.
+fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
+    let system = &settings.system;
+    let mut found = BTreeMap::from([
+        ("name", quoted(&settings.name)),
+        ("timezone", settings.zone.name().to_owned()),
+        ("enabled", settings.enabled.to_string()),
+        ("system.profile", system.profile.clone()),
+        ("system.url", system.url.clone()),
+        ("system.write", write_mode(system.write).to_owned()),
+        ("system.poll_seconds", system.poll_seconds.to_string()),
+    ]);
+    if let Some(locations) = &system.locations {
+        let ids: Vec<&str> = locations.iter().map(LocationRef::as_str).collect();
+        found.insert("system.locations", ids.join(", "));
+    }
+    if let Some(account) = &settings.healthengine {
+        found.extend([
+            ("healthengine.base_url", account.base_url.clone()),
+            ("healthengine.practice_id", account.practice_id.clone()),
+            ("healthengine.user_agent_email", account.user_agent_email.clone()),
+            ("healthengine.environment", account.environment.clone()),
+            ("healthengine.horizon_days", account.horizon_days.to_string()),
+            ("healthengine.poll_seconds", account.poll_seconds.to_string()),
+        ]);
+        if !account.features.is_empty() {
+            found.insert("healthengine.features", account.features.join(", "));
+        }
+        if !account.live_hours.weekdays.is_empty() {
+            found.insert("healthengine.live_hours", live_hours(&account.live_hours));
+        }
+    }
+    found
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+fn write_mode(mode: WriteMode) -> &'static str {
+    match mode {
+        WriteMode::None => "none",
+        WriteMode::Sql => "sql",
+        WriteMode::Api => "api",
+    }
+}
+
+fn live_hours(hours: &LiveHours) -> String {
+    let day = |(day, ranges): (&domain::settings::LiveDay, &Vec<domain::time::DayRange>)| {
+        let ranges: Vec<String> =
+            ranges.iter().map(|range| format!("{}–{}", range.start, range.end)).collect();
+        let ranges = if ranges.is_empty() { "none".to_owned() } else { ranges.join(" and ") };
+        format!("{} {ranges}", day.name())
+    };
+    hours.weekdays.iter().map(day).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,436 @@
+//! The provisioning file: what it may say, how its mistakes are named, and what it changes.
+
+use super::file::{self, Mistake, Wanted};
+use super::plan::Plan;
+use super::secret::SecretSources;
+use crate::clock::SystemClock;
+use crate::compose::Sockets;
+use chrono::{DateTime, Utc};
+use connectors::http::Http;
+use domain::ids::PracticeId;
+use domain::ports::store::{SettingsBook, Vault, Wishes};
+use domain::private::ExposeSecret;
+use domain::settings::{PracticeSettings, SecretKind, SecretName, WriteMode};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use store::{Store, StoreKey};
+
+const WHOLE: &str = r#"
+[[practice]]
+id = "richmond"
+name = "Richmond Physiotherapy"
+timezone = "Australia/Melbourne"
+enabled = true
+
+[practice.system]
+profile = "openemr"
+url = "mysql://openemr@127.0.0.1:3306/openemr"
+password = "env:PMS_PASSWORD"
+write = "sql"
+locations = ["3"]
+poll_seconds = 5
+
+[practice.healthengine]
+base_url = "https://healthengine.com.au/pms-api/v1"
+api_key = "inline-api-key"
+practice_id = "1234567"
+practice_key = "file:practice.key"
+user_agent_email = "support@example.com.au"
+environment = "PROD"
+horizon_days = 60
+poll_seconds = 5
+features = ["documents", "clientSnapshots", "attachDocuments"]
+webhook_url = "https://clinic.example.com.au/hook"
+[practice.healthengine.live_hours]
+monday = [{ start = "08:00", end = "12:00" }, { start = "13:00", end = "18:00" }]
+publicHolidays = []
+"#;
+
+/// A folder with the file of a secret in it.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("practice.key"), "\u{feff}first-line\r\nsecond line\n").unwrap();
+    dir
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    match name {
+        "PMS_PASSWORD" => Some("from-the-environment".into()),
+        "EMPTY" => Some("".into()),
+        _ => None,
+    }
+}
+
+fn read_in(folder: &Path, text: &str) -> Result<Vec<Wanted>, Mistake> {
+    read_beside(folder, text, &[])
+}
+
+fn read_beside(folder: &Path, text: &str, stored: &[PracticeSettings]) -> Result<Vec<Wanted>, Mistake> {
+    let sockets =
+        Sockets { profiles: folder.join("profiles"), clock: Arc::new(SystemClock), http: Http::default() };
+    file::read(text, folder, &SecretSources { variable: &variable, folder }, &sockets, stored)
+}
+
+fn read(text: &str) -> Result<Vec<Wanted>, Mistake> {
+    read_in(folder().path(), text)
+}
+
+/// The whole file with one line changed, and what is said of it.
+fn mistake(line: &str, instead: &str) -> Mistake {
+    assert_eq!(WHOLE.matches(line).count(), 1, "{line}");
+    match read(&WHOLE.replacen(line, instead, 1)) {
+        Ok(_) => panic!("taken: {instead}"),
+        Err(mistake) => mistake,
+    }
+}
+
+fn line_of(text: &str) -> usize {
+    WHOLE.lines().position(|line| line == text).expect("a line of the file") + 1
+}
+
+#[test]
+fn the_whole_file_is_understood() {
+    let wanted = read(WHOLE).unwrap();
+    let [richmond] = wanted.as_slice() else { panic!("one practice") };
+    let settings = &richmond.settings;
+    assert_eq!(
+        (settings.id.as_str(), settings.zone.name(), settings.enabled),
+        ("richmond", "Australia/Melbourne", true)
+    );
+    assert_eq!((settings.system.write, settings.system.poll_seconds), (WriteMode::Sql, 5));
+    let account = settings.healthengine.as_ref().unwrap();
+    assert_eq!((account.horizon_days, account.live_hours.weekdays.len()), (60, 2));
+    let secrets: Vec<(SecretKind, &str)> =
+        richmond.secrets.iter().map(|(kind, secret)| (*kind, secret.expose_secret())).collect();
+    assert_eq!(
+        secrets,
+        [
+            (SecretKind::SystemPassword, "from-the-environment"),
+            (SecretKind::HealthengineApiKey, "inline-api-key"),
+            (SecretKind::HealthenginePracticeKey, "first-line"),
+        ]
+    );
+    assert_eq!(richmond.unused, ["healthengine.webhook_url", "healthengine.features"]);
+}
+
+#[test]
+fn one_healthengine_practice_is_linked_once() {
+    let dir = folder();
+    let twin = WHOLE.replace("id = \"richmond\"", "id = \"fitzroy\"");
+    let line_of = |text: &str| text.lines().position(|line| line.starts_with("practice_id")).unwrap() + 1;
+    let mistake = read_in(dir.path(), &format!("{WHOLE}{twin}")).unwrap_err();
+    assert_eq!(mistake.line, WHOLE.lines().count() + line_of(&twin));
+    assert!(mistake.message.contains("\"richmond\" already"), "{mistake}");
+
+    let wanted = read(WHOLE).unwrap();
+    let stored: Vec<PracticeSettings> = wanted.into_iter().map(|wanted| wanted.settings).collect();
+    let mistake = read_beside(dir.path(), &twin, &stored).unwrap_err();
+    assert_eq!(mistake.line, line_of(&twin));
+    assert!(read_beside(dir.path(), WHOLE, &stored).is_ok(), "a practice is no twin of itself");
+    // The file takes the account from one practice and gives it to another.
+    let moved = format!("{}{twin}", WHOLE.replace("1234567", "7654321"));
+    assert!(read_beside(dir.path(), &moved, &stored).is_ok());
+    assert!(read(&format!("{WHOLE}{}", twin.replace("1234567", "7654321"))).is_ok());
+}
+
+#[test]
+fn what_is_left_out_has_its_usual_value() {
+    let dir = folder();
+    let text = r#"
+        [[practice]]
+        id = "a"
+        name = "A"
+        timezone = "Australia/Perth"
+        [practice.system]
+        profile = "demo"
+        url = "sqlite:clinic.sqlite"
+        [practice.healthengine]
+        api_key = "k"
+        practice_id = "1"
+        practice_key = "k"
+        user_agent_email = "a@example.com"
+    "#;
+    let wanted = read_in(dir.path(), text).unwrap();
+    let settings = &wanted[0].settings;
+    assert!(settings.enabled);
+    assert_eq!((settings.system.write, settings.system.poll_seconds), (WriteMode::None, 5));
+    // A relative path starts where the file lies, wherever the command is run.
+    assert_eq!(settings.system.url, format!("sqlite:{}", dir.path().join("clinic.sqlite").display()));
+    let account = settings.healthengine.as_ref().unwrap();
+    assert_eq!((account.environment.as_str(), account.horizon_days, account.poll_seconds), ("PROD", 60, 5));
+    assert_eq!(account.base_url, "https://healthengine.com.au/pms-api/v1");
+}
+
+#[test]
+fn every_mistake_is_named_with_its_line_and_what_to_do() {
+    for (line, instead, says) in [
+        (r#"id = "richmond""#, r#"id = "Richmond Physio""#, "small letters"),
+        (r#"id = "richmond""#, r#"id = """#, "small letters"),
+        (r#"id = "richmond""#, "id = 7", "a number stands where a text in quotes belongs"),
+        (r#"name = "Richmond Physiotherapy""#, r#"name = "  ""#, "name is empty"),
+        (r#"name = "Richmond Physiotherapy""#, r#"name = "a\u0007b""#, "cannot be shown"),
+        (r#"timezone = "Australia/Melbourne""#, r#"timezone = "Melbourne""#, "IANA"),
+        (r#"timezone = "Australia/Melbourne""#, r#"timezone = "+10:00""#, "IANA"),
+        ("enabled = true", r#"enabled = "yes""#, "a text stands where true or false belongs"),
+        ("enabled = true", "enable = true", "unknown key \"enable\""),
+        (r#"profile = "openemr""#, r#"profile = "nonesuch""#, "here is no profile"),
+        (r#"profile = "openemr""#, r#"profile = "../../etc/passwd""#, "here is no profile"),
+        (r#"profile = "openemr""#, r#"profile = "provet""#, "Provet Cloud yet"),
+        (
+            r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#,
+            r#"url = "mysql://openemr:geheim@h/openemr""#,
+            "give it as \"password\"",
+        ),
+        (
+            r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#,
+            r#"url = "mysql://openemr@h""#,
+            "mysql://USER@HOST:PORT/DATABASE",
+        ),
+        (r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#, r#"url = "sqlite:""#, "names no file"),
+        (r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#, r#"url = "sqlite:/a.db""#, "mysql"),
+        (r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#, r#"url = "odbc:DSN=x""#, "ODBC"),
+        (
+            r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#,
+            r#"url = "http://provet.example.com""#,
+            "http://",
+        ),
+        (r#"write = "sql""#, r#"write = "yes""#, "write is \"none\", \"sql\" or \"api\""),
+        (r#"write = "sql""#, r#"write = "api""#, "through an API"),
+        (r#"locations = ["3"]"#, "locations = []", "no location is named"),
+        (r#"locations = ["3"]"#, r#"locations = ["3", "3"]"#, "given twice"),
+        (r#"locations = ["3"]"#, "locations = [3]", "a number stands where"),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "http://healthengine.com.au""#,
+            "write https://",
+        ),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "http://127.0.0.1.example.com""#,
+            "write https://",
+        ),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "https://me:geheim@example.com""#,
+            "take it out",
+        ),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "https://example.com?key=geheim""#,
+            "take the rest out",
+        ),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "ftp://127.0.0.1""#,
+            "https://",
+        ),
+        (
+            r#"base_url = "https://healthengine.com.au/pms-api/v1""#,
+            r#"base_url = "healthengine""#,
+            "not a web address",
+        ),
+        (r#"api_key = "inline-api-key""#, r#"api_key = "env:NOT_SET""#, "NOT_SET is not set"),
+        (r#"api_key = "inline-api-key""#, r#"api_key = "env:EMPTY""#, "EMPTY holds no text"),
+        (r#"api_key = "inline-api-key""#, r#"api_key = "file:missing.key""#, "missing.key cannot be read"),
+        (r#"api_key = "inline-api-key""#, r#"api_key = """#, "the secret is empty"),
+        (
+            r#"practice_id = "1234567""#,
+            "practice_id = 1234567",
+            "a number stands where a text in quotes belongs",
+        ),
+        (r#"user_agent_email = "support@example.com.au""#, r#"user_agent_email = "support""#, "e-mail"),
+        (
+            r#"user_agent_email = "support@example.com.au""#,
+            r#"user_agent_email = "a b@example.com""#,
+            "e-mail",
+        ),
+        (r#"environment = "PROD""#, r#"environment = "prod""#, "DEV"),
+        ("horizon_days = 60", "horizon_days = 0", "between 1 and 365"),
+        ("horizon_days = 60", "horizon_days = 366", "between 1 and 365"),
+        ("horizon_days = 60", "horizon_days = 9999999999", "between 1 and 365"),
+        (
+            "horizon_days = 60",
+            "horizon_days = 1.5",
+            "a number with a point stands where a whole number belongs",
+        ),
+        (
+            r#"features = ["documents", "clientSnapshots", "attachDocuments"]"#,
+            r#"features = ["document"]"#,
+            "no such feature",
+        ),
+        (
+            r#"webhook_url = "https://clinic.example.com.au/hook""#,
+            r#"webhook_url = "http://clinic.example.com""#,
+            "write https://",
+        ),
+        ("publicHolidays = []", r#"publicholidays = []"#, "there is no such day"),
+        ("publicHolidays = []", r#"tuesday = [{ start = "8:00", end = "18:00" }]"#, "HH:MM"),
+        ("publicHolidays = []", r#"tuesday = [{ start = "22:00", end = "06:00" }]"#, "midnight"),
+        ("publicHolidays = []", r#"tuesday = [{ start = "22:00" }]"#, "missing key \"end\""),
+        (
+            "publicHolidays = []",
+            r#"tuesday = [{ start = "08:00", end = "18:00", until = "x" }]"#,
+            "unknown key \"until\"",
+        ),
+    ] {
+        let mistake = mistake(line, instead);
+        assert!(mistake.message.contains(says), "{instead}: {mistake}");
+        assert!(!mistake.to_string().contains("geheim"), "{mistake}");
+        // What the connector itself says of settings that do not go together is shown at the profile.
+        let nearby = mistake.line.abs_diff(line_of(line));
+        assert!(nearby <= 3, "{instead}: {mistake}, and the line is {}", line_of(line));
+    }
+}
+
+#[test]
+fn columns_count_characters() {
+    let mistake = mistake(r#"locations = ["3"]"#, r#"locations = ["Zoë", "Zoë"]"#);
+    assert_eq!((mistake.line, mistake.column), (line_of(r#"locations = ["3"]"#), 21));
+    assert!(mistake.to_string().starts_with("line 13, column 21: "), "{mistake}");
+}
+
+#[test]
+fn no_mistake_quotes_a_secret() {
+    for instead in [
+        "api_key = 8675309",
+        "api_key = 867.5309",
+        "api_key = [\"8675309\"]",
+        "api_key = { value = \"8675309\" }",
+        "api_key = 8675309x",
+        "api_key = \"8675309",
+        "api_key = \"8675309\"\napi_key = \"8675309\"",
+        "api_key = \"8675309\\u0007\"",
+    ] {
+        let mistake = mistake(r#"api_key = "inline-api-key""#, instead);
+        assert!(!mistake.to_string().contains("8675309"), "{instead}: {mistake}");
+        assert!(mistake.line > 1, "{instead}: {mistake}");
+    }
+    let misplaced = read(
+        "[[practice]]\nid = \"a\"\nname = \"a\"\ntimezone = \"UTC\"\nsystem = \"8675309, expected x\"\n",
+    );
+    assert_eq!(misplaced.unwrap_err().to_string(), "line 5, column 10: a text stands where a table belongs");
+}
+
+#[test]
+fn what_comes_later_is_refused_and_named() {
+    for (table, says) in [
+        ("[practice.vald]\ntenant_id = \"x\"\n", "VALD Hub yet; remove [practice.vald]"),
+        ("[practice.validic]\ntoken = \"x\"\n", "Validic yet; remove [practice.validic]"),
+        ("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]"),
+        ("[practice.provet]\nprovet_id = 1\n", "Provet Cloud yet; remove [practice.provet]"),
+        ("[listener]\naddress = \"127.0.0.1:8765\"\n", "webhooks yet; remove [listener]"),
+    ] {
+        let text = format!("{WHOLE}{table}");
+        let mistake = read(&text).unwrap_err();
+        assert!(mistake.message.contains(says), "{mistake}");
+        assert_eq!(mistake.line, WHOLE.lines().count() + 1, "{mistake}");
+    }
+}
+
+#[test]
+fn files_that_are_none_are_refused() {
+    for (text, says) in [
+        ("", "names no practice"),
+        ("# nothing\n", "names no practice"),
+        ("[practice]\nid = \"a\"\n", "a list ([[…]] or […]) belongs"),
+        ("[[practice]]\n", "missing key \"id\""),
+        ("[[practise]]\n", "unknown key \"practise\""),
+        ("{\"practice\": []}", ""),
+        ("[[practice]]\nid = \n", ""),
+    ] {
+        let mistake = read(text).unwrap_err();
+        assert!(mistake.message.contains(says) && !mistake.message.is_empty(), "{text}: {mistake}");
+    }
+    let twice = format!("{WHOLE}{WHOLE}");
+    assert!(read(&twice).unwrap_err().message.contains("given twice"));
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-11-20T03:04:05Z".parse().unwrap()
+}
+
+fn store(dir: &Path) -> Store {
+    Store::open(dir, &StoreKey::new([7; 32]), now()).unwrap().store
+}
+
+async fn apply(store: &Store, text: &str) -> String {
+    let plan = Plan::make(read(text).unwrap(), Some(store)).await.unwrap();
+    if plan.is_empty() {
+        return "no changes".into();
+    }
+    plan.carry_out(store, now()).await.unwrap();
+    plan.to_string()
+}
+
+#[tokio::test]
+async fn the_same_file_twice_changes_nothing_the_second_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let first = apply(&store, WHOLE).await;
+    assert!(first.starts_with("practice richmond: added\n"), "{first}");
+    assert!(first.contains("system.password: set (not shown)"), "{first}");
+    assert!(first.contains("healthengine.webhook_url: not used by this version"), "{first}");
+    for secret in ["from-the-environment", "inline-api-key", "first-line"] {
+        assert!(!first.contains(secret), "{first}");
+    }
+    assert_eq!(apply(&store, WHOLE).await, "no changes");
+    let name = SecretName::of(&PracticeId::new("richmond"), SecretKind::HealthenginePracticeKey);
+    assert_eq!(store.secret(&name).await.unwrap().unwrap().expose_secret(), "first-line");
+    assert_eq!(store.open_wishes().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn only_what_differs_is_named_and_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    apply(&store, &WHOLE.replace("richmond", "fitzroy")).await;
+    apply(&store, WHOLE).await;
+    let changed = WHOLE
+        .replace("horizon_days = 60", "horizon_days = 30")
+        .replace("inline-api-key", "another-key")
+        .replace("password = \"env:PMS_PASSWORD\"\n", "")
+        .replace("locations = [\"3\"]\n", "");
+    assert_eq!(
+        apply(&store, &changed).await,
+        "practice richmond: changed
+  healthengine.horizon_days: 60 → 30
+  system.locations: removed
+  system.password: removed
+  healthengine.api_key: changed (not shown)
+  healthengine.webhook_url: not used by this version
+  healthengine.features: not used by this version
+practice fitzroy: not in the file, stays as it is
+"
+    );
+    assert_eq!(store.practices().await.unwrap().len(), 2);
+    assert_eq!(apply(&store, &changed).await, "no changes");
+
+    let cut = changed.find("[practice.healthengine]").unwrap();
+    let unlinked = apply(&store, &changed[..cut]).await;
+    assert!(unlinked.contains("healthengine.base_url: removed"), "{unlinked}");
+    assert!(unlinked.contains("healthengine.practice_key: removed"), "{unlinked}");
+    let richmond = PracticeId::new("richmond");
+    let settings = store.practices().await.unwrap().into_iter().find(|known| known.id == richmond).unwrap();
+    assert_eq!(settings.healthengine, None);
+    let name = SecretName::of(&richmond, SecretKind::HealthengineApiKey);
+    assert!(store.secret(&name).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn switching_on_asks_for_everything_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    apply(&store, &WHOLE.replace("enabled = true", "enabled = false")).await;
+    assert_eq!(store.open_wishes().await.unwrap().len(), 0);
+    let on = apply(&store, WHOLE).await;
+    assert!(on.contains("enabled: false → true"), "{on}");
+    assert_eq!(store.open_wishes().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_plan_without_a_store_is_all_new() {
+    let plan = Plan::make(read(WHOLE).unwrap(), None).await.unwrap();
+    assert!(!plan.is_empty());
+    assert!(plan.to_string().starts_with("practice richmond: added\n"));
+}

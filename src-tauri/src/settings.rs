@@ -1,0 +1,109 @@
+//! The settings screen: autostart, retention, time to decide, logs.
+
+use crate::desktop::Desk;
+use crate::ui_error::{bad_input, failure};
+use crate::view::{ErrorCode, LogLevel, SettingsInput, UiError};
+use domain::ports::store::SettingsBook;
+use domain::settings::AppSettings;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tauri::AppHandle;
+use tauri_plugin_autostart::ManagerExt;
+
+/// Saves the settings and applies those that this process holds.
+pub async fn change(app: &AppHandle, desk: &Desk, input: &SettingsInput) -> Result<(), UiError> {
+    let running = desk.running()?;
+    let settings = checked(input)?;
+    desk.logging().set_level(&settings.log_level);
+    let autostart = app.autolaunch();
+    // Where the system cannot do it the screen does not offer it.
+    if let Ok(on) = autostart.is_enabled()
+        && on != input.autostart
+    {
+        let changed = if input.autostart { autostart.enable() } else { autostart.disable() };
+        changed.map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))?;
+    }
+    // Last, since views ask about autostart again when the store has moved.
+    running.store().save_app_settings(&settings).await?;
+    running.engine.nudge(None);
+    desk.look_again();
+    Ok(())
+}
+
+fn checked(input: &SettingsInput) -> Result<AppSettings, UiError> {
+    if !(1..=365).contains(&input.retention_days) {
+        return Err(bad_input("Personal details are kept for 1 to 365 days."));
+    }
+    if !(1..=9).contains(&input.minutes_to_decide) {
+        return Err(bad_input("There are 1 to 9 minutes to decide: Healthengine waits for ten."));
+    }
+    Ok(AppSettings {
+        retention_days: input.retention_days,
+        decide_minutes: input.minutes_to_decide,
+        log_level: match input.log_level {
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+        .to_owned(),
+    })
+}
+
+/// Packs the logs into one file beside them.
+pub async fn export_logs(desk: &Desk) -> Result<String, UiError> {
+    let logs = desk.logging().folder().to_owned();
+    let name = format!("clinic-companion-logs-{}.zip", desk.now().format("%Y-%m-%d-%H%M%S"));
+    let file = desk.folder().path().join(name);
+    let packed = {
+        let file = file.clone();
+        tokio::task::spawn_blocking(move || pack(&logs, &file)).await
+    };
+    match packed {
+        Ok(Ok(())) => Ok(file.display().to_string()),
+        Ok(Err(error)) => Err(failure(ErrorCode::FileFailed, error.to_string())),
+        Err(error) => Err(failure(ErrorCode::Unknown, error.to_string())),
+    }
+}
+
+fn pack(logs: &Path, file: &Path) -> std::io::Result<()> {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(file)?);
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(logs)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.sort();
+    for log in found.iter().filter(|path| path.is_file()) {
+        let Some(name) = log.file_name().and_then(|name| name.to_str()) else { continue };
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).map_err(std::io::Error::other)?;
+        std::io::copy(&mut std::fs::File::open(log)?, &mut zip)?;
+    }
+    zip.finish().map_err(std::io::Error::other)?.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_refused_in_words() {
+        let input = SettingsInput {
+            autostart: false,
+            retention_days: 30,
+            minutes_to_decide: 8,
+            log_level: LogLevel::Info,
+        };
+        assert_eq!(checked(&input).expect("fine"), AppSettings::default());
+        assert!(checked(&SettingsInput { retention_days: 0, ..input.clone() }).is_err());
+        assert!(checked(&SettingsInput { minutes_to_decide: 10, ..input }).is_err());
+    }
+
+    #[test]
+    fn logs_are_packed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = folder.path().join("logs");
+        std::fs::create_dir(&logs).expect("makes it");
+        std::fs::write(logs.join("companion.2026-11-20.log"), "a line\n").expect("writes");
+        let file = folder.path().join("logs.zip");
+        pack(&logs, &file).expect("packs");
+        let mut zip = zip::ZipArchive::new(std::fs::File::open(&file).expect("opens")).expect("a zip");
+        assert_eq!(zip.by_name("companion.2026-11-20.log").expect("in it").size(), 7);
+    }
+}

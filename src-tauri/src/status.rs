@@ -1,0 +1,354 @@
+//! `status`: the health of every practice, read from the store alone, so that it works while the engine runs.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::ports::store::{
+    BookingCounts, BookingLedger, Leg, LegNote, Marks, ProblemKind, SettingsBook, StoreError, Watermarks,
+};
+use domain::settings::PracticeSettings;
+use domain::time::PracticeZone;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use store::Store;
+use sync::flows::availability::AVAILABILITY;
+use sync::health::{self, Health};
+
+/// `status --json` (`interface.md`).
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    practices: Vec<PracticeStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct PracticeStatus {
+    id: String,
+    enabled: bool,
+    health: &'static str,
+    system: SystemStatus,
+    healthengine: Option<HealthengineStatus>,
+    // Partners that this version cannot link yet are never linked.
+    vald: Option<()>,
+    validic: Option<()>,
+    hint: Option<()>,
+    #[serde(skip)]
+    name: String,
+    #[serde(skip)]
+    zone: PracticeZone,
+}
+
+#[derive(Debug, Serialize)]
+struct SystemStatus {
+    health: &'static str,
+    #[serde(serialize_with = "instant")]
+    last_read_at: Option<DateTime<Utc>>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct HealthengineStatus {
+    health: &'static str,
+    consent: &'static str,
+    #[serde(serialize_with = "instant")]
+    last_poll_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "instant")]
+    last_availability_at: Option<DateTime<Utc>>,
+    bookings: BookingsStatus,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BookingsStatus {
+    confirmed: u32,
+    rejected: u32,
+    cancelled: u32,
+    pending: u32,
+    attention: u32,
+}
+
+fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).serialize(serializer)
+}
+
+/// What one practice is judged by.
+struct Known {
+    notes: BTreeMap<Leg, LegNote>,
+    counts: BookingCounts,
+    /// When Healthengine last accepted free times.
+    published_at: Option<DateTime<Utc>>,
+}
+
+impl Status {
+    /// Reads it. Without a store nothing is linked.
+    pub async fn read(store: Option<&Store>, now: DateTime<Utc>) -> Result<Self, StoreError> {
+        let mut practices = Vec::new();
+        if let Some(store) = store {
+            for settings in store.practices().await? {
+                let marks = store.marks(&settings.id, AVAILABILITY).await?;
+                let known = Known {
+                    notes: store.notes(&settings.id).await?.into_iter().collect(),
+                    counts: store.counts(&settings.id).await?,
+                    published_at: marks.iter().map(|mark| mark.at).max(),
+                };
+                practices.push(practice(&settings, &known, now));
+            }
+        }
+        Ok(Self { version: env!("CARGO_PKG_VERSION"), practices })
+    }
+
+    /// For people, times on each practice's own clock.
+    pub fn text(&self) -> String {
+        let mut text = format!("Clinic Companion {}\n", self.version);
+        if self.practices.is_empty() {
+            text.push_str("No practice is linked.\n");
+        }
+        for practice in &self.practices {
+            // Writing to a string cannot fail.
+            let _ = practice.write_to(&mut text);
+        }
+        text
+    }
+}
+
+fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> PracticeStatus {
+    let note = |leg| known.notes.get(&leg);
+    let judged = |leg| judge(settings, leg, note(leg), now);
+    let (system_health, system_error) = judged(Leg::System);
+    let system = SystemStatus {
+        health: system_health.word(),
+        last_read_at: note(Leg::System).and_then(|note| note.proven_at),
+        error: system_error,
+    };
+    let mut worst = system_health;
+    let healthengine = settings.healthengine.as_ref().map(|_| {
+        let ((desk, desk_error), (board, board_error)) = (judged(Leg::Desk), judged(Leg::Board));
+        let counts = known.counts;
+        let undecided = if counts.attention > 0 { Health::Attention } else { Health::Ok };
+        let health = desk.max(board).max(undecided);
+        worst = worst.max(health);
+        HealthengineStatus {
+            health: health.word(),
+            consent: consent(note(Leg::Desk), note(Leg::Board)),
+            last_poll_at: note(Leg::Desk).and_then(|note| note.proven_at),
+            last_availability_at: known.published_at,
+            bookings: BookingsStatus {
+                confirmed: counts.confirmed,
+                rejected: counts.rejected,
+                cancelled: counts.cancelled,
+                pending: counts.pending,
+                attention: counts.attention,
+            },
+            // The worse of the two legs speaks; where they are equal, the one on which patients wait.
+            error: if board > desk { board_error.or(desk_error) } else { desk_error.or(board_error) },
+        }
+    });
+    PracticeStatus {
+        id: settings.id.to_string(),
+        enabled: settings.enabled,
+        health: worst.word(),
+        system,
+        healthengine,
+        vald: None,
+        validic: None,
+        hint: None,
+        name: settings.name.clone(),
+        zone: settings.zone,
+    }
+}
+
+fn judge(
+    settings: &PracticeSettings,
+    leg: Leg,
+    note: Option<&LegNote>,
+    now: DateTime<Utc>,
+) -> (Health, Option<String>) {
+    if !settings.enabled {
+        let id = &settings.id;
+        let error = format!(
+            "Switched off. Switch it on in the window, or with: clinic-companion practice enable {id}"
+        );
+        return (Health::Down, Some(error));
+    }
+    let health = health::of_leg(note, now);
+    let problem = note.and_then(|note| note.problem.as_ref()).map(|problem| problem.sentence.clone());
+    let error = match health {
+        Health::Ok => None,
+        Health::Attention | Health::Down => Some(problem.unwrap_or_else(|| silence(settings, leg, note))),
+    };
+    (health, error)
+}
+
+/// What to say of a leg that has not proven itself lately and told no problem either.
+fn silence(settings: &PracticeSettings, leg: Leg, note: Option<&LegNote>) -> String {
+    let who = health::who(leg);
+    match note.and_then(|note| note.proven_at) {
+        Some(at) => {
+            let at = settings.zone.wall_clock(at).0.format("%H:%M on %-d %B");
+            format!(
+                "{who} was last heard of at {at}. See whether Clinic Companion still runs on this computer."
+            )
+        }
+        None => format!("{who} has not been tried yet. Start Clinic Companion on this computer."),
+    }
+}
+
+/// Whether Healthengine may speak with us about this practice, by the last word on it.
+fn consent(desk: Option<&LegNote>, board: Option<&LegNote>) -> &'static str {
+    let legs = || [desk, board].into_iter().flatten();
+    let has = |kind| legs().any(|note| note.problem.as_ref().is_some_and(|problem| problem.kind == kind));
+    if has(ProblemKind::Consent) {
+        "revoked"
+    } else if legs().any(|note| note.proven_at.is_some()) && !has(ProblemKind::Credentials) {
+        "granted"
+    } else {
+        "unknown"
+    }
+}
+
+impl PracticeStatus {
+    fn write_to(&self, text: &mut String) -> std::fmt::Result {
+        let at = |at: Option<DateTime<Utc>>| match at {
+            Some(at) => self.zone.wall_clock(at).0.format("%-d %B %Y, %H:%M:%S").to_string(),
+            None => "never".to_owned(),
+        };
+        writeln!(text, "\n{} ({}): {}", self.name, self.id, self.health)?;
+        writeln!(
+            text,
+            "  Practice database: {}, last read {}",
+            self.system.health,
+            at(self.system.last_read_at)
+        )?;
+        if let Some(error) = &self.system.error {
+            writeln!(text, "    {error}")?;
+        }
+        let Some(healthengine) = &self.healthengine else {
+            return writeln!(text, "  Healthengine: not linked");
+        };
+        writeln!(
+            text,
+            "  Healthengine: {}, consent {}, last asked {}, free times last sent {}",
+            healthengine.health,
+            healthengine.consent,
+            at(healthengine.last_poll_at),
+            at(healthengine.last_availability_at)
+        )?;
+        if let Some(error) = &healthengine.error {
+            writeln!(text, "    {error}")?;
+        }
+        let bookings = &healthengine.bookings;
+        writeln!(
+            text,
+            "  Bookings: {} confirmed, {} rejected, {} cancelled, {} pending, {} need somebody",
+            bookings.confirmed, bookings.rejected, bookings.cancelled, bookings.pending, bookings.attention
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::failure::ReadError;
+    use domain::ids::PracticeId;
+    use domain::settings::{HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+
+    fn settings(enabled: bool) -> PracticeSettings {
+        PracticeSettings {
+            id: PracticeId::new("richmond"),
+            name: "Richmond Physiotherapy".into(),
+            zone: PracticeZone::parse("Australia/Melbourne").unwrap(),
+            enabled,
+            system: SystemSettings {
+                profile: "demo".into(),
+                url: "sqlite:clinic.sqlite".into(),
+                write: WriteMode::Sql,
+                locations: None,
+                poll_seconds: 5,
+            },
+            healthengine: Some(HealthengineSettings {
+                base_url: "http://127.0.0.1:1/pms-api/v1".into(),
+                practice_id: "1".into(),
+                user_agent_email: "it@example.com".into(),
+                environment: "DEV".into(),
+                horizon_days: 60,
+                poll_seconds: 5,
+                features: Vec::new(),
+                live_hours: LiveHours::default(),
+            }),
+        }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn json(enabled: bool, notes: &[(Leg, LegNote)], attention: u32) -> serde_json::Value {
+        let known = Known {
+            notes: notes.iter().cloned().collect(),
+            counts: BookingCounts { confirmed: 12, attention, ..BookingCounts::default() },
+            published_at: Some(at("2026-11-20T03:00:00.123Z")),
+        };
+        serde_json::to_value(practice(&settings(enabled), &known, at("2026-11-20T03:04:10Z"))).unwrap()
+    }
+
+    #[test]
+    fn a_practice_in_order_has_exactly_the_promised_shape() {
+        let proven = health::proven(at("2026-11-20T03:04:05Z"));
+        let all = Leg::ALL.map(|leg| (leg, proven.clone()));
+        let expected = serde_json::json!({
+            "id": "richmond", "enabled": true, "health": "ok",
+            "system": {"health": "ok", "last_read_at": "2026-11-20T03:04:05Z", "error": null},
+            "healthengine": {
+                "health": "ok", "consent": "granted",
+                "last_poll_at": "2026-11-20T03:04:05Z", "last_availability_at": "2026-11-20T03:00:00Z",
+                "bookings": {"confirmed": 12, "rejected": 0, "cancelled": 0, "pending": 0, "attention": 0},
+                "error": null,
+            },
+            "vald": null, "validic": null, "hint": null,
+        });
+        assert_eq!(json(true, &all, 0), expected);
+    }
+
+    #[test]
+    fn what_waits_for_somebody_and_what_is_down_are_told_apart() {
+        let proven = health::proven(at("2026-11-20T03:04:05Z"));
+        let all = Leg::ALL.map(|leg| (leg, proven.clone()));
+        let waiting = json(true, &all, 1);
+        assert_eq!((&waiting["health"], &waiting["system"]["health"]), (&"attention".into(), &"ok".into()));
+
+        let refused = |error| {
+            health::failed(Some(&proven), health::problem(Leg::Desk, &error), proven.proven_at.unwrap())
+        };
+        for (error, consent) in [(ReadError::NoConsent, "revoked"), (ReadError::NotAuthorised, "unknown")] {
+            let mut notes = all.clone();
+            notes[1].1 = refused(error);
+            let down = json(true, &notes, 1);
+            assert_eq!((&down["health"], &down["healthengine"]["health"]), (&"down".into(), &"down".into()));
+            assert_eq!(down["healthengine"]["consent"], consent);
+            assert!(down["healthengine"]["error"].as_str().unwrap().len() > 20);
+        }
+    }
+
+    #[test]
+    fn silence_and_a_switch_are_said_in_words() {
+        let never = json(true, &[], 0);
+        assert_eq!(never["healthengine"]["consent"], "unknown");
+        assert_eq!(never["system"]["last_read_at"], serde_json::Value::Null);
+        assert!(never["system"]["error"].as_str().unwrap().contains("Start Clinic Companion"));
+
+        let stale = Leg::ALL.map(|leg| (leg, health::proven(at("2026-11-20T02:00:00Z"))));
+        let silent = json(true, &stale, 0);
+        assert_eq!(silent["health"], "down");
+        assert!(silent["system"]["error"].as_str().unwrap().contains("13:00 on 20 November"), "{silent}");
+
+        let off = json(false, &stale, 0);
+        assert_eq!((&off["health"], &off["enabled"]), (&"down".into(), &false.into()));
+        assert!(off["system"]["error"].as_str().unwrap().contains("practice enable richmond"));
+    }
+
+    #[tokio::test]
+    async fn nothing_linked_is_said_too() {
+        let status = Status::read(None, at("2026-11-20T03:04:10Z")).await.unwrap();
+        assert!(status.text().contains("No practice is linked"));
+        assert_eq!(serde_json::to_value(&status).unwrap()["practices"], serde_json::json!([]));
+    }
+}

@@ -1,0 +1,41 @@
+//! The one window. Closing it destroys it, so that a web view takes memory only while somebody looks.
+
+use crate::desktop::Desk;
+use std::sync::Arc;
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
+
+/// The window's label, named in the capabilities.
+pub const MAIN: &str = "main";
+
+/// Brings the window up, making it where there is none.
+pub fn show(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window(MAIN) {
+        let raised = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
+        if let Err(error) = raised {
+            tracing::warn!(%error, "The window could not be raised.");
+        }
+        return;
+    }
+    let built = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::App("index.html".into()))
+        .title("Clinic Companion")
+        .inner_size(1180.0, 820.0)
+        .min_inner_size(360.0, 480.0)
+        .build();
+    match built {
+        Ok(window) => {
+            let desk = app.state::<Arc<Desk>>().inner().clone();
+            desk.look_again();
+            window.on_window_event(move |event| {
+                if let WindowEvent::Destroyed = event {
+                    tracing::debug!("The window was closed; the tray stays.");
+                }
+            });
+        }
+        Err(error) => tracing::error!(%error, "The window could not be opened."),
+    }
+}
+
+/// Whether somebody looks.
+pub fn is_open(app: &AppHandle) -> bool {
+    app.get_webview_window(MAIN).is_some()
+}
