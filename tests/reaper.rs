@@ -1,0 +1,452 @@
+//! Cuts the program off from the world, or kills it, at a chosen touch of a port.
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::booking::{
+    AppointmentOrder, BookingChange, BookingEvent, BookingKey, BookingRequest, Entry, Held, HistoryLine,
+    Inserted,
+};
+use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
+use domain::failure::{ReadError, Refusal, WriteError};
+use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PracticeId, ResourceRef};
+use domain::matching::Decision;
+use domain::people::{PatientPlan, PatientRecord, PersonDetails};
+use domain::ports::partner::{
+    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
+};
+use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::store::{
+    Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
+    SettingsBook, Store, StoreError, Vault, Watermarks, Wish, Wishes,
+};
+use domain::private::SecretString;
+use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
+use domain::time::Horizon;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// What happens at a touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails, and nothing happened.
+    FailsBefore,
+    /// It happens, and its answer is lost.
+    FailsAfter,
+    /// The program dies, and nothing happened.
+    DiesBefore,
+    /// It happens, and the program dies.
+    DiesAfter,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Fault; 4] = [Fault::FailsBefore, Fault::FailsAfter, Fault::DiesBefore, Fault::DiesAfter];
+}
+
+/// A touch that did not work, or seemed not to.
+pub struct Broken;
+
+impl From<Broken> for ReadError {
+    fn from(_: Broken) -> Self {
+        ReadError::Unreachable("cut off".into())
+    }
+}
+
+impl From<Broken> for WriteError {
+    fn from(broken: Broken) -> Self {
+        WriteError::Unknown(broken.into())
+    }
+}
+
+impl From<Broken> for StoreError {
+    fn from(_: Broken) -> Self {
+        StoreError::Failed("cut off".into())
+    }
+}
+
+/// Counts touches, and strikes at some of them.
+#[derive(Default)]
+pub struct Reaper {
+    plan: Mutex<BTreeMap<usize, Fault>>,
+    touches: AtomicUsize,
+    dead: watch::Sender<bool>,
+}
+
+impl Reaper {
+    /// Forgets the count, and strikes at the given touches; the next one is 1.
+    pub fn plan(&self, faults: &[(usize, Fault)]) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        *plan = faults.iter().copied().collect();
+        self.touches.store(0, Ordering::SeqCst);
+    }
+
+    /// How many touches there were since the last plan.
+    pub fn touches(&self) -> usize {
+        self.touches.load(Ordering::SeqCst)
+    }
+
+    /// Returns when the program dies.
+    pub async fn death(&self) {
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
+    }
+
+    /// Lets the program start anew.
+    pub fn revive(&self) {
+        self.dead.send_replace(false);
+    }
+
+    async fn touch<T, E: From<Broken>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let number = self.touches.fetch_add(1, Ordering::SeqCst) + 1;
+        let fault = self.plan.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        match fault {
+            None => return call.await,
+            Some(Fault::FailsBefore) => return Err(Broken.into()),
+            Some(Fault::FailsAfter) => {
+                let _ = call.await;
+                return Err(Broken.into());
+            }
+            Some(Fault::DiesBefore) => {}
+            Some(Fault::DiesAfter) => drop(call.await),
+        }
+        self.dead.send_replace(true);
+        std::future::pending().await
+    }
+}
+
+/// A port behind a reaper.
+pub struct Reaped<P: ?Sized> {
+    /// The real one.
+    pub port: Arc<P>,
+    /// Whoever strikes.
+    pub reaper: Arc<Reaper>,
+}
+
+impl<P: ?Sized> Reaped<P> {
+    /// Puts `port` behind `reaper`.
+    pub fn new(port: Arc<P>, reaper: &Arc<Reaper>) -> Arc<Self> {
+        Arc::new(Self { port, reaper: reaper.clone() })
+    }
+}
+
+#[async_trait]
+impl PracticeSystem for Reaped<dyn PracticeSystem> {
+    async fn check(&self) -> Result<PracticeCard, ReadError> {
+        self.reaper.touch(self.port.check()).await
+    }
+
+    async fn stamp(&self, horizon: Horizon) -> Result<String, ReadError> {
+        self.reaper.touch(self.port.stamp(horizon)).await
+    }
+
+    async fn book(&self, horizon: Horizon) -> Result<Book, ReadError> {
+        self.reaper.touch(self.port.book(horizon)).await
+    }
+
+    async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError> {
+        self.reaper.touch(self.port.find_patients(person)).await
+    }
+
+    async fn appointments_with_patients(
+        &self,
+        resource: &ResourceRef,
+        day: NaiveDate,
+    ) -> Result<Vec<(Appointment, Option<PatientRecord>)>, ReadError> {
+        self.reaper.touch(self.port.appointments_with_patients(resource, day)).await
+    }
+
+    async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError> {
+        self.reaper.touch(self.port.insert(order)).await
+    }
+
+    async fn overlapped(
+        &self,
+        order: &AppointmentOrder,
+        appointment: &AppointmentRef,
+    ) -> Result<bool, ReadError> {
+        self.reaper.touch(self.port.overlapped(order, appointment)).await
+    }
+
+    async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError> {
+        self.reaper.touch(self.port.find(key)).await
+    }
+
+    async fn name_patient(
+        &self,
+        appointment: &AppointmentRef,
+        key: &BookingKey,
+        plan: &PatientPlan,
+        details: &PersonDetails,
+    ) -> Result<Held, WriteError> {
+        self.reaper.touch(self.port.name_patient(appointment, key, plan, details)).await
+    }
+
+    async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
+        self.reaper.touch(self.port.cancel(held)).await
+    }
+}
+
+#[async_trait]
+impl Partner for Reaped<dyn Partner> {
+    fn id(&self) -> &PartnerId {
+        self.port.id()
+    }
+
+    fn account(&self) -> String {
+        self.port.account()
+    }
+
+    async fn check(&self) -> Result<(), ReadError> {
+        self.reaper.touch(self.port.check()).await
+    }
+
+    fn booking_desk(&self) -> Option<&dyn BookingDesk> {
+        self.port.booking_desk().map(|_| self as &dyn BookingDesk)
+    }
+
+    fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        self.port.availability_board().map(|_| self as &dyn AvailabilityBoard)
+    }
+}
+
+impl Reaped<dyn Partner> {
+    fn desk(&self) -> &dyn BookingDesk {
+        self.port.booking_desk().expect("it was asked for before")
+    }
+
+    fn board(&self) -> &dyn AvailabilityBoard {
+        self.port.availability_board().expect("it was asked for before")
+    }
+}
+
+#[async_trait]
+impl BookingDesk for Reaped<dyn Partner> {
+    async fn waiting(&self) -> Result<Waiting, ReadError> {
+        self.reaper.touch(self.desk().waiting()).await
+    }
+
+    async fn bookings(&self) -> Result<Vec<Incoming>, ReadError> {
+        self.reaper.touch(self.desk().bookings()).await
+    }
+
+    async fn changes(&self) -> Result<Vec<BookingChange>, ReadError> {
+        self.reaper.touch(self.desk().changes()).await
+    }
+
+    async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().confirm(booking, held)).await
+    }
+
+    async fn decline(
+        &self,
+        booking: &ForeignBookingId,
+        why: &Refusal,
+        cancel_too: bool,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().decline(booking, why, cancel_too)).await
+    }
+
+    async fn confirm_change(
+        &self,
+        booking: &ForeignBookingId,
+        change: &ForeignChangeId,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().confirm_change(booking, change)).await
+    }
+
+    async fn decline_change(
+        &self,
+        booking: &ForeignBookingId,
+        change: &ForeignChangeId,
+        why: &Refusal,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().decline_change(booking, change, why)).await
+    }
+}
+
+#[async_trait]
+impl AvailabilityBoard for Reaped<dyn Partner> {
+    fn batch_size(&self) -> usize {
+        self.board().batch_size()
+    }
+
+    async fn publish_live_hours(&self, hours: &LiveHours) -> Result<(), WriteError> {
+        self.reaper.touch(self.board().publish_live_hours(hours)).await
+    }
+
+    async fn publish_resources(&self, resources: &[Resource]) -> Result<(), WriteError> {
+        self.reaper.touch(self.board().publish_resources(resources)).await
+    }
+
+    async fn publish_appointment_types(&self, types: &[AppointmentType]) -> Result<(), WriteError> {
+        self.reaper.touch(self.board().publish_appointment_types(types)).await
+    }
+
+    async fn publish(&self, offers: &[DayOffer]) -> Result<Vec<Result<(), String>>, WriteError> {
+        self.reaper.touch(self.board().publish(offers)).await
+    }
+
+    async fn asked(&self) -> Result<Vec<OfferAsked>, ReadError> {
+        self.reaper.touch(self.board().asked()).await
+    }
+}
+
+#[async_trait]
+impl BookingLedger for Reaped<dyn Store> {
+    async fn file(&self, request: &BookingRequest, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.file(request, now)).await
+    }
+
+    async fn record(
+        &self,
+        entry: &Entry,
+        event: &BookingEvent,
+        decision: Option<&Decision>,
+        now: DateTime<Utc>,
+    ) -> Result<Entry, StoreError> {
+        self.reaper.touch(self.port.record(entry, event, decision, now)).await
+    }
+
+    async fn remark(&self, key: &BookingKey, what: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.remark(key, what, now)).await
+    }
+
+    async fn postpone(&self, key: &BookingKey, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.postpone(key, until)).await
+    }
+
+    async fn entry(&self, key: &BookingKey) -> Result<Option<Entry>, StoreError> {
+        self.reaper.touch(self.port.entry(key)).await
+    }
+
+    async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError> {
+        self.reaper.touch(self.port.unfinished(practice)).await
+    }
+
+    async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.reaper.touch(self.port.newest(practice, limit)).await
+    }
+
+    async fn history(&self, key: &BookingKey) -> Result<Vec<HistoryLine>, StoreError> {
+        self.reaper.touch(self.port.history(key)).await
+    }
+
+    async fn counts(&self, practice: &PracticeId) -> Result<BookingCounts, StoreError> {
+        self.reaper.touch(self.port.counts(practice)).await
+    }
+
+    async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.reaper.touch(self.port.forget_people(before)).await
+    }
+}
+
+#[async_trait]
+impl Marks for Reaped<dyn Store> {
+    async fn marks(&self, practice: &PracticeId, prefix: &str) -> Result<Vec<Mark>, StoreError> {
+        self.reaper.touch(self.port.marks(practice, prefix)).await
+    }
+
+    async fn set_marks(&self, practice: &PracticeId, marks: &[Mark]) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.set_marks(practice, marks)).await
+    }
+
+    async fn forget_marks(&self, practice: &PracticeId, prefix: &str) -> Result<u64, StoreError> {
+        self.reaper.touch(self.port.forget_marks(practice, prefix)).await
+    }
+}
+
+#[async_trait]
+impl Watermarks for Reaped<dyn Store> {
+    async fn note(&self, practice: &PracticeId, leg: Leg, note: &LegNote) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.note(practice, leg, note)).await
+    }
+
+    async fn notes(&self, practice: &PracticeId) -> Result<Vec<(Leg, LegNote)>, StoreError> {
+        self.reaper.touch(self.port.notes(practice)).await
+    }
+}
+
+#[async_trait]
+impl Wishes for Reaped<dyn Store> {
+    async fn wish(&self, practice: &PracticeId, wish: &Wish, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.wish(practice, wish, now)).await
+    }
+
+    async fn open_wishes(&self) -> Result<Vec<OpenWish>, StoreError> {
+        self.reaper.touch(self.port.open_wishes()).await
+    }
+
+    async fn granted(&self, id: i64, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.granted(id, now)).await
+    }
+}
+
+#[async_trait]
+impl SettingsBook for Reaped<dyn Store> {
+    async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError> {
+        self.reaper.touch(self.port.practices()).await
+    }
+
+    async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.save_practice(settings)).await
+    }
+
+    async fn remove_practice(&self, practice: &PracticeId) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.remove_practice(practice)).await
+    }
+
+    async fn app_settings(&self) -> Result<AppSettings, StoreError> {
+        self.reaper.touch(self.port.app_settings()).await
+    }
+
+    async fn save_app_settings(&self, settings: &AppSettings) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.save_app_settings(settings)).await
+    }
+}
+
+#[async_trait]
+impl Vault for Reaped<dyn Store> {
+    async fn secret(&self, name: &SecretName) -> Result<Option<SecretString>, StoreError> {
+        self.reaper.touch(self.port.secret(name)).await
+    }
+
+    async fn keep_secret(&self, name: &SecretName, secret: SecretString) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.keep_secret(name, secret)).await
+    }
+
+    async fn forget_secret(&self, name: &SecretName) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.forget_secret(name)).await
+    }
+}
+
+#[async_trait]
+impl Activity for Reaped<dyn Store> {
+    async fn tell(&self, practice: &PracticeId, line: &ActivityLine) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.tell(practice, line)).await
+    }
+
+    async fn told(
+        &self,
+        practice: &PracticeId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ActivityLine>, StoreError> {
+        self.reaper.touch(self.port.told(practice, since)).await
+    }
+
+    async fn round_trips(
+        &self,
+        practice: &PracticeId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(DateTime<Utc>, u32)>, StoreError> {
+        self.reaper.touch(self.port.round_trips(practice, since)).await
+    }
+}
+
+#[async_trait]
+impl Revision for Reaped<dyn Store> {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.reaper.touch(self.port.revision()).await
+    }
+}

@@ -1,0 +1,603 @@
+//! A whole clinic: the real encrypted store, the real practice database engine on SQLite, the real Healthengine client
+//! against its simulator over loopback, the real engine, and a clock moved by hand.
+
+use crate::clock::HandClock;
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use connectors::http::{Deadlines, Http};
+use connectors::partners::healthengine::Healthengine;
+use connectors::partners::healthengine::sim::{
+    Consent, FreeTime, HealthengineSim, HealthengineSimConfig, PatientDetails, SimPractice, SimState,
+};
+use connectors::practices;
+use domain::booking::{BookingKey, BookingState, Entry, Step};
+use domain::ids::{ForeignBookingId, PartnerId, PracticeId};
+use domain::ports::clock::Clock;
+use domain::ports::partner::Partner;
+use domain::ports::practice::PracticeSystem;
+use domain::ports::store::{
+    Activity, ActivityLine, BookingLedger, Leg, LegNote, Problem, ProblemKind, SettingsBook, StoreError,
+    Vault, Watermarks,
+};
+use domain::private::{ExposeSecret, SecretString};
+use domain::settings::{
+    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
+    WriteMode,
+};
+use domain::time::{DayRange, MinuteOfDay, PracticeTime, PracticeZone};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store::{Store, StoreKey};
+use sync::desk::Choice;
+use sync::engine::{Connect, Connected, EngineHandle, Foundations};
+use tempfile::TempDir;
+
+/// Nothing here takes this long in real time, unless it never comes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// No condition takes longer than this to come true, in seconds of the clinic's time.
+const PATIENCE: usize = 1200;
+
+/// How a world is made.
+pub struct Make {
+    /// Practices, with books and accounts of their own: `p1`, `p2`, ….
+    pub practices: usize,
+    /// Who enters bookings.
+    pub write: WriteMode,
+    /// Today and this many days on.
+    pub horizon_days: u32,
+    /// How long requests may take, in real time.
+    pub deadlines: Deadlines,
+}
+
+impl Default for Make {
+    fn default() -> Self {
+        Self { practices: 1, write: WriteMode::Sql, horizon_days: 4, deadlines: Deadlines::default() }
+    }
+}
+
+/// Connects practices as the app does, with the store's secrets.
+pub struct Wiring {
+    store: Arc<Store>,
+    clock: HandClock,
+    http: Http,
+    profiles: PathBuf,
+}
+
+impl Wiring {
+    /// The practice system of some settings.
+    pub fn practice(&self, settings: &PracticeSettings) -> Result<Arc<dyn PracticeSystem>, Problem> {
+        let clock = Arc::new(self.clock.clone());
+        practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
+            .map(|practice| Arc::new(practice) as Arc<dyn PracticeSystem>)
+            .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })
+    }
+
+    /// The Healthengine account of some settings.
+    pub async fn partner(&self, settings: &PracticeSettings) -> Result<Option<Arc<dyn Partner>>, Problem> {
+        let Some(account) = &settings.healthengine else { return Ok(None) };
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let mut keys = Vec::new();
+        for kind in [SecretKind::HealthengineApiKey, SecretKind::HealthenginePracticeKey] {
+            let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await;
+            keys.push(secret.map_err(|error| other(error.to_string()))?.unwrap_or_default());
+        }
+        let [api_key, practice_key] = keys.as_slice() else { return Ok(None) };
+        Healthengine::new(account, settings.id.clone(), settings.zone, api_key, practice_key, &self.http)
+            .map(|partner| Some(Arc::new(partner) as Arc<dyn Partner>))
+            .map_err(|error| other(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Connect for Wiring {
+    async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)> {
+        let practice = self.practice(settings).map_err(|problem| (Leg::System, problem))?;
+        let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
+        Ok(Connected { practice, partner })
+    }
+
+    async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
+        let mut text = format!("{settings:?}");
+        for kind in SecretKind::ALL {
+            let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
+            text.push_str(secret.as_ref().map_or("", |secret| secret.expose_secret()));
+        }
+        Ok(text)
+    }
+}
+
+/// An appointment as it stands in the book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InBook {
+    /// Its number.
+    pub id: i64,
+    /// Its patient; none while the time is held.
+    pub patient: Option<i64>,
+    /// The demo clinic's word for how it stands.
+    pub status: String,
+}
+
+/// A whole clinic. It has to be [finished](World::finish).
+pub struct World {
+    /// The time.
+    pub clock: HandClock,
+    /// Healthengine.
+    pub sim: HealthengineSim,
+    /// The records.
+    pub store: Arc<Store>,
+    /// Connects practices.
+    pub wiring: Arc<Wiring>,
+    /// The engine, while it runs.
+    pub engine: Option<EngineHandle>,
+    folder: TempDir,
+    finished: AtomicBool,
+}
+
+/// Eleven o'clock on a Friday in Melbourne.
+pub fn start() -> DateTime<Utc> {
+    "2026-11-20T00:00:00Z".parse().expect("a time")
+}
+
+/// The practices' zone.
+pub fn zone() -> PracticeZone {
+    PracticeZone::parse("Australia/Melbourne").expect("a zone")
+}
+
+/// A practice's id on Healthengine.
+pub fn account(practice: &str) -> String {
+    format!("{practice}-at-healthengine")
+}
+
+fn sim_practice(practice: &str) -> SimPractice {
+    SimPractice {
+        name: format!("Practice {practice}"),
+        practice_id: account(practice),
+        practice_key: format!("{practice}-key"),
+        api_key: "api-key".into(),
+        time_zone: zone().0,
+        consent: Consent::Granted,
+    }
+}
+
+impl World {
+    /// A clinic with its engine running, and everything published.
+    pub async fn running() -> Self {
+        let mut world = Self::new(Make::default()).await;
+        world.start().await;
+        world.all_published("p1").await;
+        world
+    }
+
+    /// A clinic whose engine does not run yet.
+    pub async fn new(make: Make) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = HandClock::at(start());
+        let names: Vec<String> = (1..=make.practices).map(|n| format!("p{n}")).collect();
+        let config = HealthengineSimConfig {
+            port: 0,
+            practices: names.iter().map(|name| sim_practice(name)).chain([sim_practice("other")]).collect(),
+            state_file: None,
+        };
+        let sim_clock = clock.clone();
+        let sim =
+            HealthengineSim::start(config, Arc::new(move || sim_clock.now())).await.expect("a simulator");
+        let opened =
+            Store::open(&folder.path().join("data"), &StoreKey::new([7; 32]), start()).expect("a store");
+        let store = Arc::new(opened.store);
+        let wiring = Arc::new(Wiring {
+            store: store.clone(),
+            clock: clock.clone(),
+            http: Http::with_deadlines(make.deadlines),
+            profiles: folder.path().join("profiles"),
+        });
+        let world =
+            Self { clock, sim, store, wiring, engine: None, folder, finished: AtomicBool::new(false) };
+        for name in &names {
+            practices::demo::create(&world.book_file(name), zone().today(start())).expect("a book");
+            let settings = world.settings(name, &make);
+            world.keep_keys(name, name).await;
+            world.store.save_practice(&settings).await.expect("saved");
+        }
+        world
+    }
+
+    fn settings(&self, practice: &str, make: &Make) -> PracticeSettings {
+        let all_day = DayRange { start: MinuteOfDay::START, end: MinuteOfDay::END };
+        PracticeSettings {
+            id: PracticeId::new(practice),
+            name: format!("Practice {practice}"),
+            zone: zone(),
+            enabled: true,
+            system: SystemSettings {
+                profile: "demo".into(),
+                url: format!("sqlite:{}", self.book_file(practice).display()),
+                write: make.write,
+                locations: None,
+                poll_seconds: 5,
+            },
+            healthengine: Some(HealthengineSettings {
+                base_url: self.sim.base_url(),
+                practice_id: account(practice),
+                user_agent_email: "desk@example.com".into(),
+                environment: "DEV".into(),
+                horizon_days: make.horizon_days,
+                poll_seconds: 5,
+                features: Vec::new(),
+                live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
+            }),
+        }
+    }
+
+    /// Puts the keys of `account` into the vault of `practice`.
+    pub async fn keep_keys(&self, practice: &str, account: &str) {
+        for (kind, key) in [
+            (SecretKind::HealthengineApiKey, "api-key".to_owned()),
+            (SecretKind::HealthenginePracticeKey, format!("{account}-key")),
+        ] {
+            let name = SecretName::of(&PracticeId::new(practice), kind);
+            self.store.keep_secret(&name, SecretString::from(key)).await.expect("kept");
+        }
+    }
+
+    /// Changes the settings of a practice, as the settings screen does.
+    pub async fn change_settings(&self, practice: &str, change: impl FnOnce(&mut PracticeSettings)) {
+        let mut settings = self.stored_settings(practice).await;
+        change(&mut settings);
+        self.store.save_practice(&settings).await.expect("saved");
+    }
+
+    /// The settings of a practice.
+    pub async fn stored_settings(&self, practice: &str) -> PracticeSettings {
+        let all = self.store.practices().await.expect("settings");
+        all.into_iter().find(|settings| settings.id.as_str() == practice).expect("a practice")
+    }
+
+    /// Where the book of a practice lies.
+    pub fn book_file(&self, practice: &str) -> PathBuf {
+        self.folder.path().join(format!("{practice}.db"))
+    }
+
+    /// The folder in which everything lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the engine.
+    pub async fn start(&mut self) {
+        self.engine = Some(sync::engine::start(Foundations {
+            store: self.store.clone(),
+            clock: Arc::new(self.clock.clone()),
+            connect: self.wiring.clone(),
+        }));
+        self.quiet().await;
+    }
+
+    /// Stops the engine, if it runs.
+    pub async fn stop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            tokio::time::timeout(DEADLINE, engine.stop()).await.expect("the engine stops");
+        }
+    }
+
+    /// Returns when the engine waits for the clock and nothing is under way.
+    pub async fn quiet(&self) {
+        let engine = self.engine.as_ref().expect("a running engine");
+        let mut running = engine.passes_under_way();
+        let settled = async {
+            loop {
+                self.clock.asleep().await;
+                let _ = running.wait_for(|running| *running == 0).await;
+                if self.clock.is_asleep() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, settled).await.expect("the engine comes to rest");
+    }
+
+    /// Lets `seconds` pass, one by one.
+    pub async fn pass(&self, seconds: usize) {
+        for _ in 0..seconds {
+            self.clock.move_by(TimeDelta::seconds(1));
+            self.quiet().await;
+        }
+    }
+
+    /// Lets time pass until `condition` holds at Healthengine. Returns how many seconds that took.
+    pub async fn until(&self, what: &str, condition: impl Fn(&SimState) -> bool) -> usize {
+        for second in 0..PATIENCE {
+            if self.sim.inspect(&condition) {
+                return second;
+            }
+            self.pass(1).await;
+        }
+        let exchanges: Vec<String> = self.sim.inspect(|state| {
+            state
+                .exchanges()
+                .rev()
+                .take(12)
+                .map(|e| format!("{} {} {:?}", e.method, e.path, e.status))
+                .collect()
+        });
+        panic!("{what}: not within {PATIENCE} s; the last requests: {exchanges:?}");
+    }
+
+    /// Lets time pass until every one of these times is offered to patients, or none.
+    pub async fn until_offered(&self, places: &[(String, NaiveDateTime)], offered: bool) {
+        for _ in 0..PATIENCE {
+            if places.iter().all(|place| self.is_offered(place) == offered) {
+                return;
+            }
+            self.pass(1).await;
+        }
+        panic!("{places:?} should be offered: {offered}");
+    }
+
+    /// Lets time pass until the ledger's entry is as wanted. Returns how many seconds that took.
+    pub async fn until_state(
+        &self,
+        booking: i64,
+        what: &str,
+        wanted: impl Fn(&BookingState) -> bool,
+    ) -> usize {
+        for second in 0..PATIENCE {
+            if self.entry(booking).await.is_some_and(|entry| wanted(&entry.state)) {
+                return second;
+            }
+            self.pass(1).await;
+        }
+        let state = self.entry(booking).await.map(|entry| entry.state);
+        panic!("{what}: not within {PATIENCE} s, but {state:?}");
+    }
+
+    /// Lets time pass until the partner has what the book has.
+    pub async fn all_published(&self, practice: &str) {
+        let settings = self.stored_settings(practice).await;
+        let days = settings.healthengine.expect("an account").horizon_days as usize + 1;
+        let account = account(practice);
+        self.until("everything is published", |state| {
+            let resources = state.resources(&account).map_or(0, <[_]>::len);
+            resources > 0 && state.published_days(&account) == resources * days
+        })
+        .await;
+    }
+
+    /// The name of a booking in the ledger of `p1`.
+    pub fn key(booking: i64) -> BookingKey {
+        Self::key_at("p1", booking)
+    }
+
+    /// The name of a booking in the ledger of a practice.
+    pub fn key_at(practice: &str, booking: i64) -> BookingKey {
+        BookingKey {
+            practice: PracticeId::new(practice),
+            partner: PartnerId::new("healthengine"),
+            booking: ForeignBookingId::new(booking.to_string()),
+        }
+    }
+
+    /// The ledger's entry.
+    pub async fn entry(&self, booking: i64) -> Option<Entry> {
+        self.store.entry(&Self::key(booking)).await.expect("the ledger")
+    }
+
+    /// What somebody at the desk decides; the engine is told.
+    pub async fn decide(&self, booking: i64, choice: Choice) {
+        let now = self.clock.now();
+        sync::desk::decide(self.store.as_ref(), &Self::key(booking), &choice, now).await.expect("decided");
+        if let Some(engine) = &self.engine {
+            engine.nudge(Some(PracticeId::new("p1")));
+        }
+    }
+
+    /// The last note of a leg of `p1`.
+    pub async fn note(&self, leg: Leg) -> Option<LegNote> {
+        let notes = self.store.notes(&PracticeId::new("p1")).await.expect("notes");
+        notes.into_iter().find(|(of, _)| *of == leg).map(|(_, note)| note)
+    }
+
+    /// What was told at the desk of `p1`.
+    pub async fn told(&self) -> Vec<ActivityLine> {
+        self.store.told(&PracticeId::new("p1"), start() - TimeDelta::days(1)).await.expect("activity")
+    }
+
+    /// Uses the book of `p1` with another SQLite tool, as staff do.
+    pub fn book<T>(&self, use_it: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>) -> T {
+        self.book_of("p1", use_it)
+    }
+
+    /// The same for another practice.
+    pub fn book_of<T>(
+        &self,
+        practice: &str,
+        use_it: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> T {
+        let connection = rusqlite::Connection::open(self.book_file(practice)).expect("the book");
+        connection.busy_timeout(Duration::from_secs(5)).expect("patience");
+        use_it(&connection).expect("the book")
+    }
+
+    /// Every appointment that carries the mark of a booking, in the book of `p1`.
+    pub fn in_book(&self, booking: i64) -> Vec<InBook> {
+        self.in_book_of("p1", booking)
+    }
+
+    /// The same for another practice.
+    pub fn in_book_of(&self, practice: &str, booking: i64) -> Vec<InBook> {
+        let mark = format!("[healthengine:{booking}]");
+        self.book_of(practice, |book| {
+            let sql = "SELECT id, patient_id, status FROM appointment WHERE instr(note, ?1) > 0 ORDER BY id";
+            book.prepare(sql)?
+                .query_map([mark], |row| {
+                    Ok(InBook { id: row.get(0)?, patient: row.get(1)?, status: row.get(2)? })
+                })?
+                .collect()
+        })
+    }
+
+    /// How many patients the book of `p1` has.
+    pub fn patients(&self) -> i64 {
+        self.book(|book| book.query_row("SELECT count(*) FROM patient", [], |row| row.get(0)))
+    }
+
+    /// A patient of the book, as they would fill in the form. Only one record has these names.
+    pub fn known_patient(&self) -> (i64, PatientDetails) {
+        self.known_patients().into_iter().next().expect("somebody with names of their own")
+    }
+
+    /// The patients who are sure to be recognised, and the numbers of their records.
+    pub fn known_patients(&self) -> Vec<(i64, PatientDetails)> {
+        self.book(|book| {
+            let sql = "SELECT id, first_name, last_name, birth_date, phone, email FROM patient AS a
+                       WHERE birth_date IS NOT NULL AND email <> '' AND deceased = 0 AND NOT EXISTS
+                         (SELECT 1 FROM patient AS b WHERE b.id <> a.id AND (b.birth_date = a.birth_date OR
+                            b.last_name = a.last_name AND b.first_name = a.first_name))
+                       ORDER BY id";
+            book.prepare(sql)?
+                .query_map([], |row| {
+                    let birth_date: String = row.get(3)?;
+                    let details = PatientDetails {
+                        firstname: row.get(1)?,
+                        lastname: row.get(2)?,
+                        dob: birth_date.parse().unwrap_or_default(),
+                        phone: row.get(4)?,
+                        email: row.get(5)?,
+                        is_new_patient: false,
+                        ..PatientDetails::default()
+                    };
+                    Ok((row.get(0)?, details))
+                })?
+                .collect()
+        })
+    }
+
+    /// Somebody with the names and the birth date of a known patient, and nothing else of theirs.
+    pub fn unclear_patient(&self) -> (i64, PatientDetails) {
+        let (number, known) = self.known_patient();
+        let phone = "0491 570 110".to_owned();
+        (number, PatientDetails { phone, email: "somebody.else@example.com".into(), ..known })
+    }
+
+    /// The free times that a patient sees on a day.
+    pub fn free(&self, practice: &str, resource: &str, day: NaiveDate) -> Vec<FreeTime> {
+        let now = self.clock.now();
+        self.sim.inspect(|state| state.free_times(&account(practice), resource, day, now))
+    }
+
+    /// The first free time from tomorrow on, with whomever.
+    pub fn next_free(&self, practice: &str) -> (String, NaiveDateTime) {
+        let today = zone().today(self.clock.now());
+        let free = today.iter_days().skip(1).take(20).find_map(|day| {
+            (1..=5).find_map(|resource: u32| {
+                let resource = resource.to_string();
+                self.free(practice, &resource, day).first().map(|free| (resource, free.start))
+            })
+        });
+        free.expect("a free time")
+    }
+
+    /// A patient books the next free time at `p1`. Returns the number of the booking.
+    pub fn book_next(&self, patient: &PatientDetails) -> i64 {
+        self.book_next_at("p1", patient)
+    }
+
+    /// The same at another practice.
+    pub fn book_next_at(&self, practice: &str, patient: &PatientDetails) -> i64 {
+        let (resource, starts) = self.next_free(practice);
+        self.sim.book(&account(practice), &resource, starts, Some("1"), patient).expect("booked")
+    }
+
+    /// The place that a booking took at Healthengine.
+    pub fn place(&self, booking: i64) -> (String, NaiveDateTime) {
+        self.sim.inspect(|state| {
+            let place = state.booking(booking).and_then(|booking| booking.place.clone()).expect("a place");
+            (place.resource_id, place.start)
+        })
+    }
+
+    /// Whether a patient could book this time now.
+    pub fn is_offered(&self, (resource, starts): &(String, NaiveDateTime)) -> bool {
+        self.free("p1", resource, starts.date()).iter().any(|free| free.start == *starts)
+    }
+
+    /// Whether the last snapshot of the day has this time. Healthengine may hide it all the same.
+    pub fn is_published(&self, (resource, starts): &(String, NaiveDateTime)) -> bool {
+        self.sim.inspect(|state| {
+            let published = state.published(&account("p1"), resource, starts.date());
+            published.is_some_and(|day| {
+                day.ranges.iter().any(|range| (range.start..range.end).contains(&starts.time()))
+            })
+        })
+    }
+
+    /// Enters an appointment as staff do.
+    pub fn enter(&self, (resource, starts): &(String, NaiveDateTime), patient: i64) {
+        let minute = PracticeTime(*starts).minute().minutes();
+        self.book(|book| {
+            book.execute(
+                "INSERT INTO appointment (practitioner_id, patient_id, type_id, title, day, start_minute, minutes)
+                 VALUES (?1, ?2, 1, 'Standard consultation', ?3, ?4, 15)",
+                (resource, patient, starts.date().to_string(), minute),
+            )
+        });
+    }
+
+    /// Asserts that a booking stands exactly once, for whom it should, and that Healthengine knows it.
+    pub fn stands_once(&self, booking: i64) -> InBook {
+        self.stands_once_at("p1", booking)
+    }
+
+    /// The same for another practice.
+    pub fn stands_once_at(&self, practice: &str, booking: i64) -> InBook {
+        let there = self.in_book_of(practice, booking);
+        let [stands] = there.as_slice() else { panic!("booking {booking} is in the book as {there:?}") };
+        assert_eq!(stands.status, "booked");
+        let told = self.sim.inspect(|state| {
+            let known = state.booking(booking).expect("a booking");
+            (known.pms_appointment_ids.clone(), known.pms_patient_id.clone())
+        });
+        assert_eq!(told, (vec![stands.id.to_string()], stands.patient.map(|patient| patient.to_string())));
+        stands.clone()
+    }
+
+    /// Ends the world, and asserts that it leaves nothing behind: no unfinished booking, no request that Healthengine
+    /// did not understand, nothing that it still waits for.
+    pub async fn finish(self) {
+        self.finish_with(0).await;
+    }
+
+    /// The same, but for so many bookings that wait for a person.
+    pub async fn finish_with(mut self, expected: usize) {
+        self.stop().await;
+        self.finished.store(true, Ordering::SeqCst);
+        let newest = self.store.newest(None, 10_000).await.expect("the ledger");
+        let unfinished: Vec<String> = newest
+            .iter()
+            .filter(|entry| entry.state.step() != Step::Nothing)
+            .map(|entry| format!("{} {:?}", entry.request.key.booking, entry.state))
+            .collect();
+        assert_eq!(unfinished.len(), expected, "unfinished: {unfinished:?}");
+        let refusals: Vec<String> = self.sim.inspect(|state| {
+            state.not_understood().map(|r| format!("{} {}: {}", r.method, r.path, r.reason)).collect()
+        });
+        assert!(refusals.is_empty(), "not understood: {refusals:?}");
+        if expected == 0 {
+            let accounts: Vec<String> =
+                self.sim.inspect(|state| state.practice_ids().map(str::to_owned).collect());
+            for account in accounts {
+                let waiting = self.sim.inspect(|state| state.outstanding(&account));
+                assert!(waiting.is_empty(), "{account} still waits for {waiting:?}");
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let looked_at = self.finished.load(Ordering::SeqCst) || std::thread::panicking();
+        assert!(looked_at, "a world has to be finished, so that it is looked at for what it leaves behind");
+    }
+}
