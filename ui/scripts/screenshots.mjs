@@ -94,6 +94,7 @@ const fillKeys = async (page, practiceKey) => {
   await page.getByRole("textbox", { name: "Practice id" }).fill("1234567");
   await page.getByRole("textbox", { name: "Practice key" }).fill(practiceKey);
   await page.getByRole("textbox", { name: "API key" }).fill("made-up");
+  await page.getByRole("textbox", { name: "Contact e-mail" }).fill("desk@example.com.au");
   await page.getByRole("button", { name: "Test", exact: true }).click();
 };
 const refused = async (page) => {

@@ -43,9 +43,14 @@ const NEEDS: &[Need] = &[
     test(&["mariadb-client-core", "mariadb-client-core-10.6", "mariadb-client"], &[]),
     test(&["xvfb"], &["Xvfb"]),
     test(&["xauth"], &["xauth"]),
+    // A window can only be closed where somebody manages windows.
+    test(&["openbox"], &["openbox"]),
+    test(&["wmctrl"], &["wmctrl"]),
     test(&["dbus"], &["dbus-run-session"]),
     test(&["gnome-keyring"], &["gnome-keyring-daemon"]),
     test(&["libsecret-tools"], &["secret-tool"]),
+    // The end-to-end test looks at the screen and into the made-up clinic's book with it.
+    test(&["python3"], &["python3"]),
     test(&["webkit2gtk-driver"], &["WebKitWebDriver"]),
     test(&["chromium", "chromium-browser"], &["chromium", "google-chrome"]),
 ];

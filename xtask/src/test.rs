@@ -29,7 +29,7 @@ pub fn everything() -> Result<()> {
         steps.step("examples in the documentation", || {
             run(cargo()?.args(["test", "--quiet", "--workspace", "--doc"]))
         });
-        steps.step("end to end", end_to_end);
+        steps.step("end to end", || end_to_end(&[]));
     }
     steps.step("documentation", documentation);
     if has("cargo-deny") {
@@ -102,16 +102,24 @@ fn documentation() -> Result<()> {
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Drives the app without the other checks before it.
+pub fn only_end_to_end(filter: &[&str]) -> Result<()> {
+    setup(Group::Test)?;
+    ui::build()?;
+    run(cargo()?.args(["build", "--workspace", "--bin", "clinic-companion"]))?;
+    end_to_end(filter)
+}
+
 /// The built app in a real window, with a real keyring, driven as a person would.
-fn end_to_end() -> Result<()> {
+fn end_to_end(filter: &[&str]) -> Result<()> {
     if !cfg!(target_os = "linux") {
         eprintln!("The app in its window is driven on Linux only.");
         return Ok(());
     }
-    if !ui::has_script("e2e")? {
-        eprintln!("ui/package.json has no script \"e2e\", so nothing is driven.");
-        return Ok(());
-    }
     let desktop = Desktop::new()?;
-    run(desktop.npm_script("e2e")?.env(BINARY_VARIABLE, app_binary()?))
+    let mut e2e = desktop.npm_script("e2e")?;
+    if !filter.is_empty() {
+        e2e.args(["--", "--test-name-pattern", &filter.join(" ")]);
+    }
+    run(e2e.env(BINARY_VARIABLE, app_binary()?))
 }

@@ -1,0 +1,183 @@
+// Pictures of every screen of the real app on the made-up clinic, light and dark, into screenshots/.
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+import { Book, PatientPage } from "./desk/clinic.mjs";
+import { folder } from "./desk/processes.mjs";
+import { Window } from "./desk/window.mjs";
+
+const OUT = fileURLToPath(new URL("../../screenshots", import.meta.url));
+const NARROW = 400;
+/** WebKit follows the theme of GTK; browsers are told. */
+const SCHEMES = [
+  { scheme: "light", theme: "Adwaita" },
+  { scheme: "dark", theme: "Adwaita:dark" },
+];
+const KEYS = { practiceId: "demo", practiceKey: "demo-practice-key", apiKey: "demo-api-key" };
+
+async function keep(name, scheme, picture) {
+  const file = join(OUT, `${name}-${scheme}.png`);
+  await rm(file, { force: true });
+  await writeFile(file, picture);
+  console.log(`${name}-${scheme}.png`);
+}
+
+/** The clinic's day: bookings, somebody whom only a person can tell apart, and two kinds of trouble. */
+async function everyday(window, patients, book, take) {
+  await window.shows("Everything is in step.", 60);
+  await take("overview-in-step");
+  await take("overview-narrow", NARROW);
+
+  const people = [
+    { firstname: "Orla", lastname: "Testerton", dob: "1991-02-03" },
+    { firstname: "Wren", lastname: "Holdfast", dob: "1979-11-30" },
+    { firstname: "Ines", lastname: "Example", dob: "1966-06-06" },
+  ];
+  const ids = [];
+  for (const person of people) {
+    ids.push(await patients.book(await patients.freeTime(30, ids.length * 5), person));
+    await patients.confirmed(ids.at(-1));
+  }
+  await patients.cancel(ids[1]);
+  await window.screen(2, "Bookings");
+  await window.shows("cancelled: the patient cancelled", 30);
+  await take("bookings");
+  await window.press(/^Why\? Orla/);
+  await window.shows("Copy as a paragraph", 10);
+  await take("bookings-why");
+  await window.keys("Escape");
+
+  const [twice] = await book.rows(
+    `SELECT a.* FROM patient a JOIN patient b ON b.id > a.id AND b.first_name = a.first_name
+        AND b.last_name = a.last_name AND b.birth_date = a.birth_date
+      WHERE NOT a.deceased AND NOT b.deceased ORDER BY a.id LIMIT 1`,
+  );
+  await patients.book(await patients.freeTime(30, 20), {
+    firstname: twice.first_name,
+    lastname: twice.last_name,
+    dob: twice.birth_date,
+    phone: twice.phone,
+    email: "somebody.else@example.com",
+  });
+  await window.shows("Which ", 30);
+  await take("bookings-decide");
+  await take("bookings-decide-narrow", NARROW);
+  await window.screen(1, "Overview");
+  await window.shows("Something needs you.", 10);
+  await take("overview-needs-you");
+  await window.press(/^Decide/);
+  await window.press(/^New patient$/);
+  await window.screen(1, "Overview");
+  await window.shows("Everything is in step.", 60);
+
+  await window.screen(3, "Connections");
+  await take("connections");
+  await window.screen(4, "Settings");
+  await take("settings");
+
+  await window.screen(1, "Overview");
+  await patients.fault({ fault: { kind: "refuse" } });
+  await window.shows("No answer just now from Healthengine", 60);
+  await take("overview-no-answer");
+  await patients.heal();
+  await patients.consent("revoked");
+  await window.shows("Something is not working.", 60);
+  await take("overview-consent-revoked");
+  await patients.consent("granted");
+  await window.press(/^Pause$/);
+  await window.shows("Everything is paused.", 30);
+  await take("overview-paused");
+}
+
+/** A fresh computer, up to the last step before Start. */
+async function linking(window, apiUrl, take) {
+  await window.shows("Welcome.", 30);
+  await take("first-run");
+  await window.press(/^Link your practice$/);
+  await window.fill(/^Name$/, "Kookaburra Street Physiotherapy");
+  await take("link-1-practice");
+  await window.choose(/^Continue$/);
+  await window.focused(/^Your practice system$/);
+  await window.pick(/Demo clinic|OpenEMR/, /^OpenEMR/);
+  await take("link-2-openemr");
+  await window.press(/^Demo clinic/);
+  await window.choose(/^Test$/);
+  await window.shows("400 patients", 20);
+  await window.pick(/^Read only/, /^Read and write/);
+  await take("link-2-tested");
+  await window.choose(/^Continue$/);
+  await window.focused(/^Your Healthengine practice$/);
+  await take("link-3-keys");
+  await window.fill(/^Practice id$/, KEYS.practiceId);
+  await window.fill(/^Practice key$/, KEYS.practiceKey);
+  await window.fill(/^API key$/, "not-the-key");
+  await window.fill(/^Contact e-mail$/, "desk@example.com.au");
+  await window.choose(/^For your IT/);
+  await window.fill(/^Address$/, apiUrl);
+  await window.choose(/^Test$/);
+  await window.shows("(401)", 20);
+  await take("link-3-refused");
+  await window.fill(/^API key$/, KEYS.apiKey);
+  await window.choose(/^(Test|Try again)$/);
+  await window.shows("Healthengine accepts these keys.", 20);
+  await take("link-3-accepted");
+  await window.choose(/^Continue$/);
+  await window.focused(/^Who can be booked$/);
+  await take("link-4-who");
+  await window.choose(/^Continue$/);
+  await window.focused(/^When this PC is on$/);
+  await take("link-5-hours");
+  await window.choose(/^Continue$/);
+  await window.focused(/^Review$/);
+  await take("link-6-review");
+}
+
+async function patientPage(address, scheme) {
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  try {
+    const page = await browser.newPage({
+      colorScheme: scheme,
+      locale: "en-AU",
+      viewport: { width: 1180, height: 820 },
+    });
+    await page.goto(address);
+    await page.getByText("Orla Testerton").first().waitFor();
+    await keep("act-as-a-patient", scheme, await page.screenshot({ fullPage: true }));
+  } finally {
+    await browser.close();
+  }
+}
+
+async function inScheme(scheme, theme) {
+  const [clinic, fresh] = [await folder(), await folder()];
+  const environment = { GTK_THEME: theme };
+  const windows = [];
+  const open = async (...words) => {
+    const window = await Window.open(words, environment);
+    windows.push(window);
+    const dark = await window.run("return matchMedia('(prefers-color-scheme: dark)').matches");
+    if (dark !== (scheme === "dark")) throw new Error(`the window is not ${scheme}`);
+    return window;
+  };
+  const take = (window) => async (name, width) => keep(name, scheme, await window.picture(width));
+  try {
+    const window = await open("--data-dir", clinic.path, "demo");
+    const patients = await PatientPage.of(clinic.path);
+    await everyday(window, patients, new Book(clinic.path), take(window));
+    await patientPage(patients.address, scheme);
+    const { apiUrl } = await patients.state(1);
+    const first = await open("--data-dir", fresh.path);
+    await linking(first, apiUrl, take(first));
+  } finally {
+    for (const window of windows) await window.close();
+    await clinic.clear();
+    await fresh.clear();
+  }
+}
+
+await mkdir(OUT, { recursive: true });
+for (const { scheme, theme } of SCHEMES) await inScheme(scheme, theme);
