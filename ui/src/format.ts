@@ -7,7 +7,8 @@ function formatter(zone: string, options: Intl.DateTimeFormatOptions): Intl.Date
   const key = zone + JSON.stringify(options);
   let found = formatters.get(key);
   if (!found) {
-    found = new Intl.DateTimeFormat(LOCALE, { ...options, timeZone: zone });
+    // Without a zone this computer's own one holds.
+    found = new Intl.DateTimeFormat(LOCALE, { ...options, ...(zone ? { timeZone: zone } : {}) });
     formatters.set(key, found);
   }
   return found;

@@ -68,6 +68,10 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     wrong: "Our records were damaged. They were moved aside, and new ones were begun.",
     todo: "Link your practice again. Waiting bookings are looked up in your book before anything is written.",
   },
+  storeGone: {
+    wrong: "Our records are gone from the data folder. New ones were begun.",
+    todo: "Link your practice again. Waiting bookings are looked up in your book before anything is written.",
+  },
   keyFileTooOpen: {
     wrong: "Other people may read the key file.",
     todo: "Allow only its owner to read it, then start again.",
@@ -105,8 +109,8 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     todo: "Check this PC’s internet connection. We keep trying, and nothing is lost meanwhile.",
   },
   partnerKeyRefused: {
-    wrong: "Healthengine does not know this API key (401).",
-    todo: "Copy the API key again from the message of Healthengine’s integrations team.",
+    wrong: "Healthengine does not know this API key, or not together with this practice (401).",
+    todo: "Copy the API key again from the message of Healthengine’s integrations team, and the practice id and key from the consent page.",
   },
   partnerConsentMissing: {
     wrong: "Healthengine has no consent of your practice for these keys (403).",
@@ -156,6 +160,10 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     wrong: "The file or folder could not be opened or written.",
     todo: "Check that the disk has space and that this account may use the folder.",
   },
+  engineStopped: {
+    wrong: "Clinic Companion has stopped working on this computer.",
+    todo: "Quit it in the tray and start it again. Bookings wait at Healthengine meanwhile.",
+  },
   unknown: {
     wrong: "Something went wrong.",
     todo: "Try again. The log has the details: Settings, Logs.",
@@ -203,16 +211,19 @@ export function headline(view: AppView, now: number): string {
   return `${greeting(now, view.timeZone)} ${HEADLINES[view.headline]}`;
 }
 
-export function freshness(value: Freshness, now: number, zone: string): string {
+/** Without a green light beside it a proof is a thing of the past, and is told as one. */
+export function freshness(value: Freshness, now: number, zone: string, light: Light): string {
   switch (value.kind) {
     case "inStep":
-      return `Healthengine shows what your book shows, checked ${ago(value.checkedAt, now)}`;
+      return light === "ok"
+        ? `Healthengine shows what your book shows, checked ${ago(value.checkedAt, now)}`
+        : `Healthengine showed what your book shows when last checked, ${ago(value.checkedAt, now)}`;
     case "onItsWay": {
       const seconds = Math.max(0, (now - Date.parse(value.changedAt)) / 1000);
       return `a change from ${timeWithSeconds(value.changedAt, zone)} is on its way, ${span(seconds)}`;
     }
     case "behind":
-      return `Healthengine has not taken your changes since ${timeOfDay(value.since, zone)}; we keep sending them`;
+      return `Healthengine may not show what your book shows since ${timeOfDay(value.since, zone)}; we keep trying`;
     case "refused":
       return `Healthengine refuses these times since ${timeOfDay(value.since, zone)}: ${value.message}`;
     case "notYet":
@@ -228,6 +239,8 @@ export function waiting(value: WaitingView): string {
       return `${counted(value.count, "answer")} for Healthengine`;
     case "changesToApply":
       return `${counted(value.count, "cancellation or move", "cancellations or moves")} to carry out`;
+    case "decisionsToMake":
+      return `${counted(value.count, "booking")} that only a person can decide`;
     case "daysToPublish":
       return `${counted(value.count, "day")} of free times to publish`;
   }
@@ -237,7 +250,8 @@ export function switchOff(view: AppView): string {
   if (view.switchOff.safe) return "Safe to switch off: nothing is waiting.";
   const things = view.switchOff.waiting.map(waiting);
   if (things.length === 0) return "Please leave this PC on for a moment.";
-  return `Please leave this PC on for a moment: ${listed(things)}.`;
+  const undecided = view.switchOff.waiting.some((each) => each.kind === "decisionsToMake");
+  return `Please leave this PC on ${undecided ? "until that is done" : "for a moment"}: ${listed(things)}.`;
 }
 
 export function progress(value: ProgressView): string {

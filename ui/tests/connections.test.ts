@@ -58,6 +58,7 @@ describe("linking a practice", () => {
     await user.type(field("Practice id"), "1234567");
     await user.type(secret("Practice key"), "made-up");
     await user.type(secret("API key"), "made-up");
+    await user.type(field("Contact e-mail"), "desk@example.com.au");
     await press(opened, "Test");
     expect(await main().findByText(/Healthengine accepts these keys/)).toBeVisible();
     await press(opened, "Continue");
@@ -96,7 +97,7 @@ describe("linking a practice", () => {
         practiceKey: "made-up",
         apiKey: "made-up",
         baseUrl: null,
-        contactEmail: null,
+        contactEmail: "desk@example.com.au",
         environment: "PROD",
         horizonDays: 60,
       },
@@ -153,6 +154,7 @@ describe("linking a practice", () => {
     await user.type(field("Practice id"), "1234567");
     await user.type(secret("Practice key"), "wrong");
     await user.type(secret("API key"), "made-up");
+    await user.type(field("Contact e-mail"), "desk@example.com.au");
     await press(opened, "Test");
     expect(await main().findByText(/no consent of your practice/)).toBeVisible();
     expect(secret("Practice key")).toHaveAttribute("aria-invalid", "true");

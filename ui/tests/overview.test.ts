@@ -107,6 +107,42 @@ describe("overview", () => {
   });
 });
 
+describe("what needs a person", () => {
+  it("shows what happened until somebody has seen to it", async () => {
+    const { user, fake } = await open("healthy");
+    const at = "2026-11-20T00:01:02.345Z";
+    const sentence = "Two appointments stand at 9:30 with Dr Lee.";
+    fake.push(() => ({
+      headline: "needsYou",
+      attention: [{ kind: "notice", practiceId: "richmond", at, sentence }],
+    }));
+    expect(await screen.findByText(sentence)).toBeVisible();
+    await user.click(screen.getByRole("button", { name: `Seen to: ${sentence}` }));
+    expect(fake.asked.at(-1)).toEqual({ command: "acknowledgeNotice", with: ["richmond", at] });
+    expect(screen.queryByText(sentence)).not.toBeInTheDocument();
+  });
+
+  it("says what became of the records, and that a silent program has to be restarted", async () => {
+    const { fake } = await open("healthy");
+    const message = "Nothing has been heard from Healthengine since 10:12. Restart Clinic Companion.";
+    fake.push((view) => ({
+      headline: "down",
+      notices: [{ code: "storeDamaged", message: "moved aside to companion.db.damaged-1", since: null }],
+      attention: [{ kind: "healthengine", practiceId: "richmond" }],
+      practices: view.practices.map((each) => ({
+        ...each,
+        healthengine: each.healthengine && {
+          ...each.healthengine,
+          light: "down",
+          problem: { code: "engineStopped", message, since: null },
+        },
+      })),
+    }));
+    expect(await screen.findByText("moved aside to companion.db.damaged-1")).toBeVisible();
+    expect(screen.getAllByText(message)[0]).toBeVisible();
+  });
+});
+
 describe("the window", () => {
   it("takes a newer view and drops an older one", async () => {
     const { fake, app } = await open("healthy");

@@ -36,7 +36,7 @@ describe("error sentences", () => {
   });
 
   it("tell a wrong API key and a missing consent apart", () => {
-    expect(words.errorSentence("partnerKeyRefused").wrong).toContain("API key (401)");
+    expect(words.errorSentence("partnerKeyRefused").wrong).toMatch(/API key.*\(401\)/);
     expect(words.errorSentence("partnerConsentMissing").wrong).toContain("consent");
     expect(words.errorSentence("partnerConsentMissing").todo).toContain("Practice Admin");
   });
@@ -59,7 +59,16 @@ describe("freshness", () => {
     ],
     [{ kind: "notYet" }, "nothing published yet"],
   ];
-  it.each(cases)("%o", (value, sentence) => expect(plain(words.freshness(value, now, ZONE))).toBe(sentence));
+  it.each(cases)("%o", (value, sentence) =>
+    expect(plain(words.freshness(value, now, ZONE, "ok"))).toBe(sentence),
+  );
+
+  it.each(["working", "down", "paused"] as const)("is told as past while the light is %s", (light) => {
+    const value: Freshness = { kind: "inStep", checkedAt: "2026-11-19T21:52:08Z" };
+    expect(plain(words.freshness(value, now, ZONE, light))).toBe(
+      "Healthengine showed what your book shows when last checked, 4 s ago",
+    );
+  });
 });
 
 describe("bookings", () => {

@@ -58,6 +58,7 @@ pub async fn holds<S: Subject, F: Future<Output = S>>(start: impl Fn(Deadlines) 
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
+        .without_time()
         .with_max_level(tracing::level_filters::LevelFilter::TRACE)
         .with_writer(log.clone())
         .finish();

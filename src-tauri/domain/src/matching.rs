@@ -432,6 +432,17 @@ mod tests {
     }
 
     #[test]
+    fn among_some_of_the_records_a_person_says() {
+        let certain = [record("7", ada())];
+        assert_eq!(decide(&ada(), None, &certain).plan, PatientPlan::Existing(PatientRef::new("7")));
+        let asked = decide_among_some(&ada(), None, &certain);
+        assert_eq!(asked.plan, PatientPlan::Undecided);
+        assert_eq!(asked.candidates.first().unwrap().record.id, PatientRef::new("7"));
+        let nobody = decide_among_some(&ada(), None, &[]);
+        assert_eq!((nobody.plan, nobody.candidates.len()), (PatientPlan::Undecided, 0));
+    }
+
+    #[test]
     fn twins_and_namesakes_are_never_merged() {
         let twin = person("Bea", "O'Brien", "1984-11-09", "0400 111 222", "ada@example.com");
         assert_eq!(plan(&twin, &[record("7", ada())]), NEW);

@@ -141,22 +141,8 @@ impl LiveDay {
 impl LiveHours {
     /// Sorted, without overlaps: what is sent (sheet §8: the server accepts disorder, we do not send it).
     pub fn normalised(&self) -> LiveHours {
-        let weekdays = self
-            .weekdays
-            .iter()
-            .map(|(day, ranges)| {
-                let mut sorted = ranges.clone();
-                sorted.sort();
-                let mut merged: Vec<DayRange> = Vec::with_capacity(sorted.len());
-                for range in sorted {
-                    match merged.last_mut() {
-                        Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                        _ => merged.push(range),
-                    }
-                }
-                (*day, merged)
-            })
-            .collect();
+        let weekdays =
+            self.weekdays.iter().map(|(day, ranges)| (*day, DayRange::merged(ranges.clone()))).collect();
         LiveHours { weekdays }
     }
 }

@@ -96,6 +96,19 @@ impl DayRange {
         self.end.minutes() - self.start.minutes()
     }
 
+    /// The same minutes in order, with those that overlap or touch made one.
+    pub fn merged(mut ranges: Vec<DayRange>) -> Vec<DayRange> {
+        ranges.sort();
+        let mut merged: Vec<DayRange> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
+
     /// What is left of `self` outside `hole`.
     pub fn without(self, hole: DayRange) -> impl Iterator<Item = DayRange> {
         let before = DayRange::new(self.start, self.end.min(hole.start));

@@ -21,6 +21,8 @@ export const commands = {
 	resync: (practiceId: string, what: ResyncWhat) => typedError<null, UiError>(__TAURI_INVOKE("resync", { practiceId, what })),
 	/**  A list lost many entries: send it so, or look again. */
 	decideShrunkList: (practiceId: string, list: ListKind, decision: ListDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_shrunk_list", { practiceId, list, decision })),
+	/**  Somebody has seen to what the notice of this instant says. */
+	acknowledgeNotice: (practiceId: string, at: string) => typedError<null, UiError>(__TAURI_INVOKE("acknowledge_notice", { practiceId, at })),
 	/**  Connects and reads; changes nothing. */
 	testPracticeSystem: (practiceId: string | null, system: SystemInput, timeZone: string) => typedError<SystemTest, UiError>(__TAURI_INVOKE("test_practice_system", { practiceId, system, timeZone })),
 	/**  One cheap request with these keys. */
@@ -61,12 +63,17 @@ export type AppView = {
 	revision: number,
 	/**  The engine's clock when the view was made. Countdowns run from it, not from the window's own clock. */
 	now: string,
-	/**  The zone for times that belong to no single practice: the first practice's, else this computer's. */
+	/**
+	 *  The zone for times that belong to no single practice: the first practice's, else this computer's; empty where
+	 *  neither is known.
+	 */
 	timeZone: string,
 	/**  The one sentence at the top. */
 	headline: Headline,
 	/**  What stops everything, such as a locked store. With it `practices` says nothing. */
 	problem: ProblemView | null,
+	/**  What happened to the records at this start, such as damaged ones that were moved aside. */
+	notices: ProblemView[],
 	/**  Present while the app runs on its simulators. */
 	demo: boolean,
 	/**  In the order in which they were linked; empty before the first one is. */
@@ -110,7 +117,15 @@ practiceId: string } |
 /**  Healthengine's `problem`. */
 { kind: "healthengine"; 
 /**  The practice. */
-practiceId: string };
+practiceId: string } | 
+/**  Something happened that somebody has to look at, and nobody has said yet that they did. */
+{ kind: "notice"; 
+/**  The practice. */
+practiceId: string; 
+/**  When it happened; names it. */
+at: string; 
+/**  What happened. Names nobody. */
+sentence: string };
 
 /**  The buttons that a booking may offer. */
 export type BookingAction = 
@@ -316,6 +331,8 @@ export type ErrorCode =
 "storeTooNew" | 
 /**  The store was damaged, was moved aside, and a new one was begun. */
 "storeDamaged" | 
+/**  The store was here once and is gone, and a new one was begun. */
+"storeGone" | 
 /**  Others may read the key file. */
 "keyFileTooOpen" | 
 /**  The disk is full. */
@@ -360,6 +377,8 @@ export type ErrorCode =
 "practiceUnknown" | 
 /**  A file could not be written or a folder not be opened. */
 "fileFailed" | 
+/**  The engine has ended, or nothing has been heard from it. */
+"engineStopped" | 
 /**  Anything else; the log has the details. */
 "unknown";
 
@@ -440,7 +459,7 @@ export type HealthengineInput = {
 	apiKey: string | null,
 	/**  None for Healthengine's own. */
 	baseUrl: string | null,
-	/**  The address in the `User-Agent`; None for the makers' own. */
+	/**  The address in the `User-Agent`, to which Healthengine writes; needed. */
 	contactEmail: string | null,
 	/**  The last part of the `User-Agent`. */
 	environment: Environment,
@@ -857,9 +876,9 @@ export type ShrunkListView = {
 
 /**  Whether this computer can be switched off. */
 export type SwitchOffView = {
-	/**  True if nothing is waiting. */
+	/**  True if nobody waits for an answer, neither this computer's nor a person's. */
 	safe: boolean,
-	/**  What is waiting, over all practices. */
+	/**  What is waiting, over all practices, decisions included. */
 	waiting: WaitingView[],
 };
 
@@ -1000,7 +1019,9 @@ export type WaitingKind =
 /**  Cancellations and moves to be carried out. */
 "changesToApply" | 
 /**  Days of free times to be published. */
-"daysToPublish";
+"daysToPublish" | 
+/**  Bookings that wait for a person; only of [`SwitchOffView`]. */
+"decisionsToMake";
 
 /**  Things on their way, of one kind. */
 export type WaitingView = {

@@ -114,6 +114,14 @@ export class FakeBackend implements Backend {
         }));
         return ok(null);
       },
+      acknowledgeNotice: (practiceId, at) => {
+        this.push((view) => ({
+          attention: view.attention.filter(
+            (each) => each.kind !== "notice" || each.practiceId !== practiceId || each.at !== at,
+          ),
+        }));
+        return ok(null);
+      },
       testPracticeSystem: (_practiceId, system) => {
         if (system.address.engine === "mysql" && system.address.host === "nowhere") {
           return refuse("practiceUnreachable", "no answer from nowhere:3306 within 5 s");

@@ -189,6 +189,7 @@ function view(): AppView {
     timeZone: ZONE,
     headline: "inStep",
     problem: null,
+    notices: [],
     demo: false,
     practices: [practice()],
     attention: [],

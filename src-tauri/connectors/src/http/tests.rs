@@ -1,3 +1,5 @@
+//! The HTTP client against a loopback server: deadlines, sorting of failures, secrets.
+
 use super::*;
 use domain::failure::WriteError;
 use proptest::prelude::*;

@@ -482,6 +482,7 @@ impl Bookings {
             details: request.patient.clone(),
             note: request.note.clone(),
         };
+        self.send_the_day_afresh(&entry).await?;
         let began = BookingEvent::InsertBegan(decision.plan.clone());
         let inserting = self.record(&entry, &began, Some(&decision)).await?;
         match self.ports.practice.insert(&order).await {
@@ -695,6 +696,7 @@ impl Bookings {
                 Err(error) => self.practice_failed(entry, &error).await,
             };
         };
+        self.send_the_day_afresh(entry).await?;
         match self.ports.practice.cancel(&held).await {
             Ok(()) => next(BookingEvent::AbsentFromPractice),
             Err(WriteError::Refused(_)) if held.patient.is_some() => {
@@ -709,6 +711,16 @@ impl Bookings {
         }
     }
 
+    /// After each write to the book the partner gets that day afresh, even if the book has turned back to what was last
+    /// accepted, because the partner may have changed what it shows meanwhile (sheet §7). Forgotten before the write,
+    /// so that a crash in between cannot lose it.
+    async fn send_the_day_afresh(&self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(resource) = &entry.request.resource else { return Ok(()) };
+        let day = super::availability::day_prefix(entry.request.starts.day(), Some(resource));
+        self.ports.store.forget_marks(self.ports.id(), &day).await?;
+        Ok(())
+    }
+
     /// Cancels in the book what the patient cancelled, or sees whether somebody has.
     async fn cancel(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
         let BookingState::Cancelling { inserted, by_hand } = &entry.state else { return Ok(None) };
@@ -716,6 +728,7 @@ impl Bookings {
         if !by_hand {
             let held =
                 Held { appointment: inserted.appointment.clone(), patient: Some(inserted.patient.clone()) };
+            self.send_the_day_afresh(entry).await?;
             return match self.ports.practice.cancel(&held).await {
                 Ok(()) => next(BookingEvent::Cancelled),
                 Err(WriteError::Refused(Refusal::ReadOnly)) => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
-use domain::booking::{BookingChange, BookingKey, BookingRequest, Inserted};
+use domain::booking::{BOOKED_AT_UNKNOWN, BookingChange, BookingKey, BookingRequest, ChangeKind, Inserted};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::Refusal;
 use domain::ids::{
@@ -20,6 +20,9 @@ use crate::http::short_reason;
 
 /// The last time of day that the contract knows (§4.4): a full day ends here.
 const LAST_MINUTE: &str = "23:59";
+
+/// The status of a booking that the patient took back (§4.1).
+const CANCELLED: &str = "Cancelled";
 
 /// Nobody who books was born earlier; such a date is a slip of the finger.
 const EARLIEST_BIRTH_YEAR: i32 = 1850;
@@ -70,8 +73,9 @@ fn booking_request(
     id: ForeignBookingId,
     account: &Account,
 ) -> Result<BookingRequest, OddField> {
-    let Lenient::Given(Text(booked_at)) = &booking.booked_time else { return Err(OddField("bookedTime")) };
-    let booked_at = Utc.from_utc_datetime(&date_and_time(booked_at).ok_or(OddField("bookedTime"))?);
+    // A hint for how soon an answer has to come, so an odd one is no reason to turn a patient away.
+    let booked_at =
+        text(&booking.booked_time).and_then(date_and_time).map(|time| Utc.from_utc_datetime(&time));
     let Lenient::Given(Text(starts)) = &booking.pms_appointment_time else {
         return Err(OddField("pmsAppointmentTime"));
     };
@@ -88,7 +92,9 @@ fn booking_request(
     } else {
         wire::item(&booking.patient).ok_or(OddField("patient"))?
     };
-    let birth_date = birth_date(&patient, account.zone.today(booked_at));
+    // Nobody is born after they booked, or at the very latest after they are seen.
+    let latest = booked_at.map_or_else(|| starts.day(), |booked_at| account.zone.today(booked_at));
+    let birth_date = birth_date(&patient, latest);
     Ok(BookingRequest {
         key: BookingKey { practice: account.practice.clone(), partner: account.partner.clone(), booking: id },
         resource,
@@ -100,8 +106,8 @@ fn booking_request(
         linked_patient: text(&booking.pms_patient_id).map(PatientRef::new),
         says_new_patient: booking.is_new_patient == Lenient::Given(true),
         note: note(booking, birth_date.is_err()),
-        booked_at,
-        cancelled: status == Some("Cancelled"),
+        booked_at: booked_at.unwrap_or(BOOKED_AT_UNKNOWN),
+        cancelled: status.is_some_and(|status| status.eq_ignore_ascii_case(CANCELLED)),
     })
 }
 
@@ -202,6 +208,19 @@ fn note(booking: &wire::Booking, birth_date_lost: bool) -> Private<String> {
     Private::new(lines.join("\n").replace("\r\n", "\n"))
 }
 
+/// What a booking's status says of a change. Only what is known is believed: an absent or a new status may be a
+/// cancellation.
+fn change_kind(status: &Lenient<Text>) -> ChangeKind {
+    let is = |known: &str| text(status).is_some_and(|status| status.eq_ignore_ascii_case(known));
+    if is(CANCELLED) {
+        ChangeKind::Cancelled
+    } else if is("Requested") || is("Confirmed") {
+        ChangeKind::Stands
+    } else {
+        ChangeKind::Unreadable
+    }
+}
+
 /// A change. Without both ids it can be neither applied nor answered.
 pub fn change(item: &serde_json::Value) -> Result<(i64, BookingChange), Nameless> {
     let update = wire::item::<wire::BookingUpdate>(item).ok_or(Nameless)?;
@@ -213,7 +232,7 @@ pub fn change(item: &serde_json::Value) -> Result<(i64, BookingChange), Nameless
     let change = BookingChange {
         id: ForeignChangeId::new(request.to_string()),
         booking: ForeignBookingId::new(booking.to_string()),
-        cancelled: text(&update.booking_status) == Some("Cancelled"),
+        kind: change_kind(&update.booking_status),
     };
     Ok((request, change))
 }
@@ -279,15 +298,16 @@ pub fn appointment_type_ref(published: &str, resource: Option<&ResourceRef>) -> 
     AppointmentTypeRef::new(of_resource.or_else(plain).unwrap_or(published))
 }
 
-/// Free times of some days. `published_types` are the ids of [`appointment_types`] as Healthengine has them.
+/// Free times of some days. `published_types` are the ids of [`appointment_types`] as Healthengine has them; time that
+/// is reserved for other types only is left out.
 pub fn snapshots(offers: &[DayOffer], published_types: &BTreeSet<String>) -> Vec<wire::AvailabilitySnapshot> {
     offers.iter().map(|offer| snapshot(offer, published_types)).collect()
 }
 
 fn snapshot(offer: &DayOffer, published_types: &BTreeSet<String>) -> wire::AvailabilitySnapshot {
     let type_id = |id: &AppointmentTypeRef| {
-        let of_resource = appointment_type_id(id, Some(&offer.resource));
-        if published_types.contains(&of_resource) { of_resource } else { appointment_type_id(id, None) }
+        let ids = [appointment_type_id(id, Some(&offer.resource)), appointment_type_id(id, None)];
+        ids.into_iter().find(|id| published_types.contains(id))
     };
     // Less than a minute would be ignored (§4.3), so no grid at all is a grid of one minute.
     let slot_length = offer.slot.max(Minutes(1)).seconds().0;
@@ -296,11 +316,14 @@ fn snapshot(offer: &DayOffer, published_types: &BTreeSet<String>) -> wire::Avail
         .iter()
         .filter_map(|open| {
             let (start, end) = (open.range.start.to_string(), end_of(open.range.end));
-            (start < end).then(|| wire::AvailableRange {
+            let types: Vec<String> = open.only_types.iter().filter_map(type_id).collect();
+            // Without the types that it is reserved for, it would be offered for every type.
+            let can_be_offered = open.only_types.is_empty() || !types.is_empty();
+            (start < end && can_be_offered).then_some(wire::AvailableRange {
                 start,
                 end,
                 slot_length,
-                pms_appointment_type_ids: open.only_types.iter().map(type_id).collect(),
+                pms_appointment_type_ids: types,
             })
         })
         .collect();

@@ -32,7 +32,16 @@ impl SqlPractice {
         let appointment_types = self.read_types(session, known, &rules).await?;
         let rows = self.read_calendar(session, known, horizon).await?;
         let ids: Vec<ResourceRef> = resources.iter().map(|resource| resource.id.clone()).collect();
-        let days = plan(&rows, &ids, horizon, &rules);
+        let mut days = plan(&rows, &ids, horizon, &rules);
+        // Time that is reserved for what cannot be booked from outside is nothing to offer.
+        for ((resource, _), day) in &mut days {
+            let is_offered = |only: &String| {
+                appointment_types.iter().any(|kind| {
+                    kind.id.as_str() == only && kind.resource.as_ref().is_none_or(|whose| whose == resource)
+                })
+            };
+            day.open.retain(|piece| piece.only_type.as_ref().is_none_or(is_offered));
+        }
         Ok(Book {
             horizon,
             slot: Minutes(rules.slot),

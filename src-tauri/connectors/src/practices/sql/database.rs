@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::private::{ExposeSecret, SecretString};
@@ -15,6 +16,8 @@ use super::value::{Parameters, Value};
 
 /// More would only be idle: one for reading, and one so that a booking need not wait for it.
 const MOST_CONNECTIONS: usize = 2;
+/// How long a connection is silent before the system asks whether the other end is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// MySQL's number for a session variable that this server does not have.
 const UNKNOWN_VARIABLE: u32 = 1193;
 
@@ -192,6 +195,8 @@ fn mysql_options(
         // Otherwise the driver connects twice: once to ask for the socket, and again through it.
         .prefer_socket(socket.is_some())
         .tcp_nodelay(true)
+        // A connection whose other end vanished is noticed while it is idle, not only when a booking needs it.
+        .tcp_keepalive(Some(KEEPALIVE))
         .stmt_cache_size(64);
     Ok(built.into())
 }

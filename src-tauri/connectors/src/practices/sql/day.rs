@@ -176,7 +176,8 @@ pub fn plan(rows: &[CalendarRow], resources: &[ResourceRef], horizon: Horizon, r
         resources.iter().flat_map(|resource| days.iter().zip(&skipped).map(move |day| (resource, day)));
     let mut plan = Plan::new();
     for ((resource, (day, skipped)), cell) in keys.zip(cells) {
-        let planned = PlannedDay { open: open_pieces(cell.marks, rules, *skipped), busy: merged(cell.busy) };
+        let planned =
+            PlannedDay { open: open_pieces(cell.marks, rules, *skipped), busy: DayRange::merged(cell.busy) };
         if !planned.open.is_empty() || !planned.busy.is_empty() {
             plan.insert((resource.clone(), *day), planned);
         }
@@ -309,18 +310,6 @@ fn open_pieces(mut marks: Vec<Mark<'_>>, rules: &Rules, skipped: Option<DayRange
     }
     pieces.sort_by_key(|piece| piece.range);
     pieces
-}
-
-fn merged(mut ranges: Vec<DayRange>) -> Vec<DayRange> {
-    ranges.sort();
-    let mut merged: Vec<DayRange> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    merged
 }
 
 /// The stretch of wall-clock time that a day lacks because the clocks go forward.

@@ -26,7 +26,7 @@ use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
-use domain::ports::practice::PracticeSystem;
+use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::private::SecretString;
 use domain::settings::WriteMode;
 use domain::time::{Horizon, PracticeZone};
@@ -45,6 +45,8 @@ use value::{Parameters, Rows, Value};
 const TRUST_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How long a reading may take before we stop waiting. Longer than the server's own limit for one statement.
 const READ_LIMIT: Duration = Duration::from_secs(40);
+/// How long the look for a double booking may take; other bookings wait behind it.
+const OVERLAP_LIMIT: Duration = Duration::from_secs(3);
 /// How far ahead the card looks for the next appointment.
 const CARD_DAYS: u32 = 60;
 /// The settle time that is told for a profile that cannot write.
@@ -228,13 +230,10 @@ impl SqlPractice {
             return Ok(Writable::SwitchedOff);
         }
         if !known.version_supported {
-            return Ok(Writable::RightsMissing(format!(
-                "this profile has not been tried with {} {}, so it only reads",
-                self.profile.title, known.version
-            )));
+            return Ok(Writable::VersionNotTried(format!("{} {}", self.profile.title, known.version)));
         }
         if session.is_read_only().await.map_err(|error| Failure::of("read_only", error))? {
-            return Ok(Writable::RightsMissing("the database is read-only as a whole".into()));
+            return Ok(Writable::DatabaseReadOnly);
         }
         let mut missing: Vec<String> = Vec::new();
         for statement in write.all() {
@@ -245,7 +244,12 @@ impl SqlPractice {
                 Err(error) => return Err(Failure::of(&statement.name, error)),
             }
         }
-        if missing.is_empty() { Ok(Writable::Yes) } else { Ok(Writable::RightsMissing(missing.join(", "))) }
+        if missing.is_empty() {
+            return Ok(Writable::Yes);
+        }
+        // A profile without statements of its own still says what is lacking.
+        let grants = &self.profile.grants_for_writing;
+        Ok(Writable::RightsMissing(if grants.is_empty() { missing } else { grants.clone() }.join("\n")))
     }
 
     async fn card(&self, session: &mut Session, known: &Known) -> Result<PracticeCard, Failure> {
@@ -336,7 +340,7 @@ impl PracticeSystem for SqlPractice {
         self.reading(async |session, known| self.read_book(session, known, horizon).await).await
     }
 
-    async fn find_patients(&self, person: &PersonDetails) -> Result<Vec<PatientRecord>, ReadError> {
+    async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError> {
         self.reading(async |session, known| self.read_patients(session, known, person).await).await
     }
 
@@ -351,6 +355,19 @@ impl PracticeSystem for SqlPractice {
 
     async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError> {
         self.insert_appointment(order).await
+    }
+
+    async fn overlapped(
+        &self,
+        order: &AppointmentOrder,
+        appointment: &AppointmentRef,
+    ) -> Result<bool, ReadError> {
+        let look =
+            self.reading(async |session, known| self.read_overlap(session, known, order, appointment).await);
+        match tokio::time::timeout(OVERLAP_LIMIT, look).await {
+            Ok(result) => result,
+            Err(_) => Err(ReadError::Unreachable("the practice database took too long to answer".into())),
+        }
     }
 
     async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError> {

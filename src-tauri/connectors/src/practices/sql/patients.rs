@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use domain::diary::Appointment;
 use domain::ids::{PatientRef, ResourceRef};
 use domain::people::{Gender, PatientRecord, PersonDetails};
+use domain::ports::practice::Candidates;
 use domain::private::Private;
 use domain::time::Horizon;
 
@@ -18,6 +19,37 @@ use super::{SqlPractice, run};
 /// How many digits at the end of a phone number have to agree: a landline without its area code.
 const PHONE_DIGITS: usize = 8;
 
+/// The profile's queries return one more at most, by which we see that there are too many to look through.
+const MOST_CANDIDATES: usize = 500;
+
+struct Found {
+    records: BTreeMap<PatientRef, PatientRecord>,
+    complete: bool,
+}
+
+impl Found {
+    /// Adds what one query returned.
+    fn add(&mut self, records: Vec<PatientRecord>) {
+        self.complete &= records.len() <= MOST_CANDIDATES;
+        self.records.extend(records.into_iter().map(|record| (record.id.clone(), record)));
+    }
+}
+
+/// The parameters that look for a person. What is not known is null, which equals nothing.
+fn asked_for(known: &Known, person: &PersonDetails) -> Parameters {
+    let text = |text: &Private<String>| {
+        let text = text.reveal().trim();
+        Value::optional_text(Some(text).filter(|text| !text.is_empty()))
+    };
+    known
+        .probes
+        .clone()
+        .with("first_name", text(&person.first_name))
+        .with("last_name", text(&person.last_name))
+        .with("email", text(&person.email))
+        .with("birth_date", person.birth_date.reveal().map_or(Value::Null, Value::day))
+}
+
 impl SqlPractice {
     /// Everybody who shares the birth date, the e-mail address, both names, or a phone number.
     pub(super) async fn read_patients(
@@ -25,31 +57,31 @@ impl SqlPractice {
         session: &mut Session,
         known: &Known,
         person: &PersonDetails,
-    ) -> Result<Vec<PatientRecord>, Failure> {
-        let text = |text: &Private<String>| {
-            let text = text.reveal().trim();
-            Value::optional_text(Some(text).filter(|text| !text.is_empty()))
-        };
-        let values = known
-            .probes
-            .clone()
-            .with("first_name", text(&person.first_name))
-            .with("last_name", text(&person.last_name))
-            .with("email", text(&person.email))
-            .with("birth_date", person.birth_date.reveal().map_or(Value::Null, Value::day));
-        let rows = run(session, &self.profile.query.patients_by_person, &values).await?;
-        let mut found: BTreeMap<PatientRef, PatientRecord> = BTreeMap::new();
-        let mut gather = |records: Vec<PatientRecord>| {
-            found.extend(records.into_iter().map(|record| (record.id.clone(), record)));
-        };
-        gather(self.records(&rows)?);
+    ) -> Result<Candidates, Failure> {
+        let mut found = Found { records: BTreeMap::new(), complete: true };
+        let by_person = &self.profile.query.patients_by_person;
+        let rows = run(session, by_person, &asked_for(known, person)).await?;
+        found.add(self.records(&rows)?);
+        if !found.complete {
+            // A stand-in that hundreds share hides everybody else, so that each field is looked for by itself.
+            let (first_name, last_name) = (person.first_name.clone(), person.last_name.clone());
+            let parts = [
+                PersonDetails { first_name, last_name, ..PersonDetails::default() },
+                PersonDetails { email: person.email.clone(), ..PersonDetails::default() },
+                PersonDetails { birth_date: person.birth_date.clone(), ..PersonDetails::default() },
+            ];
+            for part in &parts {
+                let rows = run(session, by_person, &asked_for(known, part)).await?;
+                found.add(self.records(&rows)?);
+            }
+        }
         if let Some(statement) = &self.profile.query.patients_by_phone {
             for pattern in person.phones.iter().filter_map(phone_pattern) {
                 let values = known.probes.clone().with("phone_pattern", Value::Text(pattern));
-                gather(self.records(&run(session, statement, &values).await?)?);
+                found.add(self.records(&run(session, statement, &values).await?)?);
             }
         }
-        Ok(found.into_values().collect())
+        Ok(Candidates { records: found.records.into_values().collect(), complete: found.complete })
     }
 
     /// One patient by the practice system's key.

@@ -14,6 +14,8 @@ use super::value::{Parameters, Rows, Value};
 
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long an idle connection may take to show that it still stands.
+const PING_LIMIT: Duration = Duration::from_secs(2);
 /// How long SQLite waits for another program's lock; below every settle time.
 const SQLITE_BUSY_LIMIT: Duration = Duration::from_millis(2_500);
 /// How long a program waits for another one of ours to finish its booking, in seconds.
@@ -91,7 +93,7 @@ impl Session {
     pub async fn is_alive(&mut self) -> bool {
         match &mut self.driver {
             Driver::Mysql(connection) => {
-                matches!(tokio::time::timeout(CONNECT_LIMIT, connection.ping()).await, Ok(Ok(())))
+                matches!(tokio::time::timeout(PING_LIMIT, connection.ping()).await, Ok(Ok(())))
             }
             Driver::Sqlite(_) => true,
         }

@@ -8,6 +8,7 @@ use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::diary::{AppointmentStatus, AppointmentType, Resource, Room};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, AppointmentTypeRef, LocationRef, PatientRef, ResourceRef};
+use domain::matching;
 use domain::people::{PatientPlan, PersonDetails};
 use domain::settings::WriteMode;
 use domain::time::{DayRange, Horizon, Meaning, MinuteOfDay};
@@ -24,6 +25,10 @@ use super::{SqlPractice, change, moment, run};
 const MOST_TRIES: u32 = 3;
 /// How far back a marked appointment is looked for first, in days; nearly all lie ahead.
 const RECENT_DAYS: u64 = 31;
+
+/// How far from the order's day its key is looked for once more inside the locks, in days: what was written since the
+/// look before them stands on that day itself.
+const NEARBY_DAYS: u64 = 1;
 
 /// No practice system writes later days.
 const END_OF_TIME: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).expect("a day");
@@ -155,14 +160,19 @@ impl SqlPractice {
             return Err(WriteError::Refused(Refusal::BadLength));
         }
         let placed = self.writing(&Task::Place(order)).await?;
-        self.warn_of_overlap(order, &placed.held).await;
         if !placed.patient_to_follow {
             return Ok(placed.held);
         }
         // Should the patient not come about, the time is held without a name, which is told as such.
-        let named =
-            self.name_held_appointment(&placed.held.appointment, &order.key, &order.patient, &order.details);
-        Ok(named.await.unwrap_or(placed.held))
+        let appointment = &placed.held.appointment;
+        match self.name_held_appointment(appointment, &order.key, &order.patient, &order.details).await {
+            Ok(named) => Ok(named),
+            Err(error) => {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(%appointment, error, "the appointment stands, but its patient could not be written");
+                Ok(placed.held)
+            }
+        }
     }
 
     pub(super) async fn name_held_appointment(
@@ -266,6 +276,14 @@ impl SqlPractice {
         self.find_marked_within(session, known, key, ALL_TIME).await
     }
 
+    async fn find_anywhere(&self, key: &BookingKey) -> Result<Option<Standing>, Failure> {
+        let mut lease = self.lease(Mode::Read).await?;
+        let known = self.find_out(&mut lease.session).await?;
+        let found = self.find_marked_within(&mut lease.session, &known, key, ALL_TIME).await?;
+        self.database.give_back(lease);
+        Ok(found)
+    }
+
     async fn find_marked_within(
         &self,
         session: &mut Session,
@@ -329,7 +347,10 @@ impl SqlPractice {
         for statement in &write.lock {
             run(session, statement, &locking).await?;
         }
-        if let Some(standing) = self.find_marked_within(session, known, &order.key, ALL_TIME).await? {
+        let nearby = chrono::Days::new(NEARBY_DAYS);
+        let nearby =
+            (day.checked_sub_days(nearby).unwrap_or(day), day.checked_add_days(nearby).unwrap_or(day));
+        if let Some(standing) = self.find_marked_within(session, known, &order.key, nearby).await? {
             return Ok(Outcome::Unchanged(standing.held().into()));
         }
         let resources = self.read_resources(session, known).await?;
@@ -403,6 +424,11 @@ impl SqlPractice {
             }
             PatientPlan::New { possible_duplicate_of } => possible_duplicate_of,
         };
+        if !progress.can_undo()
+            && let Some(earlier) = self.made_earlier(session, known, details, duplicate_of.as_ref()).await?
+        {
+            return Ok(Some(earlier));
+        }
         let now = moment(self.clock.now(), self.zone);
         let mut values = known.probes.clone();
         values.set("now", now.clone()).set("resource", Value::Text(resource.to_string()));
@@ -424,6 +450,31 @@ impl SqlPractice {
             change(session, remark, &values).await?;
         }
         Ok(Some(PatientRef::new(id)))
+    }
+
+    /// The record that an earlier try made. Where nothing can be undone, it is there although that try failed.
+    async fn made_earlier(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        details: &PersonDetails,
+        somebody_else: Option<&PatientRef>,
+    ) -> Result<Option<PatientRef>, Failure> {
+        let as_written = |details: &PersonDetails| {
+            let mut values = Parameters::default();
+            self.patient_values(&mut values, details);
+            ["first_name", "last_name", "birth_date", "mobile", "phone", "email"].map(|name| values.get(name))
+        };
+        // Names alone are no proof: somebody may have looked, and said that this is another person.
+        if details.birth_date.reveal().is_none() || matching::phones(details).is_empty() {
+            return Ok(None);
+        }
+        let wanted = as_written(details);
+        let found = self.read_patients(session, known, details).await?.records;
+        let twin = found
+            .into_iter()
+            .find(|record| Some(&record.id) != somebody_else && as_written(&record.details) == wanted);
+        Ok(twin.map(|record| record.id))
     }
 
     /// Runs a transaction, again where the server broke it off, and sorts its failure by what may stand.
@@ -450,6 +501,12 @@ impl SqlPractice {
         task: &Task<'_>,
     ) -> Result<Placed, WriteError> {
         let failed = |failure| progress.failed(failure);
+        // Staff may have moved it to any day, and looking through all of them takes too long for the locks.
+        if let Task::Place(order) = task
+            && let Some(standing) = self.find_anywhere(&order.key).await.map_err(failed)?
+        {
+            return Ok(standing.held().into());
+        }
         let mut lease = self.lease(Mode::Write).await.map_err(failed)?;
         let session = &mut lease.session;
         let known = self.find_out(session).await.map_err(failed)?;
@@ -493,25 +550,22 @@ impl SqlPractice {
         result
     }
 
-    /// Practice systems write without asking anybody. Should one have done so in the same moment, staff have to know.
-    async fn warn_of_overlap(&self, order: &AppointmentOrder, held: &Held) {
-        let Ok(stretches) = stretches(order) else { return };
+    /// Whether something besides the appointment takes time across the order's. Practice systems write without asking
+    /// anybody, so this can be so although the insert found the time free.
+    pub(super) async fn read_overlap(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        order: &AppointmentOrder,
+        appointment: &AppointmentRef,
+    ) -> Result<bool, Failure> {
+        let Ok(stretches) = stretches(order) else { return Ok(false) };
         let day = order.starts.day();
         let horizon = Horizon { first: day, last: stretches.last().map_or(day, |(day, _)| *day) };
-        let overlaps = self
-            .reading(async |session, known| {
-                let mut rows = self.read_calendar(session, known, horizon).await?;
-                rows.retain(|row| row.id != held.appointment.as_str());
-                let planned = plan(&rows, std::slice::from_ref(&order.resource), horizon, &self.rules(known));
-                Ok(room(&planned, order, &stretches, None) == Room::Taken)
-            })
-            .await;
-        if matches!(overlaps, Ok(true)) {
-            tracing::warn!(
-                appointment = %held.appointment,
-                "something else was entered at the same time as this booking; the book now holds both"
-            );
-        }
+        let mut rows = self.read_calendar(session, known, horizon).await?;
+        rows.retain(|row| row.id != appointment.as_str());
+        let planned = plan(&rows, std::slice::from_ref(&order.resource), horizon, &self.rules(known));
+        Ok(room(&planned, order, &stretches, None) == Room::Taken)
     }
 }
 

@@ -1,8 +1,10 @@
+//! Wire to domain and back, from fixtures.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use chrono::NaiveDate;
-use domain::booking::{BookingRequest, Inserted};
+use domain::booking::{BookingRequest, ChangeKind, Inserted};
 use domain::diary::{AppointmentType, OpenTime, Resource};
 use domain::failure::Refusal;
 use domain::ids::{AppointmentRef, AppointmentTypeRef, PartnerId, PatientRef, PracticeId, ResourceRef};
@@ -128,7 +130,10 @@ fn bookings() {
       at 2026-10-05 09:00:00 for Seconds(900), booked 2026-10-04 01:00:00 UTC
       "Una" "" born None, [] "", "" "" "" "", None, Medicare "" "" ""
       linked None, new false, cancelled false, note "The birth date that was given cannot be read."
-    9001004: the booking cannot be read: bookedTime
+    richmond [healthengine:9001004] with Some(ResourceRef("4")) for None
+      at 2026-10-05 09:00:00 for Seconds(900), booked 1970-01-01 00:00:00 UTC
+      "" "" born None, [] "", "" "" "" "", None, Medicare "" "" ""
+      linked None, new false, cancelled false, note ""
     9001005: the booking cannot be read: pmsAppointmentTime
     9001006: the booking cannot be read: pmsAppointmentLength
     9001007: the booking cannot be read: pmsResourceId
@@ -181,6 +186,40 @@ fn birth_dates() {
 }
 
 #[test]
+fn a_time_of_booking_that_cannot_be_read_is_no_reason_to_decline() {
+    for odd in [json!(null), json!("yesterday"), json!({}), json!("2026-10-04T01:00:00Z")] {
+        let mut booking = booking_with("bookedTime", odd);
+        booking["patient"]["dob"] = json!("09-11-1984");
+        let request = read(&booking);
+        assert_eq!(request.known_booked_at(), None);
+        assert_eq!(request.patient.birth_date.reveal().map(|date| date.to_string()).unwrap(), "1984-11-09");
+    }
+}
+
+#[test]
+fn only_a_known_status_says_what_a_change_is() {
+    for (status, kind) in [
+        (json!("Cancelled"), ChangeKind::Cancelled),
+        (json!(" CANCELLED "), ChangeKind::Cancelled),
+        (json!("Requested"), ChangeKind::Stands),
+        (json!("confirmed"), ChangeKind::Stands),
+        (json!("Canceled"), ChangeKind::Unreadable),
+        (json!("Moved"), ChangeKind::Unreadable),
+        (json!(""), ChangeKind::Unreadable),
+        (json!(null), ChangeKind::Unreadable),
+        (json!({"status": "Cancelled"}), ChangeKind::Unreadable),
+    ] {
+        let update = json!({"requestId": 1, "bookingId": 2, "bookingStatus": status});
+        assert_eq!(translate::change(&update).unwrap().1.kind, kind, "{status}");
+    }
+    assert_eq!(
+        translate::change(&json!({"requestId": 1, "bookingId": 2})).unwrap().1.kind,
+        ChangeKind::Unreadable
+    );
+    assert!(read(&booking_with("bookingStatus", json!("cancelled"))).cancelled);
+}
+
+#[test]
 fn changes_and_availability_requests() {
     let mut text = String::new();
     for item in items(include_str!("../fixtures/booking_updates.json")) {
@@ -190,8 +229,8 @@ fn changes_and_availability_requests() {
         writeln!(text, "{:?}", translate::asked(&item)).unwrap();
     }
     assert_snapshot!(text, @r#"
-    Ok((71, BookingChange { id: ForeignChangeId("71"), booking: ForeignBookingId("9001003"), cancelled: false }))
-    Ok((8, BookingChange { id: ForeignChangeId("8"), booking: ForeignBookingId("9001002"), cancelled: true }))
+    Ok((71, BookingChange { id: ForeignChangeId("71"), booking: ForeignBookingId("9001003"), kind: Stands }))
+    Ok((8, BookingChange { id: ForeignChangeId("8"), booking: ForeignBookingId("9001002"), kind: Cancelled }))
     Err(Nameless)
     Ok(OfferAsked { day: 2026-10-05, resource: Some(ResourceRef("4")) })
     Ok(OfferAsked { day: 2026-10-06, resource: None })
@@ -240,10 +279,13 @@ fn free_times() {
     let any = |start, end| OpenTime { range: range(start, end), only_types: Vec::new() };
     let reserved = OpenTime {
         range: range("13:00", "14:00"),
-        only_types: vec![AppointmentTypeRef::new("9"), AppointmentTypeRef::new("12")],
+        only_types: ["9", "12", "retired"].map(AppointmentTypeRef::new).to_vec(),
     };
+    // Without its types it would be free for everything.
+    let for_nobody =
+        OpenTime { range: range("15:00", "16:00"), only_types: vec![AppointmentTypeRef::new("retired")] };
     let offers = [
-        offer("2026-10-05", vec![any("00:00", "24:00"), reserved], 15),
+        offer("2026-10-05", vec![any("00:00", "24:00"), reserved, for_nobody], 15),
         offer("2026-10-06", vec![any("23:59", "24:00"), any("09:05", "09:06")], 0),
         offer("2026-10-07", Vec::new(), 10),
     ];
