@@ -20,5 +20,7 @@ export default defineConfig(({ mode }) => ({
     include: ["tests/**/*.test.ts"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    // A walk through a whole form takes long on a slow machine that builds at the same time.
+    testTimeout: 30_000,
   },
 }));

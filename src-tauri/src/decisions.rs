@@ -4,10 +4,11 @@ use crate::desktop::Running;
 use crate::present::{answers_to, booking_view, compared, instant, is_open, public_state};
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
-    BookingDecision, BookingHistory, BookingPage, BookingQuery, BookingView, ErrorCode, HistoryEntry, UiError,
+    BookingDecision, BookingHistory, BookingPage, BookingQuery, BookingState as PublicState, BookingView,
+    ErrorCode, HistoryEntry, UiError,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::booking::{BookingEvent, BookingKey, BookingState, Entry};
+use domain::booking::{BookingEvent, BookingKey, BookingState};
 use domain::ids::{ForeignBookingId, PartnerId, PatientRef, PracticeId};
 use domain::matching::Decision;
 use domain::people::PatientPlan;
@@ -23,6 +24,8 @@ use sync::state::EngineState;
 
 /// How far back the screen looks.
 const AT_MOST: u32 = 5_000;
+/// How many bookings a page reads beyond its end, since some of the newest are not finished.
+const A_FEW_MORE: u32 = 50;
 /// How long "Done" waits for the look into the book.
 const LOOKING_TAKES: Duration = Duration::from_secs(6);
 
@@ -79,27 +82,77 @@ pub fn key(practice: &str, booking: &str) -> BookingKey {
 
 /// A page of the finished bookings.
 pub async fn find(running: &Running, query: &BookingQuery) -> Result<BookingPage, UiError> {
-    let store = running.store();
-    let practice = query.practice_id.as_deref().map(PracticeId::new);
     let engine = running.engine.state().borrow().clone();
+    page(&running.store(), &engine, query).await
+}
+
+async fn page(store: &Store, engine: &EngineState, query: &BookingQuery) -> Result<BookingPage, UiError> {
+    let practice = query.practice_id.as_deref().map(PracticeId::new);
     let decide_minutes = store.app_settings().await?.decide_minutes;
-    let newest = store.newest(practice.as_ref(), AT_MOST).await?;
-    let matching: Vec<&Entry> = newest
-        .iter()
-        .filter(|entry| engine.practices.contains_key(&entry.request.key.practice) && !is_open(entry))
-        .filter(|entry| query.state.is_none_or(|state| public_state(entry) == state))
-        .filter(|entry| answers_to(entry, &query.text))
-        .collect();
+    let wanted = query.offset.saturating_add(query.limit);
+    // A search has to look through everything to say how much it found; a page only as far as it reaches.
+    let counted = if query.text.trim().is_empty() {
+        Some(finished(store, engine.practices.keys(), practice.as_ref(), query.state).await?)
+    } else {
+        None
+    };
+    let mut limit = if counted.is_some() { wanted.saturating_add(A_FEW_MORE) } else { AT_MOST };
+    let matching = loop {
+        let mut newest = store.newest(practice.as_ref(), limit).await?;
+        let read_all = count(newest.len()) < limit || limit >= AT_MOST;
+        newest.retain(|entry| {
+            engine.practices.contains_key(&entry.request.key.practice)
+                && !is_open(entry)
+                && query.state.is_none_or(|state| public_state(entry) == state)
+                && answers_to(entry, &query.text)
+        });
+        if read_all || (counted.is_some() && count(newest.len()) >= wanted) {
+            break newest;
+        }
+        limit = limit.saturating_mul(4);
+    };
     let bookings: Vec<BookingView> = matching
         .iter()
         .skip(usize::try_from(query.offset).unwrap_or(usize::MAX))
-        .take(usize::try_from(query.limit).unwrap_or(0).min(200))
+        .take(usize::try_from(query.limit).unwrap_or(0))
         .filter_map(|entry| {
             let practice = engine.practices.get(&entry.request.key.practice)?;
             Some(booking_view(entry, practice, decide_minutes))
         })
         .collect();
-    Ok(BookingPage { bookings, total: u32::try_from(matching.len()).unwrap_or(u32::MAX) })
+    let total = counted.map_or(count(matching.len()), |counted| counted.min(AT_MOST));
+    Ok(BookingPage { bookings, total })
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// How many bookings of these practices are done with, in one state or in all.
+async fn finished(
+    store: &Store,
+    practices: impl Iterator<Item = &PracticeId>,
+    only: Option<&PracticeId>,
+    state: Option<PublicState>,
+) -> Result<u32, StoreError> {
+    let open = store.open_bookings().await?;
+    let mut total = 0;
+    for practice in practices.filter(|practice| only.is_none_or(|only| only == *practice)) {
+        let counts = store.counts(practice).await?;
+        let doubtful = open.iter().filter(|entry| {
+            entry.request.key.practice == *practice && matches!(entry.state, BookingState::Confirmed(_))
+        });
+        // Confirmed is also what may be a duplicate, which is shown among the open ones.
+        let confirmed = counts.confirmed.saturating_sub(count(doubtful.count()));
+        total += match state {
+            None => confirmed + counts.rejected + counts.cancelled,
+            Some(PublicState::Confirmed) => confirmed,
+            Some(PublicState::Rejected) => counts.rejected,
+            Some(PublicState::Cancelled) => counts.cancelled,
+            Some(PublicState::Received | PublicState::Inserted | PublicState::Attention) => 0,
+        };
+    }
+    Ok(total)
 }
 
 /// A booking's way, oldest first.
@@ -192,6 +245,9 @@ async fn duplicate_handled(running: &Running, key: &BookingKey, now: DateTime<Ut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::booking::Held;
+    use domain::failure::Refusal;
+    use domain::ids::AppointmentRef;
     use domain::ports::store::{LegNote, Problem, ProblemKind};
     use std::collections::BTreeMap;
     use store::StoreKey;
@@ -204,11 +260,15 @@ mod tests {
     #[tokio::test]
     async fn what_has_to_be_looked_at_is_shown_until_it_was_seen_to_or_for_a_week() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), &StoreKey::from_bytes([7; 32]), at(0)).unwrap().store;
+        let store = Store::open(dir.path(), &StoreKey::new([7; 32]), at(0)).unwrap().store;
         let practice = PracticeId::new("richmond");
         for (when, kind) in [(0, "look/overlap"), (1, "outage/desk"), (2, "look/cancellation")] {
-            let line =
-                ActivityLine { at: at(when), began_at: None, kind: kind.into(), text: format!("Line {when}.") };
+            let line = ActivityLine {
+                at: at(when),
+                began_at: None,
+                kind: kind.into(),
+                text: format!("Line {when}."),
+            };
             store.tell(&practice, &line).await.unwrap();
         }
         let shown = async |now| -> Vec<String> {
@@ -226,6 +286,51 @@ mod tests {
         assert_eq!(shown(at(3) + TimeDelta::days(7)).await, [""; 0]);
     }
 
+    #[tokio::test]
+    async fn a_page_counts_what_it_would_show() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &StoreKey::new([7; 32]), at(0)).unwrap().store;
+        let settings = crate::present::tests::settings();
+        let template = crate::present::tests::entry(BookingState::NEW, None).request;
+        let stands = Held { appointment: AppointmentRef::new("1"), patient: Some(PatientRef::new("7")) };
+        let events = |number: u32| match number % 3 {
+            0 => vec![BookingEvent::Refused(Refusal::SlotTaken), BookingEvent::PartnerKnows],
+            _ => vec![
+                BookingEvent::InsertBegan(PatientPlan::Existing(PatientRef::new("7"))),
+                BookingEvent::FoundInPractice(stands.clone()),
+                BookingEvent::PartnerKnows,
+            ],
+        };
+        for number in 0..90 {
+            let mut request = template.clone();
+            request.key.booking = ForeignBookingId::new(number.to_string());
+            if number % 10 == 0 {
+                request.key.practice = PracticeId::new("unlinked");
+            }
+            store.file(&request, at(0)).await.unwrap();
+            let mut entry = store.entry(&request.key).await.unwrap().unwrap();
+            // The newest are still on their way.
+            for event in events(number).iter().filter(|_| number < 80) {
+                entry = store.record(&entry, event, None, at(1)).await.unwrap();
+            }
+        }
+        let state = PracticeState::new(settings.clone(), BTreeMap::new(), Default::default());
+        let engine =
+            EngineState { practices: BTreeMap::from([(settings.id, state)]), ..EngineState::default() };
+        let found = async |text: &str, state, offset, limit| {
+            let query = BookingQuery { practice_id: None, text: text.into(), state, offset, limit };
+            let page = page(&store, &engine, &query).await.unwrap();
+            let newest = page.bookings.first().map(|booking| booking.booking_id.clone()).unwrap_or_default();
+            (page.bookings.len(), page.total, newest)
+        };
+        assert_eq!(found("", None, 0, 25).await, (25, 72, "79".to_owned()));
+        assert_eq!(found("", None, 70, 25).await, (2, 72, "2".to_owned()));
+        assert_eq!(found("", Some(PublicState::Rejected), 0, 25).await, (24, 24, "78".to_owned()));
+        assert_eq!(found("", Some(PublicState::Confirmed), 0, 5).await, (5, 48, "79".to_owned()));
+        assert_eq!(found("zoe", None, 0, 5).await, (5, 72, "79".to_owned()));
+        assert_eq!(found("nobody", None, 0, 5).await, (0, 0, String::new()));
+    }
+
     #[test]
     fn only_a_book_that_was_read_does_not_show_an_appointment() {
         let practice = PracticeId::new("richmond");
@@ -238,8 +343,10 @@ mod tests {
             };
             let legs = BTreeMap::from([(Leg::System, note)]);
             let state = PracticeState::new(crate::present::tests::settings(), legs, Default::default());
-            let engine =
-                EngineState { practices: BTreeMap::from([(practice.clone(), state)]), ..EngineState::default() };
+            let engine = EngineState {
+                practices: BTreeMap::from([(practice.clone(), state)]),
+                ..EngineState::default()
+            };
             not_found(&engine, &practice).code
         };
         assert_eq!(said(false), ErrorCode::AppointmentNotFound);

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use sync::flows::error_chain;
 
 /// Where consent is granted (Healthengine sheet §2).
 pub const PRACTICE_ADMIN: &str = "https://healthengine.com.au/appointment/admin";
@@ -200,23 +201,28 @@ async fn secrets(
 ) -> Result<Vec<(SecretName, Option<SecretString>)>, UiError> {
     let system_moved = system_moved(&settings.system, before);
     let account_moved = settings.healthengine.as_ref().is_some_and(|account| account_moved(account, before));
-    let account = input.healthengine.as_ref();
-    let key = |of: fn(&HealthengineInput) -> Option<&str>| match account {
-        Some(account) => of(account),
-        None => Some(""),
-    };
     let mut secrets = Vec::new();
-    for (kind, typed, moved) in [
-        (SecretKind::SystemPassword, input.system.password.as_deref(), system_moved),
-        (SecretKind::HealthengineApiKey, key(|account| account.api_key.as_deref()), account_moved),
-        (SecretKind::HealthenginePracticeKey, key(|account| account.practice_key.as_deref()), account_moved),
-    ] {
+    for (kind, typed) in typed_secrets(input) {
+        let moved = if kind == SecretKind::SystemPassword { system_moved } else { account_moved };
         let chosen = secret(desk, before, kind, typed, moved).await?;
         if typed.is_some() {
             secrets.push((SecretName::of(&settings.id, kind), chosen));
         }
     }
     Ok(secrets)
+}
+
+/// What was typed for each secret. Without an account its keys are empty, so that they are forgotten.
+fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 3] {
+    let (api_key, practice_key) = match &input.healthengine {
+        Some(account) => (account.api_key.as_deref(), account.practice_key.as_deref()),
+        None => (Some(""), Some("")),
+    };
+    [
+        (SecretKind::SystemPassword, input.system.password.as_deref()),
+        (SecretKind::HealthengineApiKey, api_key),
+        (SecretKind::HealthenginePracticeKey, practice_key),
+    ]
 }
 
 /// A local key made from the name: `Richmond Physiotherapy` → `richmond-physiotherapy`.
@@ -580,7 +586,7 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
                 own: listed.own,
                 problem: Some(ProblemView {
                     code: ErrorCode::ProfileInvalid,
-                    message: mistake.to_string(),
+                    message: error_chain(&mistake),
                     since: None,
                 }),
             },
@@ -642,6 +648,32 @@ mod tests {
     fn an_address_with_something_missing_is_refused() {
         let said = stored_as(mysql(" ", 3306, "a", "b"), None).expect_err("refused");
         assert_eq!(said.code, ErrorCode::AddressInvalid);
+    }
+
+    #[test]
+    fn unlinking_healthengine_forgets_its_keys() {
+        let mut input = PracticeInput {
+            name: "Richmond".into(),
+            time_zone: "Australia/Melbourne".into(),
+            system: system(mysql("server", 3306, "a", "b")),
+            healthengine: Some(HealthengineInput {
+                practice_id: "1".into(),
+                practice_key: None,
+                api_key: Some("typed".into()),
+                base_url: None,
+                contact_email: None,
+                environment: Environment::Prod,
+                horizon_days: 60,
+            }),
+            live_hours: LiveHours::default(),
+        };
+        assert_eq!(typed_secrets(&input).map(|(_, typed)| typed), [None, Some("typed"), None]);
+        input.healthengine = None;
+        let typed = typed_secrets(&input).map(|(_, typed)| typed);
+        assert_eq!(typed, [None, Some(""), Some("")]);
+        let stored = Some(SecretString::from("stored"));
+        let chosen = typed_or_stored(SecretKind::HealthengineApiKey, typed[1], stored, false);
+        assert!(chosen.expect("forgotten").is_none());
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Seen {
 
     fn note_whether_it_runs(&mut self, running: &Running, now: DateTime<Utc>) {
         if running.engine.state().has_changed().is_err() && self.engine_ended_at.is_none() {
-            tracing::error!("The engine has ended.");
+            // Also when somebody quits; a panic is in the log already.
+            tracing::info!("The engine has ended.");
             self.engine_ended_at = Some(now);
         }
     }

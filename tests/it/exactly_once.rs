@@ -204,6 +204,7 @@ impl Ward {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the number of worlds belongs into the report of a run")]
 async fn walk(story: Story, two: bool) {
     let mut ward = Ward::new().await;
     let (touches, wrong) = ward.tell(story, &[]).await;

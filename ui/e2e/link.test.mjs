@@ -49,8 +49,11 @@ describe("linking a practice", () => {
 
   test("the practice and its system, tested before it is saved", async () => {
     await window.fill(/^Name$/, NAME);
+    await window.tabTo(/^Time zone/);
+    await window.type("Melbourne");
     await window.choose(/^Continue$/);
     await window.focused(/^Your practice system$/);
+    await window.shows(`${NAME}, times in Melbourne`, 5);
     await window.pick(/Demo clinic|OpenEMR/, /^Demo clinic/);
     await window.choose(/^Test$/);
     const text = await window.shows(/5 practitioners, 1 location, 5 appointment types, 400 patients/, 20);

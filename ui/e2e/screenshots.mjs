@@ -98,6 +98,8 @@ async function linking(window, apiUrl, take) {
   await take("first-run");
   await window.press(/^Link your practice$/);
   await window.fill(/^Name$/, "Kookaburra Street Physiotherapy");
+  await window.tabTo(/^Time zone/);
+  await window.type("Melbourne");
   await take("link-1-practice");
   await window.choose(/^Continue$/);
   await window.focused(/^Your practice system$/);

@@ -69,8 +69,8 @@ describe("a booking that could be an existing patient", () => {
   });
 
   it("says when time is up", async () => {
-    const { app } = await openBookings("decision");
-    app.now += 600_000;
+    const { fake } = await openBookings("decision");
+    fake.push((view) => ({ now: new Date(Date.parse(view.now) + 600_000).toISOString() }));
     await vi.waitFor(() => expect(screen.getByRole("timer")).toHaveTextContent("time is up"));
   });
 });

@@ -51,7 +51,7 @@ describe("freshness", () => {
     [{ kind: "onItsWay", changedAt: "2026-11-19T21:52:10Z" }, "a change from 8:52:10 am is on its way, 2 s"],
     [
       { kind: "behind", since: "2026-11-19T21:40:00Z" },
-      "Healthengine has not taken your changes since 8:40 am; we keep sending them",
+      "Healthengine may not show what your book shows since 8:40 am; we keep trying",
     ],
     [
       { kind: "refused", since: "2026-11-19T21:40:00Z", message: "unknown resource" },

@@ -30,7 +30,11 @@ const COMMANDS: &[Explained] = &[
         "everything that a change must pass; with FILTER, only the Rust tests it names",
     ),
     Explained("check", "", "format, lints, the project's invariants, types of the user interface"),
-    Explained("e2e", "[FILTER]", "drives the built app in a real window; with FILTER, only the tests it names"),
+    Explained(
+        "e2e",
+        "[FILTER]",
+        "drives the built app in a real window; with FILTER, only the tests it names",
+    ),
     Explained("bench", "[NAME]", "measures booking, change, availability or idle; all of them without NAME"),
     Explained("bindings", "", "writes ui/src/backend/bindings.ts from the app's commands and views"),
     Explained("screenshots", "", "takes pictures of every screen, light and dark, into screenshots/"),

@@ -119,7 +119,7 @@ fn end_to_end(filter: &[&str]) -> Result<()> {
     let desktop = Desktop::new()?;
     let mut e2e = desktop.npm_script("e2e")?;
     if !filter.is_empty() {
-        e2e.args(["--", "--test-name-pattern", &filter.join(" ")]);
+        e2e.arg("--").args(filter);
     }
     run(e2e.env(BINARY_VARIABLE, app_binary()?))
 }

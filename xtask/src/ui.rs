@@ -34,12 +34,6 @@ pub fn build() -> Result<()> {
     run(npm()?.args(["run", "build"]))
 }
 
-/// Whether `package.json` has a script of this name.
-pub fn has_script(name: &str) -> Result<bool> {
-    let manifest = fs::read_to_string(root()?.join("ui/package.json")).context("ui/package.json")?;
-    Ok(manifest.contains(&format!("\"{name}\":")))
-}
-
 /// Runs a script of `package.json`.
 pub fn script(name: &str) -> Result<()> {
     run(npm()?.args(["run", "--silent", name]))

@@ -141,7 +141,8 @@ fn person(first: &str, last: &str, phone: &str) -> PersonDetails {
     }
 }
 
-fn entry(state: BookingState, decision: Option<Decision>) -> Entry {
+/// A booking of that practice.
+pub fn entry(state: BookingState, decision: Option<Decision>) -> Entry {
     let starts = NaiveDate::from_ymd_opt(2027, 1, 18).unwrap().and_hms_opt(9, 30, 0).unwrap();
     Entry {
         request: BookingRequest {
@@ -326,7 +327,8 @@ fn each_state_of_a_booking_asks_for_its_own() {
     let held = AppointmentRef::new("9");
     let refusal = || Refusal::SlotTaken;
     let (doubtful, compared) = possible_duplicate();
-    let cases: Vec<(BookingState, Option<Decision>, PublicState, &[A], bool)> = vec![
+    type Case<'a> = (BookingState, Option<Decision>, PublicState, &'a [A], bool);
+    let cases: Vec<Case<'_>> = vec![
         (BookingState::NEW, None, PublicState::Received, &[], false),
         (
             BookingState::Held(held.clone()),

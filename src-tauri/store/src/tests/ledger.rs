@@ -126,12 +126,10 @@ async fn orders_and_practices() {
 #[tokio::test]
 async fn what_the_desk_has_to_see_is_found_however_old_it_is() {
     let (_dir, store) = fresh();
-    let confirmed =
-        [E::InsertBegan(existing()), E::FoundInPractice(held(Some("77"))), E::PartnerKnows];
+    let confirmed = [E::InsertBegan(existing()), E::FoundInPractice(held(Some("77"))), E::PartnerKnows];
     walk(&store, "done", &confirmed).await;
     walk(&store, "stuck", &[E::InsertBegan(existing()), E::GaveUp("it answers nonsense".into())]).await;
-    walk(&store, "tell", &[E::RefusedLate(Refusal::SlotTaken), E::CalledOff(Refusal::NobodyDecided), E::PartnerKnows])
-        .await;
+    walk(&store, "tell", &[E::RefusedLate(Refusal::SlotTaken), E::TimeRanOut, E::PartnerKnows]).await;
     let mut twin = filed(&store, "twin").await;
     let duplicate = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("12")) };
     let decision = domain::matching::Decision { plan: duplicate, ..decide(&twin.request.patient, None, &[]) };
@@ -145,10 +143,8 @@ async fn what_the_desk_has_to_see_is_found_however_old_it_is() {
     };
     assert_eq!(names().await, ["stuck", "tell", "twin", "new"]);
 
-    let seen = domain::matching::Decision {
-        plan: PatientPlan::New { possible_duplicate_of: None },
-        ..decision
-    };
+    let seen =
+        domain::matching::Decision { plan: PatientPlan::New { possible_duplicate_of: None }, ..decision };
     store.record(&twin, &E::SeenTo, Some(&seen), second(61)).await.unwrap();
     assert_eq!(names().await, ["stuck", "tell", "new"]);
 }

@@ -247,11 +247,9 @@ async fn mysql_query(
         connection.exec_iter(statement.sql.as_str(), mysql_parameters(bound)).await.map_err(mysql_error)?;
     let columns = result.columns().map(|columns| columns.to_vec()).unwrap_or_default();
     let columns = columns.iter().map(|column| column.name_str().into_owned()).collect();
-    let collected: Vec<mysql_async::Row> = result.collect().await.map_err(mysql_error)?;
-    let mut rows = Vec::with_capacity(collected.len());
-    for row in collected {
-        rows.push(row.unwrap().into_iter().map(from_mysql).collect());
-    }
+    // Row by row: a large book is not to be in memory twice.
+    let translated = result.map(|row| row.unwrap().into_iter().map(from_mysql).collect()).await;
+    let rows = translated.map_err(mysql_error)?;
     result.drop_result().await.map_err(mysql_error)?;
     Ok(Rows { query: statement.name.clone(), columns, rows })
 }
