@@ -213,11 +213,14 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// The app: data folder, whether in the tray only, clock, log.
+type RunApp = fn(DataFolder, bool, Arc<dyn Clock>, LogControl) -> Result<(), Failure>;
+
 /// How the window is shown. It is handed in, so that a program without it carries none of what it is made of.
 #[derive(Clone, Copy)]
 pub struct Desktop {
-    /// The app: data folder, whether in the tray only, clock, log.
-    pub run: fn(DataFolder, bool, Arc<dyn Clock>, LogControl) -> Result<(), Failure>,
+    /// The app.
+    pub run: RunApp,
     /// The same on the made-up clinic.
     pub run_demo: fn(Home, Arc<dyn Clock>, LogControl) -> Result<(), Failure>,
 }
