@@ -79,6 +79,11 @@ async function everyday(window, patients, book, take) {
   await take("settings");
 
   await window.screen(1, "Overview");
+  await window.press(/^Pause$/);
+  await window.shows("Everything is paused.", 30);
+  await take("overview-paused");
+  await window.press(/^Resume$/);
+  await window.shows("Everything is in step.", 60);
   await patients.fault({ fault: { kind: "refuse" } });
   await window.shows("No answer just now from Healthengine", 60);
   await take("overview-no-answer");
@@ -86,10 +91,6 @@ async function everyday(window, patients, book, take) {
   await patients.consent("revoked");
   await window.shows("Something is not working.", 60);
   await take("overview-consent-revoked");
-  await patients.consent("granted");
-  await window.press(/^Pause$/);
-  await window.shows("Everything is paused.", 30);
-  await take("overview-paused");
 }
 
 /** A fresh computer, up to the last step before Start. */
@@ -170,6 +171,7 @@ async function inScheme(scheme, theme) {
     const window = await open("--data-dir", clinic.path, "demo");
     const patients = await PatientPage.of(clinic.path);
     await everyday(window, patients, new Book(clinic.path), take(window));
+    await patients.consent("granted");
     await patientPage(patients.address, scheme);
     const { apiUrl } = await patients.state(1);
     const first = await open("--data-dir", fresh.path);

@@ -429,7 +429,12 @@ impl Engine {
         let legs = store.notes(id).await?.into_iter().collect();
         let counts = store.counts(id).await?;
         let shown = PracticeState::new(practice.settings.clone(), legs, counts);
-        self.state.change(|state| drop(state.practices.insert(id.clone(), shown)));
+        self.state.change(|state| {
+            // Who works here is still known while the practice is switched off, or being set up anew.
+            let before = state.practices.remove(id);
+            let shown = before.map_or_else(|| shown.clone(), |before| before.renewed(shown.clone()));
+            state.practices.insert(id.clone(), shown);
+        });
         if !practice.settings.enabled {
             practice.set_up_again_at = None;
             tracing::info!(practice.id = %id, "Switched off.");

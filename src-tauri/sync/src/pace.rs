@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::ReadError;
 
-/// Waits between a second and a minute, the longer the longer it has gone wrong already.
+/// Waits between a second and a quarter of a minute, the longer the longer it has gone wrong already.
 ///
-/// It needs no counter: what has failed for a second is tried after a second, what has failed for an hour every
-/// minute.
+/// It needs no counter: what has failed for a second is tried after a second. It has so near an end because a booking
+/// that is made in the moment of recovery has to be seen within twenty seconds (sheet §6).
 pub fn backoff(failing_since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
-    ((now - failing_since) / 3).clamp(TimeDelta::seconds(1), TimeDelta::seconds(60))
+    ((now - failing_since) / 3).clamp(TimeDelta::seconds(1), TimeDelta::seconds(15))
 }
 
 /// When to try again after `error`. Refused credentials and missing consent are tried at most once a minute
@@ -42,7 +42,7 @@ mod tests {
     fn patience_grows_with_the_outage_and_has_an_end() {
         let start = DateTime::UNIX_EPOCH;
         let wait = |seconds: i64| backoff(start, start + TimeDelta::seconds(seconds)).num_seconds();
-        assert_eq!([wait(0), wait(3), wait(30), wait(180), wait(100_000)], [1, 1, 10, 60, 60]);
+        assert_eq!([wait(0), wait(3), wait(30), wait(180), wait(100_000)], [1, 1, 10, 15, 15]);
     }
 
     #[test]

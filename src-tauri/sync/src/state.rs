@@ -98,6 +98,14 @@ impl PracticeState {
     }
 }
 
+impl PracticeState {
+    /// The same practice after its settings changed: what was last read from its book stays.
+    pub fn renewed(self, anew: PracticeState) -> Self {
+        let PracticeState { resources, appointment_types, horizon, card, .. } = self;
+        Self { resources, appointment_types, horizon, card, ..anew }
+    }
+}
+
 /// Where flows write what they learned and everybody else reads it.
 #[derive(Clone, Debug)]
 pub struct StateBoard {

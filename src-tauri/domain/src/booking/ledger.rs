@@ -349,7 +349,7 @@ impl BookingEvent {
             BookingEvent::PatientDecided(PatientPlan::Undecided) => "Not decided yet.".into(),
             BookingEvent::CalledOff(why) => format!("Called off: {why}."),
             BookingEvent::TimeRanOut => "Nobody decided in time.".into(),
-            BookingEvent::PartnerKnows => "The partner has our answer.".into(),
+            BookingEvent::PartnerKnows => "Our answer has arrived.".into(),
             BookingEvent::GaveUp(why) => format!("Somebody has to look: {why}."),
             BookingEvent::TriedAgain => "Somebody at the desk asked for another try.".into(),
             BookingEvent::SeenTo => "Somebody at the desk has dealt with it.".into(),

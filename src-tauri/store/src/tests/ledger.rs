@@ -65,7 +65,7 @@ async fn a_booking_from_first_sight_to_answer() {
             (second(1), "Writing it into the book, to the patient's record."),
             (second(2), "The book was slow."),
             (second(3), "In the book as appointment 1234, patient 77."),
-            (second(4), "The partner has our answer."),
+            (second(4), "Our answer has arrived."),
         ]
     );
     assert_eq!(store.round_trips(&practice(), second(0)).await.unwrap(), [(second(4), 6_000)]);
