@@ -72,10 +72,9 @@ pub async fn test_system(
     let latency = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     let (write_ability, missing_rights) = match card.writable {
         Writable::Yes | Writable::SwitchedOff => (WriteAbility::Possible, Vec::new()),
-        Writable::ProfileReadsOnly | Writable::VersionNotTried(_) => {
-            (WriteAbility::ProfileReadsOnly, Vec::new())
-        }
-        Writable::DatabaseReadOnly => (WriteAbility::AccountReadsOnly, Vec::new()),
+        Writable::ProfileReadsOnly => (WriteAbility::ProfileReadsOnly, Vec::new()),
+        Writable::VersionNotTried(_) => (WriteAbility::VersionNotTried, Vec::new()),
+        Writable::DatabaseReadOnly => (WriteAbility::DatabaseReadOnly, Vec::new()),
         Writable::RightsMissing(rights) => {
             (WriteAbility::AccountReadsOnly, rights.lines().map(str::to_owned).collect())
         }

@@ -1064,6 +1064,10 @@ pub enum WriteAbility {
     AccountReadsOnly,
     /// The profile does not know how to write.
     ProfileReadsOnly,
+    /// The profile has not been tried with this version, so it only reads.
+    VersionNotTried,
+    /// The database as a whole takes no writing now.
+    DatabaseReadOnly,
 }
 
 /// A Healthengine account as typed on the linking screen.

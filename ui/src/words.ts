@@ -576,6 +576,10 @@ const WRITE_ABILITY: Record<WriteAbility, string> = {
     "This account may only read. To let Clinic Companion enter bookings, ask your IT for the rights below, then test again.",
   profileReadsOnly:
     "Clinic Companion can only read this practice system. A person enters each booking; we find it and confirm it.",
+  versionNotTried:
+    "Clinic Companion has not been tried with this version of your practice system, so it only reads. A person enters each booking; we find it and confirm it.",
+  databaseReadOnly:
+    "The database takes no writing at the moment, perhaps during a backup. Ask your IT, then test again.",
 };
 
 export function writeAbility(value: WriteAbility): string {

@@ -1040,7 +1040,11 @@ export type WriteAbility =
 /**  The account has read rights only. */
 "accountReadsOnly" | 
 /**  The profile does not know how to write. */
-"profileReadsOnly";
+"profileReadsOnly" | 
+/**  The profile has not been tried with this version, so it only reads. */
+"versionNotTried" | 
+/**  The database as a whole takes no writing now. */
+"databaseReadOnly";
 
 /* Tauri Specta runtime */
 async function typedError<T, E>(result: Promise<T>): Promise<{ status: "ok"; data: T } | { status: "error"; error: E }> {
