@@ -55,8 +55,10 @@ struct Memory {
     settle: Option<TimeDelta>,
     /// The practice did not answer in this pass.
     practice_silent: bool,
-    /// What this pass has written into the book, to be looked at once the partner knows.
+    /// What was written into the book, to be looked at once the partner knows.
     written: Vec<(AppointmentOrder, AppointmentRef)>,
+    /// When each booking was first seen to come from the future.
+    set_back: BTreeMap<BookingKey, DateTime<Utc>>,
     /// When each answer that the partner asked for again was last given.
     answered_again: BTreeMap<BookingKey, DateTime<Utc>>,
     /// Why the book would not let a cancellation through.
@@ -73,6 +75,20 @@ enum Stop {
     Failed(Leg, ReadError),
     /// The store failed.
     Store(StoreError),
+}
+
+impl Stop {
+    /// Whether nothing further may be tried in this pass.
+    fn holds_for_all(&self) -> bool {
+        matches!(
+            self,
+            Stop::Store(_)
+                | Stop::Failed(
+                    _,
+                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
+                )
+        )
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -307,7 +323,7 @@ impl Bookings {
     /// The practice system's own windows ask nobody before they save, so somebody at the desk can take a time in the very
     /// moment in which we do. Looked for only once the partner knows, because nobody is to wait for it.
     async fn look_for_overlaps(&self) -> Result<(), Stop> {
-        for (order, appointment) in self.memory(|memory| std::mem::take(&mut memory.written)) {
+        while let Some((order, appointment)) = self.memory(|memory| memory.written.pop()) {
             match self.ports.practice.overlapped(&order, &appointment).await {
                 Ok(false) => {}
                 Ok(true) => {
@@ -321,7 +337,10 @@ impl Bookings {
                     self.ports.ledger_moved().await?;
                 }
                 Err(error) => {
+                    // Not seen is not the same as not there: the next pass looks again.
+                    self.memory(|memory| memory.written.push((order, appointment)));
                     self.ports.failed(Leg::System, &error).await?;
+                    break;
                 }
             }
         }
@@ -365,8 +384,21 @@ impl Bookings {
     /// Until when a person can decide. It counts from when we saw the booking, because another computer's clock must
     /// not shorten it.
     fn decide_by(&self, entry: &Entry) -> DateTime<Utc> {
-        entry.received_at.min(self.ports.clock.now())
-            + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes))
+        self.since(entry, entry.received_at) + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes))
+    }
+
+    /// `at`, or where that lies ahead because the computer's clock was set back, the moment in which we noticed. A time
+    /// that moved along with the clock would never be reached.
+    fn since(&self, entry: &Entry, at: DateTime<Utc>) -> DateTime<Utc> {
+        let now = self.ports.clock.now();
+        if at <= now {
+            return at;
+        }
+        self.memory(|memory| {
+            let noticed = memory.set_back.entry(entry.request.key.clone()).or_insert(now);
+            *noticed = (*noticed).min(now);
+            *noticed
+        })
     }
 
     async fn advance(&self, desk: &dyn BookingDesk, mut entry: Entry) -> Result<Reached, Stop> {
@@ -596,7 +628,7 @@ impl Bookings {
                 settle
             }
         };
-        Ok(entry.state_since.min(self.ports.clock.now()) + settle)
+        Ok(self.since(entry, entry.state_since) + settle)
     }
 
     async fn look(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
@@ -849,9 +881,12 @@ impl Bookings {
         for change in changes {
             match self.apply(desk, &change, wake).await {
                 Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
-                Err(Stop::Store(error)) => return Err(Stop::Store(error)),
+                // Patience, a refused key and a missing consent hold for all that follow, and so does a second failure.
+                Err(stop) if first_failure.is_some() || stop.holds_for_all() => {
+                    return Err(first_failure.unwrap_or(stop));
+                }
                 // One answer that is not taken must not keep those behind it waiting.
-                Err(failure) => first_failure = first_failure.or(Some(failure)),
+                Err(failure) => first_failure = Some(failure),
             }
         }
         first_failure.map_or(Ok(()), Err)

@@ -139,3 +139,54 @@ async fn what_staff_enter_in_the_same_moment_is_told() {
         clinic.store.disk(|disk| disk.told.iter().map(|(_, line)| line.kind.clone()).collect());
     assert_eq!(told, ["look/overlap"]);
 }
+
+#[tokio::test]
+async fn patience_asked_for_by_one_change_holds_for_all() {
+    let clinic = Clinic::new();
+    clinic.partner.desk(|desk| {
+        for booking in ["7", "8", "9"] {
+            desk.cancel(booking);
+        }
+        desk.fails = Some(|call| {
+            call.starts_with("decline_change").then_some(ReadError::SlowDown { retry_after: None })
+        });
+    });
+    clinic.program().pass().await;
+    assert_eq!(clinic.partner.desk(|desk| desk.calls("decline_change").len()), 1);
+}
+
+#[tokio::test]
+async fn an_overlap_that_could_not_be_looked_for_is_looked_for_again() {
+    let clinic = Clinic::new();
+    clinic.partner.desk(|desk| desk.book(request("1", ada(), at("14:00"))));
+    clinic.practice.diary(|diary| {
+        diary.care = super::practice::Care::Blind;
+        diary.enter("r1", at("14:00"), "p9");
+        diary.refuses_looking_for_overlaps = true;
+    });
+    let program = clinic.program();
+    program.pass().await;
+    assert!(clinic.store.disk(|disk| disk.told.is_empty()));
+    clinic.practice.diary(|diary| diary.refuses_looking_for_overlaps = false);
+    program.pass().await;
+    assert_eq!(clinic.store.disk(|disk| disk.told.len()), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_stops_no_booking() {
+    let clinic = Clinic::new();
+    clinic.partner.desk(|desk| {
+        desk.book(request("1", ada(), at("14:00")));
+        desk.book(request("2", another_ada(), at("15:00")));
+    });
+    clinic.practice.diary(|diary| diary.swallows_inserts = true);
+    let program = clinic.program();
+    program.pass().await;
+    assert!(matches!(clinic.state("1"), BookingState::Inserting { .. }), "{:?}", clinic.state("1"));
+    clinic.practice.diary(|diary| diary.swallows_inserts = false);
+    clinic.clock.move_to(clinic.now() - TimeDelta::hours(1));
+    run_until(&clinic, &program.bookings, clinic.now() + TimeDelta::minutes(10)).await;
+    for booking in ["1", "2"] {
+        assert!(matches!(clinic.state(booking), BookingState::Confirmed(_)), "{:?}", clinic.state(booking));
+    }
+}

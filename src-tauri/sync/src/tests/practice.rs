@@ -66,6 +66,8 @@ pub struct Diary {
     pub swallows_inserts: bool,
     /// Inserts are answered with this while it is set; reading works.
     pub refuses_inserting: Option<fn() -> WriteError>,
+    /// Looking for overlaps fails; everything else works.
+    pub refuses_looking_for_overlaps: bool,
     /// Answers with this error while it is set.
     pub fails: Option<fn() -> ReadError>,
     /// The next pass that reads the book panics.
@@ -118,6 +120,7 @@ impl Diary {
             refuses_cancelling: None,
             swallows_inserts: false,
             refuses_inserting: None,
+            refuses_looking_for_overlaps: false,
             fails: None,
             panics_once: false,
             books_read: 0,
@@ -416,6 +419,9 @@ impl PracticeSystem for FakePractice {
         order: &AppointmentOrder,
         appointment: &AppointmentRef,
     ) -> Result<bool, ReadError> {
+        if self.diary(|diary| diary.refuses_looking_for_overlaps) {
+            return Err(ReadError::Unreachable("out".into()));
+        }
         self.ask(|diary| {
             let wanted = order.starts.range(order.length);
             diary.appointments.iter().any(|stands| {
