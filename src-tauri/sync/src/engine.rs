@@ -13,7 +13,7 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{ActivityLine, Leg, Mark, Problem, Store, StoreError, Wish};
 use domain::settings::{AppSettings, PracticeSettings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -295,14 +295,14 @@ impl Engine {
         }
         let outcome = ended.outcome.unwrap_or_else(|| {
             tracing::error!(practice.id = %ended.slot.0, flow = ?ended.slot.1, "A pass ended in a panic; it is run again.");
-            Outcome { again_at: now + SET_UP_AGAIN, wake: None }
+            Outcome { again_at: now + SET_UP_AGAIN, wake: BTreeSet::new() }
         });
         if let Some(slot) = self.slots.get_mut(&ended.slot) {
             slot.running = false;
             slot.due_at = if slot.again { now } else { outcome.again_at };
         }
-        if let Some(woken) = outcome.wake {
-            self.wake(&(ended.slot.0, woken), now);
+        for woken in outcome.wake {
+            self.wake(&(ended.slot.0.clone(), woken), now);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use std::collections::BTreeSet;
 
 /// One account with one outside service. Offers some of the capabilities below.
 #[async_trait]
@@ -33,7 +34,7 @@ pub trait Partner: Send + Sync {
 }
 
 /// What a partner waits for, by kind. Bookings come before everything else (sheet §7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Bookings.
     pub bookings: bool,
@@ -45,6 +46,18 @@ pub struct Waiting {
     pub resources: bool,
     /// The list of appointment types.
     pub appointment_types: bool,
+    /// What became of some bookings in the practice.
+    pub appointment_changes: bool,
+    /// Which documents there are for some bookings.
+    pub available_documents: bool,
+    /// Documents themselves.
+    pub upload_documents: bool,
+    /// The practice's day, with its patients.
+    pub client_snapshots: bool,
+    /// Documents that patients filled in, for the practice to file.
+    pub attach_documents: bool,
+    /// Kinds that this program does not know, by the partner's names; somebody is told.
+    pub unknown: BTreeSet<String>,
 }
 
 /// A booking as it came in.

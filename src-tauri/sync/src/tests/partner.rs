@@ -48,6 +48,8 @@ pub struct Desk {
     pub published: BTreeMap<(ResourceRef, NaiveDate), DayOffer>,
     pub wants_resources: bool,
     pub wants_types: bool,
+    /// Kinds of requests from a newer partner.
+    pub unknown_kinds: BTreeSet<String>,
     pub asked: Vec<OfferAsked>,
     /// Snapshots that are refused, as long as they are listed.
     pub refused_days: BTreeSet<(ResourceRef, NaiveDate)>,
@@ -245,6 +247,8 @@ impl BookingDesk for FakePartner {
             availability: !desk.asked.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            unknown: desk.unknown_kinds.clone(),
+            ..Waiting::default()
         })
         .await
     }

@@ -329,8 +329,13 @@ async fn what_is_asked_for_is_seen_and_settled() {
     bench.sim.ask_appointment_types(PRACTICE).unwrap();
     bench.sim.ask_changes(PRACTICE, 1).unwrap();
     let waiting = bench.healthengine.waiting().await.unwrap();
-    let expected =
-        Waiting { availability: true, resources: true, appointment_types: true, ..Waiting::default() };
+    let expected = Waiting {
+        availability: true,
+        resources: true,
+        appointment_types: true,
+        appointment_changes: true,
+        ..Waiting::default()
+    };
     assert_eq!(waiting, expected);
     let asked: Vec<_> = bench
         .healthengine
