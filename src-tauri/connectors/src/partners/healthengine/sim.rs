@@ -13,6 +13,10 @@
 //! - a confirmation after a timely rejection, and a rejection after a confirmation, are 400;
 //! - a booked time stays hidden until a *new* snapshot of that day arrives after the booking was answered.
 
+mod availability;
+mod bookings;
+mod configuration;
+mod features;
 mod health;
 mod http;
 mod page;
@@ -20,6 +24,7 @@ mod patient;
 mod routes;
 mod rules;
 mod state;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -33,14 +38,16 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use availability::{FreeTime, PublishedDay, ReceivedSnapshot, SimAvailabilityRequest};
+pub use bookings::{
+    BookRefusal, BookedPlace, BookingAnswer, BookingAnswerKind, BookingStatus, REPICK_WINDOW, SimBooking,
+    SimBookingUpdate,
+};
+pub use configuration::{ConfigurationKind, ReceivedConfiguration};
 pub use health::{Health, PollGap};
 pub use patient::PatientDetails;
 pub use rules::PublishedRange;
-pub use state::{
-    BookRefusal, BookedPlace, BookingAnswer, BookingAnswerKind, BookingStatus, ConfigurationKind, Consent,
-    DeskRefusal, Exchange, FreeTime, PublishedDay, REPICK_WINDOW, ReceivedConfiguration, ReceivedSnapshot,
-    Refusal, SimAvailabilityRequest, SimBooking, SimBookingUpdate, SimPractice, SimState,
-};
+pub use state::{Consent, DeskRefusal, Exchange, Refusal, SimPractice, SimState};
 
 use crate::sim::faults::FaultRule;
 use crate::sim::{LoopbackServer, Observed, SimClock, WaitedTooLong};
