@@ -154,6 +154,7 @@ impl SimState {
             received: BTreeSet::new(),
             answered_at: None,
         });
+        self.announce(practice_id, "availability", None, None, now);
         Ok(())
     }
 

@@ -65,6 +65,14 @@ pub struct BookingAnswer {
     pub body: Value,
 }
 
+impl BookingAnswer {
+    /// The reason given, if there was one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.body.get("reason").and_then(Value::as_str)
+    }
+}
+
 /// A booking.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -122,10 +130,17 @@ impl SimBooking {
         self.answers.iter().filter(move |answer| answer.kind == kind)
     }
 
+    /// Whether the practice has said that the patient did not come.
+    #[must_use]
+    pub fn did_not_attend(&self) -> bool {
+        self.answers_of(BookingAnswerKind::DidNotAttend).next().is_some()
+    }
+
     /// What the patient is shown at `now`: after 20 s without an answer, a booking counts as accepted.
     #[must_use]
     pub fn patient_sees(&self, now: DateTime<Utc>) -> &'static str {
         match self.status {
+            BookingStatus::Requested | BookingStatus::Confirmed if self.did_not_attend() => "Did not attend",
             BookingStatus::Requested if now - self.created_at > REPICK_WINDOW => "Presumed confirmed",
             BookingStatus::Requested => "Waiting for the practice",
             BookingStatus::Confirmed if self.confirmed_at.is_none() => "Presumed confirmed",
@@ -176,6 +191,17 @@ pub enum BookRefusal {
 }
 
 impl PracticeRecord {
+    /// The fields by which a request names a booking and what it became in the practice system.
+    pub fn booking_links(&self, booking_id: i64) -> Value {
+        let booking = self.bookings.get(&booking_id);
+        json!({
+            "bookingId": booking_id,
+            "pmsAppointmentIds":
+                booking.map(|booking| booking.pms_appointment_ids.as_slice()).unwrap_or_default(),
+            "pmsPatientId": booking.and_then(|booking| booking.pms_patient_id.as_deref()),
+        })
+    }
+
     /// A booking as `/requests/bookings` shows it.
     pub fn booking_item(&self, booking: &SimBooking) -> Value {
         let mut item = booking.body.clone();
@@ -326,6 +352,7 @@ impl SimState {
         if let Some(practice) = self.practices.get_mut(practice_id) {
             practice.record.bookings.insert(booking_id, booking);
         }
+        self.announce(practice_id, "bookings", Some(booking_id), None, now);
         booking_id
     }
 
@@ -377,6 +404,7 @@ impl SimState {
             confirmed: None,
         };
         self.practice_mut(practice_id)?.record.updates.insert(request_id, update);
+        self.announce(practice_id, "bookingUpdates", Some(booking_id), Some(request_id), now);
         Ok(request_id)
     }
 
@@ -408,9 +436,57 @@ impl SimState {
     /// of them name the same ids.
     #[must_use]
     pub fn confirmations_of(&self, booking_id: i64) -> Vec<&BookingAnswer> {
+        self.answers_of(booking_id, BookingAnswerKind::Confirmed)
+    }
+
+    /// Every cancel that the practice sent for a booking, asked or not, in order.
+    #[must_use]
+    pub fn cancellations_of(&self, booking_id: i64) -> Vec<&BookingAnswer> {
+        self.answers_of(booking_id, BookingAnswerKind::CancelledByPractice)
+    }
+
+    /// Every didNotAttend that the practice sent for a booking, asked or not, in order.
+    #[must_use]
+    pub fn non_attendances_of(&self, booking_id: i64) -> Vec<&BookingAnswer> {
+        self.answers_of(booking_id, BookingAnswerKind::DidNotAttend)
+    }
+
+    /// Every noPmsAppointmentChange that the practice sent for a booking, in order.
+    #[must_use]
+    pub fn unchanged_answers_of(&self, booking_id: i64) -> Vec<&BookingAnswer> {
+        self.answers_of(booking_id, BookingAnswerKind::NoChange)
+    }
+
+    /// Every rejectInsert that took effect for a booking, in time or too late, in order.
+    #[must_use]
+    pub fn rejections_of(&self, booking_id: i64) -> Vec<&BookingAnswer> {
+        let is_rejection = |answer: &&BookingAnswer| {
+            matches!(answer.kind, BookingAnswerKind::Rejected | BookingAnswerKind::RejectedTooLate)
+        };
         self.booking(booking_id)
-            .map(|booking| booking.answers_of(BookingAnswerKind::Confirmed).collect())
+            .map(|booking| booking.answers.iter().filter(is_rejection).collect())
             .unwrap_or_default()
+    }
+
+    fn answers_of(&self, booking_id: i64, kind: BookingAnswerKind) -> Vec<&BookingAnswer> {
+        self.booking(booking_id).map(|booking| booking.answers_of(kind).collect()).unwrap_or_default()
+    }
+
+    /// What was answered about bookings that Healthengine asked about without having them: number and answer.
+    #[must_use]
+    pub fn answers_about_unknown(&self, practice_id: &str) -> &[(i64, BookingAnswer)] {
+        self.practices
+            .get(practice_id)
+            .map(|practice| practice.answers_about_unknown.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// The bookings that Healthengine waits to hear about, each with when it asked.
+    pub fn changes_asked(&self, practice_id: &str) -> impl Iterator<Item = (i64, DateTime<Utc>)> {
+        let practice = self.practices.get(practice_id);
+        practice.into_iter().flat_map(|practice| {
+            practice.record.change_requests.iter().map(|(booking_id, asked_at)| (*booking_id, *asked_at))
+        })
     }
 
     /// A practice's booking updates, in the order of their request ids.
@@ -435,7 +511,8 @@ pub fn booking_action(
     }
     let id = number(id)?;
     let record = &mut practice.record;
-    let asked_about = record.change_requests.contains_key(&id);
+    // An answer that was lost on its way back is repeated, although the request is settled by then.
+    let asked_about = record.change_requests.contains_key(&id) || record.changes_told.contains(&id);
     let settles_change_request = matches!(action, "cancel" | "didNotAttend" | "noPmsAppointmentChange");
     // A request may name a booking that is not there; answering it must still be possible.
     let answerable = record.bookings.contains_key(&id) || (asked_about && settles_change_request);
@@ -444,6 +521,9 @@ pub fn booking_action(
     }
     let body = if action == "noPmsAppointmentChange" {
         operation.no_body()?;
+        if !asked_about {
+            return Err(Refused::from(format!("booking {id} was not asked about")));
+        }
         Value::Null
     } else {
         operation.json_body()?
@@ -452,10 +532,18 @@ pub fn booking_action(
     if confirmation.is_none() && !body.is_null() {
         rules::reason(&body)?;
     }
-    if settles_change_request {
-        record.change_requests.remove(&id);
+    if settles_change_request && record.change_requests.remove(&id).is_some() {
+        record.changes_told.insert(id);
     }
-    let Some(booking) = record.bookings.get_mut(&id) else { return Ok(Answer::done()) };
+    let Some(booking) = record.bookings.get_mut(&id) else {
+        let kind = match action {
+            "cancel" => BookingAnswerKind::CancelledByPractice,
+            "didNotAttend" => BookingAnswerKind::DidNotAttend,
+            _ => BookingAnswerKind::NoChange,
+        };
+        practice.answers_about_unknown.push((id, BookingAnswer { kind, at: now, body }));
+        return Ok(Answer::done());
+    };
     let rejected_in_time = booking.answers_of(BookingAnswerKind::Rejected).next().is_some();
     let kind = match action {
         "confirmInsert" if rejected_in_time => {
@@ -533,7 +621,7 @@ pub fn update_action(
     Ok(Answer::done())
 }
 
-fn lay_over(body: &mut Value, fields: &Value) {
+pub fn lay_over(body: &mut Value, fields: &Value) {
     let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) else { return };
     for (key, value) in fields {
         match (body.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {

@@ -81,6 +81,7 @@ impl SimState {
     /// Healthengine asks for the list of resources.
     pub(super) fn ask_resources(&mut self, practice_id: &str, now: DateTime<Utc>) -> Result<(), DeskRefusal> {
         self.practice_mut(practice_id)?.record.resources_asked_at = Some(now);
+        self.announce(practice_id, "pmsResources", None, None, now);
         Ok(())
     }
 
@@ -91,6 +92,7 @@ impl SimState {
         now: DateTime<Utc>,
     ) -> Result<(), DeskRefusal> {
         self.practice_mut(practice_id)?.record.appointment_types_asked_at = Some(now);
+        self.announce(practice_id, "pmsAppointmentTypes", None, None, now);
         Ok(())
     }
 

@@ -73,7 +73,9 @@ impl IntoResponse for Problem {
 impl From<DeskRefusal> for Problem {
     fn from(refusal: DeskRefusal) -> Self {
         let status = match refusal {
-            DeskRefusal::UnknownPractice(_) | DeskRefusal::UnknownBooking(_) => StatusCode::NOT_FOUND,
+            DeskRefusal::UnknownPractice(_)
+            | DeskRefusal::UnknownBooking(_)
+            | DeskRefusal::UnknownRequest(_) => StatusCode::NOT_FOUND,
             DeskRefusal::AlreadyCancelled(_) => StatusCode::CONFLICT,
             DeskRefusal::NotASavedState => StatusCode::BAD_REQUEST,
         };

@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::attachments::{SimAttachment, attachments};
 use super::availability::{accept_snapshot, availability_batch};
 use super::bookings::{booking_action, update_action};
+use super::client_snapshots::{SimClientSnapshotRequest, client_snapshot};
 use super::configuration::configuration;
+use super::documents::documents;
 use super::features::features;
-use super::rules;
 use super::state::{PracticeRecord, SimState};
-use super::subscriptions::{subscribe, subscriptions};
+use super::subscriptions::{error_log, subscribe, subscriptions};
 
 /// Every kind of entry that `/requests` may hold, in the order in which it lists them.
 pub const REQUEST_KINDS: [&str; 10] = [
@@ -129,13 +131,13 @@ pub fn answer(
         (method, ["config", rest @ ..]) => configuration(practice, method, rest, operation, now),
         (method, ["features", rest @ ..]) => features(&mut practice.record, method, rest, operation),
         ("POST", ["subscription"]) => {
-            let body = operation.json_body()?;
-            rules::subscription(&body)?;
-            state.last_subscription += 1;
-            Ok(subscribe(&mut practice.record, body, state.last_subscription, now))
+            subscribe(&mut practice.record, operation.json_body()?, &mut state.last_subscription, now)
         }
-        (method, ["subscription", rest @ ..]) => subscriptions(&mut practice.record, method, rest),
-        ("GET", ["subscriptionErrorLog"]) => Ok(Answer::json(paged(Vec::new(), operation.page()?))),
+        (method, ["subscription", rest @ ..]) => subscriptions(&mut practice.record, method, rest, operation),
+        ("GET", ["subscriptionErrorLog"]) => error_log(practice, operation),
+        ("POST", ["documents", action]) => documents(practice, action, operation, now),
+        ("POST", ["clientSnapshot"]) => client_snapshot(practice, operation, now),
+        (method, ["attachDocuments", rest @ ..]) => attachments(practice, method, rest, operation, now),
         (method, _) => Err(no_such_operation(method, operation.path)),
     }
 }
@@ -148,6 +150,7 @@ pub fn no_such_operation(method: &str, path: &str) -> Refused {
 pub fn outstanding(record: &PracticeRecord) -> Vec<&'static str> {
     REQUEST_KINDS
         .into_iter()
+        .filter(|kind| record.shows(kind))
         .filter(|kind| match *kind {
             "bookings" => record.bookings.values().any(|booking| booking.answered_at.is_none()),
             "bookingUpdates" => record.updates.values().any(|update| update.answered_at.is_none()),
@@ -155,6 +158,12 @@ pub fn outstanding(record: &PracticeRecord) -> Vec<&'static str> {
             "pmsAppointmentChanges" => !record.change_requests.is_empty(),
             "pmsResources" => record.resources_asked_at.is_some(),
             "pmsAppointmentTypes" => record.appointment_types_asked_at.is_some(),
+            "availableDocuments" => !record.available_requests.is_empty(),
+            "uploadDocuments" => record.upload_requests.iter().any(|asked| asked.answer.is_none()),
+            "clientSnapshots" => {
+                record.client_snapshot_requests.iter().any(|asked| asked.answered_at.is_none())
+            }
+            "attachDocuments" => record.attachments.values().any(SimAttachment::is_open),
             _ => false,
         })
         .collect()
@@ -163,6 +172,7 @@ pub fn outstanding(record: &PracticeRecord) -> Vec<&'static str> {
 fn requests_of(record: &PracticeRecord, kind: &str, operation: &Operation<'_>) -> Result<Answer, Refused> {
     let page = operation.page()?;
     let items: Vec<Value> = match kind {
+        kind if REQUEST_KINDS.contains(&kind) && !record.shows(kind) => Vec::new(),
         "bookings" => record
             .bookings
             .values()
@@ -184,19 +194,36 @@ fn requests_of(record: &PracticeRecord, kind: &str, operation: &Operation<'_>) -
                 None => json!({"day": asked.day}),
             })
             .collect(),
-        "pmsAppointmentChanges" => record
-            .change_requests
-            .keys()
-            .map(|booking_id| {
-                let booking = record.bookings.get(booking_id);
-                json!({
-                    "bookingId": booking_id,
-                    "pmsAppointmentIds": booking.map(|booking| booking.pms_appointment_ids.as_slice()).unwrap_or_default(),
-                    "pmsPatientId": booking.and_then(|booking| booking.pms_patient_id.as_deref()),
-                })
+        "pmsAppointmentChanges" => {
+            record.change_requests.keys().map(|booking_id| record.booking_links(*booking_id)).collect()
+        }
+        "availableDocuments" => {
+            record.available_requests.keys().map(|booking_id| record.booking_links(*booking_id)).collect()
+        }
+        "uploadDocuments" => record
+            .upload_requests
+            .iter()
+            .filter(|asked| asked.answer.is_none())
+            .map(|asked| {
+                let mut item = record.booking_links(asked.booking_id);
+                if let Some(fields) = item.as_object_mut() {
+                    fields.insert("pmsDocumentId".to_owned(), json!(asked.pms_document_id));
+                }
+                item
             })
             .collect(),
-        "availableDocuments" | "uploadDocuments" | "clientSnapshots" | "attachDocuments" => Vec::new(),
+        "clientSnapshots" => record
+            .client_snapshot_requests
+            .iter()
+            .filter(|asked| asked.answered_at.is_none())
+            .map(SimClientSnapshotRequest::item)
+            .collect(),
+        "attachDocuments" => record
+            .attachments
+            .values()
+            .filter(|attachment| attachment.is_open())
+            .map(SimAttachment::item)
+            .collect(),
         _ => return Err(no_such_operation(operation.method, operation.path)),
     };
     Ok(Answer::json(paged(items, page)))

@@ -9,10 +9,14 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::attachments::SimAttachment;
 use super::availability::{PublishedDay, ReceivedSnapshot, SimAvailabilityRequest};
-use super::bookings::{SimBooking, SimBookingUpdate};
+use super::bookings::{BookingAnswer, SimBooking, SimBookingUpdate};
+use super::client_snapshots::{ReceivedClientSnapshot, SimClientSnapshotRequest};
 use super::configuration::ReceivedConfiguration;
-use super::health::{self, Health, PollGap};
+use super::deliveries::Deliveries;
+use super::documents::{SimUploadRequest, UploadedDocument};
+use super::health::PollGap;
 use crate::sim::faults::FaultSwitches;
 
 /// Journals keep this many entries, so that a demo that runs for weeks stays small.
@@ -96,6 +100,9 @@ pub enum DeskRefusal {
     /// No such booking.
     #[error("there is no booking {0}")]
     UnknownBooking(i64),
+    /// No such request.
+    #[error("there is no request {0}")]
+    UnknownRequest(i64),
     /// It has been cancelled before.
     #[error("booking {0} is cancelled already")]
     AlreadyCancelled(i64),
@@ -121,6 +128,19 @@ pub(super) struct PracticeRecord {
     pub appointment_types_asked_at: Option<DateTime<Utc>>,
     pub features: BTreeSet<String>,
     pub subscriptions: BTreeMap<String, Value>,
+    /// Bookings that were asked about and answered, so that an answer that was lost can be repeated.
+    #[serde(default)]
+    pub changes_told: BTreeSet<i64>,
+    #[serde(default)]
+    pub client_snapshot_requests: Vec<SimClientSnapshotRequest>,
+    #[serde(default)]
+    pub available_requests: BTreeMap<i64, DateTime<Utc>>,
+    #[serde(default)]
+    pub available_documents: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub upload_requests: Vec<SimUploadRequest>,
+    #[serde(default)]
+    pub attachments: BTreeMap<i64, SimAttachment>,
 }
 
 pub(super) struct Practice {
@@ -130,6 +150,11 @@ pub(super) struct Practice {
     pub poll_gaps: Vec<PollGap>,
     pub snapshots: BTreeMap<(String, NaiveDate), Vec<ReceivedSnapshot>>,
     pub configuration: Vec<ReceivedConfiguration>,
+    pub client_snapshots: Vec<ReceivedClientSnapshot>,
+    pub uploads: Vec<UploadedDocument>,
+    /// What was said about bookings that Healthengine does not have either.
+    pub answers_about_unknown: Vec<(i64, BookingAnswer)>,
+    pub callback_errors: VecDeque<Value>,
 }
 
 /// Everything that the simulator knows. Read it through `HealthengineSim::inspect`.
@@ -139,6 +164,8 @@ pub struct SimState {
     pub(super) last_request_id: i64,
     pub(super) last_subscription: u64,
     pub(super) faults: FaultSwitches,
+    pub(super) refused_api_keys: BTreeSet<String>,
+    pub(super) deliveries: Deliveries,
     counts: BTreeMap<(String, String), u64>,
     exchanges: VecDeque<Exchange>,
     exchange_count: u64,
@@ -161,18 +188,13 @@ impl PracticeRecord {
             appointment_types_asked_at: None,
             features: BTreeSet::new(),
             subscriptions: BTreeMap::new(),
+            changes_told: BTreeSet::new(),
+            client_snapshot_requests: Vec::new(),
+            available_requests: BTreeMap::new(),
+            available_documents: BTreeMap::new(),
+            upload_requests: Vec::new(),
+            attachments: BTreeMap::new(),
         }
-    }
-
-    /// The critical requests that are open, for the health rules: what each is, and since when.
-    fn critical(&self) -> impl Iterator<Item = (&'static str, DateTime<Utc>)> {
-        let bookings = self.bookings.values().filter(|booking| booking.answered_at.is_none());
-        let updates = self.updates.values().filter(|update| update.answered_at.is_none());
-        let days = self.availability_requests.iter().filter(|request| request.answered_at.is_none());
-        bookings
-            .map(|booking| ("a booking is", booking.created_at))
-            .chain(updates.map(|update| ("a booking update is", update.created_at)))
-            .chain(days.map(|request| ("an availability request is", request.created_at)))
     }
 }
 
@@ -186,26 +208,11 @@ impl Practice {
             poll_gaps: Vec::new(),
             snapshots: BTreeMap::new(),
             configuration: Vec::new(),
+            client_snapshots: Vec::new(),
+            uploads: Vec::new(),
+            answers_about_unknown: Vec::new(),
+            callback_errors: VecDeque::new(),
         }
-    }
-
-    /// Notes a poll of `/requests`.
-    pub fn polled(&mut self, now: DateTime<Utc>) {
-        if let Some(last) = self.last_poll_at.replace(now) {
-            let contract = self.record.liveness_contract.as_ref();
-            self.poll_gaps.extend(health::gap(contract, self.settings.time_zone, last, now));
-        }
-    }
-
-    pub fn health(&self, now: DateTime<Utc>) -> Health {
-        let record = &self.record;
-        health::judge(
-            record.liveness_contract.as_ref(),
-            self.settings.time_zone,
-            self.last_poll_at,
-            record.critical(),
-            now,
-        )
     }
 }
 
@@ -220,6 +227,8 @@ impl SimState {
             last_request_id: 500,
             last_subscription: 0,
             faults: FaultSwitches::default(),
+            refused_api_keys: BTreeSet::new(),
+            deliveries: Deliveries::default(),
             counts: BTreeMap::new(),
             exchanges: VecDeque::new(),
             exchange_count: 0,
@@ -272,12 +281,6 @@ impl SimState {
         self.practices.keys().map(String::as_str)
     }
 
-    /// Whether the practice's consent stands.
-    #[must_use]
-    pub fn consent(&self, practice_id: &str) -> Option<Consent> {
-        self.practices.get(practice_id).map(|practice| practice.record.consent)
-    }
-
     /// What `GET /requests` would answer, without counting as a poll.
     #[must_use]
     pub fn outstanding(&self, practice_id: &str) -> Vec<&'static str> {
@@ -285,24 +288,6 @@ impl SimState {
             .get(practice_id)
             .map(|practice| super::routes::outstanding(&practice.record))
             .unwrap_or_default()
-    }
-
-    /// What the service thinks of the integration at `now`.
-    #[must_use]
-    pub fn health(&self, practice_id: &str, now: DateTime<Utc>) -> Option<Health> {
-        self.practices.get(practice_id).map(|practice| practice.health(now))
-    }
-
-    /// When `/requests` was last polled.
-    #[must_use]
-    pub fn last_poll_at(&self, practice_id: &str) -> Option<DateTime<Utc>> {
-        self.practices.get(practice_id)?.last_poll_at
-    }
-
-    /// Every silence between polls that was longer than ten minutes of live hours.
-    #[must_use]
-    pub fn poll_gaps(&self, practice_id: &str) -> &[PollGap] {
-        self.practices.get(practice_id).map(|practice| practice.poll_gaps.as_slice()).unwrap_or_default()
     }
 
     /// How many requests of a kind a practice has sent, those struck by a fault included. Numbers in the
@@ -378,7 +363,7 @@ pub(super) fn wire_time(instant: DateTime<Utc>) -> String {
     instant.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn push_bounded<T>(journal: &mut VecDeque<T>, entry: T) {
+pub(super) fn push_bounded<T>(journal: &mut VecDeque<T>, entry: T) {
     if journal.len() == JOURNAL_LENGTH {
         journal.pop_front();
     }
