@@ -226,6 +226,7 @@ impl World {
                 horizon_days: make.horizon_days,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
             }),
         }

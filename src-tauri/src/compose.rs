@@ -376,6 +376,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: domain::settings::LiveHours::default(),
             }),
         }

@@ -272,6 +272,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: LiveHours::default(),
             }),
         }

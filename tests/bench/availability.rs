@@ -164,6 +164,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         }),
     }

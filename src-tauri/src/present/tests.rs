@@ -45,6 +45,7 @@ pub fn settings() -> PracticeSettings {
             horizon_days: 60,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         }),
     }

@@ -4,6 +4,7 @@ use crate::booking::{BookingChange, BookingRequest, Inserted};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -29,6 +30,11 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         None
     }
 }
@@ -72,6 +78,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.

@@ -11,6 +11,7 @@ use domain::ports::clock::Clock;
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
 };
+use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -51,6 +52,11 @@ pub struct Desk {
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
     pub asked: Vec<OfferAsked>,
+    /// Subscriptions to webhooks, ours and those of others.
+    pub subscriptions: Vec<Subscription>,
+    /// How many were made.
+    pub subscribed: usize,
+    pub failed_deliveries: Vec<FailedDelivery>,
     /// Snapshots that are refused, as long as they are listed.
     pub refused_days: BTreeSet<(ResourceRef, NaiveDate)>,
     /// Answers with this error while it is set, where the name of the call is accepted.
@@ -185,7 +191,7 @@ impl FakePartner {
         })
     }
 
-    async fn ask<T: Send>(
+    pub async fn ask<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> T + Send,
@@ -196,7 +202,7 @@ impl FakePartner {
         }
     }
 
-    async fn tell<T: Send>(
+    pub async fn tell<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> Result<T, Refusal> + Send,
@@ -233,6 +239,10 @@ impl Partner for FakePartner {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 }
