@@ -27,7 +27,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -38,6 +38,8 @@ use crate::partners::healthengine;
 const LARGEST_BODY: usize = 64 * 1024;
 /// How many deliveries are received at once; more wait for the operating system to hand them over.
 const MOST_AT_ONCE: usize = 256;
+/// How many connections the operating system is asked to hold back for us.
+const MOST_WAITING: u32 = 4096;
 /// How often the store is asked for other settings.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many looks apart an address is tried again that could not be had.
@@ -101,7 +103,7 @@ impl Listener {
     /// # Errors
     /// When the address cannot be had.
     pub async fn start(address: SocketAddr, patience: Patience, bell: Arc<dyn Bell>) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen(address)?;
         let address = listener.local_addr()?;
         let doors =
             Arc::new(Doors { doors: RwLock::default(), bell, wrong_sources: AtomicU64::new(0), patience });
@@ -136,6 +138,16 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Without this, an address is not free for a while after a listener there has ended. On Windows it would mean
+    // that two may listen at once.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MOST_WAITING)
 }
 
 async fn accept(listener: TcpListener, doors: Arc<Doors>) {

@@ -73,6 +73,18 @@ pub enum Trust {
     Silent(DateTime<Utc>),
 }
 
+impl Trust {
+    /// How long until the next poll, where somebody chose `chosen`.
+    pub fn interval(self, chosen: TimeDelta, now: DateTime<Utc>) -> TimeDelta {
+        match self {
+            // A proof from the future is none: the computer's clock was set back.
+            Trust::Proven(at) if (TimeDelta::zero()..=PROOF_LASTS).contains(&(now - at)) => chosen,
+            Trust::Proven(_) => chosen.min(SAFETY),
+            Trust::Unproven | Trust::Silent(_) => chosen.min(ALONE),
+        }
+    }
+}
+
 /// What people are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
@@ -181,13 +193,9 @@ impl Webhooks {
 
     /// How long until the next poll, where somebody chose `chosen`.
     pub fn interval(&self, chosen: TimeDelta, now: DateTime<Utc>) -> TimeDelta {
-        self.memory(|memory| match memory.trust {
-            Trust::Proven(at) if memory.subscribed && memory.open.is_empty() => {
-                // A proof from the future is none: the computer's clock was set back.
-                let fresh = (TimeDelta::zero()..=PROOF_LASTS).contains(&(now - at));
-                if fresh { chosen } else { chosen.min(SAFETY) }
-            }
-            Trust::Proven(_) | Trust::Unproven | Trust::Silent(_) => chosen.min(ALONE),
+        self.memory(|memory| {
+            let looks_out = !memory.subscribed || !memory.open.is_empty();
+            if looks_out { chosen.min(ALONE) } else { memory.trust.interval(chosen, now) }
         })
     }
 }

@@ -18,7 +18,7 @@ const DELIVERY: &str = r#"{"timestamp":"2026-03-02 22:14:10","id":"00000000-0000
     "data":{"target":"/requests/bookings","requestType":"bookings","bookingId":9001234}}"#;
 
 /// Nothing here takes this long, unless it never comes.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Heard {

@@ -138,7 +138,7 @@ impl House {
     }
 }
 
-pub(super) fn confirmed(partner: &FakePartner, booking: &str) -> bool {
+fn confirmed(partner: &FakePartner, booking: &str) -> bool {
     matches!(partner.desk(|desk| desk.answer(booking)), Some(super::partner::Answer::Confirmed(_)))
 }
 
