@@ -2,7 +2,7 @@
 
 use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
-use crate::webhooks::{Found, News};
+use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
@@ -107,7 +107,8 @@ impl Flow for Bookings {
                 let next_poll = (started + poll).max(now + AT_ONCE);
                 next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
             }
-            Err(stop) => self.ports.stopped(stop, poll).await,
+            // A look that failed is not put off for as long as one that found nothing.
+            Err(stop) => self.ports.stopped(stop, poll.min(ALONE)).await,
         };
         Outcome { again_at, wake }
     }

@@ -301,6 +301,27 @@ async fn proven_webhooks_are_relied_upon_and_silent_ones_are_not() {
 }
 
 #[tokio::test]
+async fn a_look_that_failed_is_repeated_soon_however_far_webhooks_are_trusted() {
+    let (house, partner) = house().await;
+    prove(&house, &partner, "1").await;
+    partner.desk(|desk| {
+        desk.fails = Some(|call| (call == "waiting").then(|| ReadError::Unreachable("cut".into())));
+    });
+    house.run(1).await;
+    announce(&house, "2");
+    house.run(1).await;
+    calls(&partner);
+    house.run(60).await;
+    let polls = calls(&partner).iter().filter(|call| *call == "waiting").count();
+    assert!(polls >= 4, "{polls} polls in a minute");
+    partner.desk(|desk| desk.fails = None);
+    house.run(16).await;
+    calls(&partner);
+    house.run(600).await;
+    assert_eq!(calls(&partner).iter().filter(|call| *call == "waiting").count(), 0);
+}
+
+#[tokio::test]
 async fn after_a_sleep_nothing_is_held_against_them() {
     let (house, partner) = house().await;
     prove(&house, &partner, "1").await;
