@@ -62,6 +62,7 @@ pub async fn measure() -> Result<Report> {
         clock: clock.clone(),
         state,
         look_closely: Arc::default(),
+        webhooks: Default::default(),
         noted: Arc::default(),
         half_hours: Arc::default(),
         writes_fail: Arc::default(),

@@ -2,6 +2,7 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod client_snapshots;
 pub mod subscriptions;
 
 use async_trait::async_trait;
@@ -31,6 +32,8 @@ pub enum FlowName {
     Availability,
     /// Being told of what waits.
     Subscriptions,
+    /// Days with their patients, for a partner that asks for them.
+    ClientSnapshots,
 }
 
 /// What a pass asks of the engine.
