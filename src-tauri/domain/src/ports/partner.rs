@@ -5,6 +5,7 @@ use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -30,6 +31,11 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         None
     }
 
@@ -88,6 +94,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.
