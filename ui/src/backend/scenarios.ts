@@ -589,6 +589,22 @@ function changed(change: (base: AppView) => Partial<AppView>): Scenario {
 }
 
 /** Each scenario by the name that `?fake=` takes. */
+/** A time that was taken at the desk a moment ago is still offered. */
+function onItsWay(): Scenario {
+  return changed((base) => ({
+    headline: "catchingUp",
+    practices: base.practices.map((each) => ({
+      ...each,
+      light: "working",
+      practitioners: each.practitioners.map((one) =>
+        one.id === "13"
+          ? { ...one, light: "working", freshness: { kind: "onItsWay", changedAt: before(2) } }
+          : one,
+      ),
+    })),
+  }));
+}
+
 export const SCENARIOS = {
   healthy: () => changed(() => ({})),
   empty: () => without("notLinked"),
@@ -653,6 +669,7 @@ export const SCENARIOS = {
       practices: base.practices.map((each) => switched(each, false)),
     })),
   several,
+  "on-its-way": onItsWay,
   shrunk,
   locked: () => without("down", { code: "storeWrongKey", message: "", since: null }),
   error: () => ({ ...changed(() => ({})), failing: true }),
