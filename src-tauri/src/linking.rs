@@ -133,14 +133,38 @@ pub async fn test_healthengine(
     };
     let waiting = booking_desk.waiting().await.map_err(|error| of_connection(Leg::Desk, &error))?;
     Ok(HealthengineTest {
-        requests_waiting: kinds(waiting),
+        requests_waiting: kinds(&waiting),
         latency_ms: u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX),
     })
 }
 
-fn kinds(waiting: Waiting) -> u32 {
-    let Waiting { bookings, changes, availability, resources, appointment_types } = waiting;
-    [bookings, changes, availability, resources, appointment_types].into_iter().map(u32::from).sum()
+fn kinds(waiting: &Waiting) -> u32 {
+    let Waiting {
+        bookings,
+        changes,
+        availability,
+        resources,
+        appointment_types,
+        appointment_changes,
+        available_documents,
+        upload_documents,
+        client_snapshots,
+        attach_documents,
+        unknown,
+    } = waiting;
+    let known = [
+        *bookings,
+        *changes,
+        *availability,
+        *resources,
+        *appointment_types,
+        *appointment_changes,
+        *available_documents,
+        *upload_documents,
+        *client_snapshots,
+        *attach_documents,
+    ];
+    known.into_iter().map(u32::from).chain(unknown.iter().map(|_| 1)).sum()
 }
 
 /// Saves a new practice and answers its id.

@@ -2,6 +2,7 @@
 
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
+use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
 use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
@@ -13,7 +14,7 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{ActivityLine, Leg, Mark, Problem, Store, StoreError, Wish};
 use domain::settings::{AppSettings, PracticeSettings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -295,14 +296,14 @@ impl Engine {
         }
         let outcome = ended.outcome.unwrap_or_else(|| {
             tracing::error!(practice.id = %ended.slot.0, flow = ?ended.slot.1, "A pass ended in a panic; it is run again.");
-            Outcome { again_at: now + SET_UP_AGAIN, wake: None }
+            Outcome { again_at: now + SET_UP_AGAIN, wake: BTreeSet::new() }
         });
         if let Some(slot) = self.slots.get_mut(&ended.slot) {
             slot.running = false;
             slot.due_at = if slot.again { now } else { outcome.again_at };
         }
-        if let Some(woken) = outcome.wake {
-            self.wake(&(ended.slot.0, woken), now);
+        for woken in outcome.wake {
+            self.wake(&(ended.slot.0.clone(), woken), now);
         }
     }
 
@@ -467,6 +468,9 @@ impl Engine {
             half_hours: Arc::default(),
         };
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        if let Some(snapshots) = ClientSnapshots::new(ports.clone()) {
+            flows.push(Arc::new(snapshots));
+        }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));
         }

@@ -1,6 +1,6 @@
 //! Takes bookings in, brings each one forward, and answers the partner.
 
-use super::{Flow, FlowName, Outcome, Ports, error_chain};
+use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -67,34 +67,8 @@ struct Memory {
     unreadable: BTreeSet<ForeignBookingId>,
     /// The same for changes.
     unreadable_changes: BTreeSet<ForeignChangeId>,
-}
-
-/// Why a pass ended early.
-enum Stop {
-    /// The partner or the practice cannot be worked with now.
-    Failed(Leg, ReadError),
-    /// The store failed.
-    Store(StoreError),
-}
-
-impl Stop {
-    /// Whether nothing further may be tried in this pass.
-    fn holds_for_all(&self) -> bool {
-        matches!(
-            self,
-            Stop::Store(_)
-                | Stop::Failed(
-                    _,
-                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
-                )
-        )
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Stop::Store(error)
-    }
+    /// Kinds of requests that are not known, told already.
+    unknown_kinds: BTreeSet<String>,
 }
 
 /// Where one booking stands after it was brought forward as far as it goes.
@@ -103,6 +77,14 @@ enum Reached {
     Waits,
     /// As far, and the book was written to.
     Wrote,
+}
+
+impl Reached {
+    fn wakes(&self, wake: &mut BTreeSet<FlowName>) {
+        if let Reached::Wrote = self {
+            wake.insert(FlowName::Availability);
+        }
+    }
 }
 
 #[async_trait]
@@ -114,7 +96,7 @@ impl Flow for Bookings {
     async fn pass(&self) -> Outcome {
         let poll = self.poll();
         let started = self.ports.clock.now();
-        let mut wake = false;
+        let mut wake = BTreeSet::new();
         let ended = self.run(&mut wake).await;
         let now = self.ports.clock.now();
         let again_at = match ended {
@@ -124,21 +106,9 @@ impl Flow for Bookings {
                 let next_poll = (started + poll).max(now + AT_ONCE);
                 next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
             }
-            Err(Stop::Failed(leg, error)) => match self.ports.failed(leg, &error).await {
-                Ok(since) => pace::after(&error, poll, since, now),
-                Err(error) => {
-                    self.ports.store_failed(&error);
-                    now + poll
-                }
-            },
-            Err(Stop::Store(error)) => {
-                self.ports.store_failed(&error);
-                // What was recorded all the same may have freed a time, although nobody was told.
-                self.ports.look_closely();
-                now + poll
-            }
+            Err(stop) => self.ports.stopped(stop, poll).await,
         };
-        Outcome { again_at, wake: wake.then_some(FlowName::Availability) }
+        Outcome { again_at, wake }
     }
 }
 
@@ -157,7 +127,7 @@ impl Bookings {
     }
 
     /// Runs one pass and returns when the next entry is due.
-    async fn run(&self, wake: &mut bool) -> Result<Option<DateTime<Utc>>, Stop> {
+    async fn run(&self, wake: &mut BTreeSet<FlowName>) -> Result<Option<DateTime<Utc>>, Stop> {
         let Some(desk) = self.partner.booking_desk() else { return Ok(None) };
         self.memory(|memory| memory.practice_silent = false);
         // A poll that cannot be trusted must not keep what is on its way from being finished in the practice.
@@ -169,15 +139,34 @@ impl Bookings {
         self.look_for_overlaps().await?;
         let waiting = polled?;
         if waiting.availability || waiting.resources || waiting.appointment_types {
-            self.forget_what_is_asked_for(waiting).await?;
-            *wake = true;
+            self.forget_what_is_asked_for(&waiting).await?;
+            wake.insert(FlowName::Availability);
         }
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
         }
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
+        self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;
         Ok(brought.flatten())
+    }
+
+    /// A kind of request that this program does not know is left to its maker, once in a run.
+    async fn tell_of_unknown_kinds(&self, waiting: &Waiting) -> Result<(), Stop> {
+        for kind in &waiting.unknown {
+            if self.memory(|memory| memory.unknown_kinds.insert(kind.clone())) {
+                let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+                tracing::warn!(practice.id = %self.ports.id(), kind, "The partner asks for something unknown.");
+                let text = format!(
+                    "Healthengine asks for \u{201c}{kind}\u{201d}, which this version does not know. Please look for an update of Clinic Companion."
+                );
+                self.tell("look/unknown-request", text).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks what waits, and files every booking.
@@ -303,13 +292,13 @@ impl Bookings {
     async fn bring_forward(
         &self,
         desk: &dyn BookingDesk,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<Option<DateTime<Utc>>, Stop> {
         let entries = self.ports.store.unfinished(self.ports.id()).await?;
         for entry in entries {
             if self.next_look(&entry) <= self.ports.clock.now() {
                 match self.advance(desk, entry).await {
-                    Ok(reached) => *wake |= matches!(reached, Reached::Wrote),
+                    Ok(reached) => reached.wakes(wake),
                     // Somebody at the desk decided in the same moment: the next look starts from there.
                     Err(Stop::Store(StoreError::Stale)) => {}
                     Err(stop) => return Err(stop),
@@ -875,7 +864,7 @@ impl Bookings {
     }
 
     /// Applies cancellations in their order. Each waits for its booking.
-    async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut bool) -> Result<(), Stop> {
+    async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
         let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
         let mut first_failure = None;
         for change in changes {
@@ -896,7 +885,7 @@ impl Bookings {
         &self,
         desk: &dyn BookingDesk,
         change: &BookingChange,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<(), Stop> {
         let key = BookingKey {
             practice: self.ports.id().clone(),
@@ -933,7 +922,7 @@ impl Bookings {
         }
         if entry.state.step() != Step::Nothing && entry.not_before <= self.ports.clock.now() {
             let reached = self.advance(desk, entry).await?;
-            *wake |= matches!(reached, Reached::Wrote);
+            reached.wakes(wake);
             let Some(moved) = self.ports.store.entry(&key).await? else { return Ok(()) };
             entry = moved;
         }
@@ -985,7 +974,7 @@ impl Bookings {
         desk: &dyn BookingDesk,
         change: &BookingChange,
         key: &BookingKey,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<(), Stop> {
         let unreadable = |error| Stop::Failed(Leg::System, error);
         let Some(held) = self.ports.practice.find(key).await.map_err(unreadable)? else {
@@ -994,7 +983,7 @@ impl Bookings {
         };
         match self.ports.practice.cancel(&held).await {
             Ok(()) => {
-                *wake = true;
+                wake.insert(FlowName::Availability);
                 self.ports.look_closely();
                 self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
             }
@@ -1083,7 +1072,7 @@ impl Bookings {
     }
 
     /// What the partner asks for again is what its marks no longer say.
-    async fn forget_what_is_asked_for(&self, waiting: Waiting) -> Result<(), Stop> {
+    async fn forget_what_is_asked_for(&self, waiting: &Waiting) -> Result<(), Stop> {
         let Some(board) = self.partner.availability_board() else { return Ok(()) };
         let store = &self.ports.store;
         if waiting.resources {
