@@ -165,6 +165,14 @@ export function standing(column: DayColumnsView, book: DayBookView): DayStanding
   return column.differsSince === null && !column.inDoubt ? "same" : "differs";
 }
 
+/** Whether what was compared last still holds: every connection that it rests on has just been proven. */
+export function proven(practice: PracticeView, id: string): boolean {
+  const person = practice.practitioners.find((each) => each.id === id);
+  if (!person || !practice.enabled) return false;
+  const { kind } = person.freshness;
+  return kind === "onItsWay" || (kind === "inStep" && person.light === "ok");
+}
+
 /** The sentence above the picture. */
 export function standingWords(
   column: DayColumnsView,
@@ -179,7 +187,11 @@ export function standingWords(
       ? "Nothing is known of what Healthengine shows on this day."
       : "This day is on its way to Healthengine; what it shows until then is not known.";
   }
-  if (standing(column, book) === "same") return "Healthengine shows this day as your book has it.";
+  if (standing(column, book) === "same") {
+    return proven(practice, column.id)
+      ? "Healthengine shows this day as your book has it."
+      : "Healthengine showed this day as your book had it when they were last compared.";
+  }
   const since = column.differsSince ? `, noticed ${ago(column.differsSince, now)}` : "";
   const what =
     column.differences.length > 0

@@ -145,6 +145,17 @@ describe("the day beside Healthengine", () => {
     expect(await screen.findByText("Healthengine shows this day as your book has it.")).toBeVisible();
   });
 
+  it("draws nothing of a book that was not read yet", async () => {
+    const { fake } = await openDay("healthy", "Ana Petrović");
+    await screen.findByRole("region", { name: "Ana Petrović, today" });
+    fake.push((view) => ({
+      practices: view.practices.map((each) => ({ ...each, system: { ...each.system, lastReadAt: null } })),
+    }));
+    expect(await screen.findByText(/^Your book has not been read since/)).toBeVisible();
+    expect(screen.queryByRole("group", { name: "Ana Petrović, times of the day" })).toBeNull();
+    expect(screen.queryByText(/^No working time/)).toBeNull();
+  });
+
   it("says what failed", async () => {
     const { user, fake } = await openDay("list-error", "Ana Petrović");
     expect(await screen.findByRole("alert")).toHaveTextContent("Something went wrong.");
@@ -163,7 +174,7 @@ describe("a day in words", () => {
     onlyTypes: [],
   });
   const column = (given: Partial<DayColumnsView> = {}): DayColumnsView => ({
-    id: "7",
+    id: "11",
     name: "Dr Lee",
     book: [part("09:00", "09:40"), part("09:40", "09:50", "tooShort"), part("09:50", "24:00", "taken")],
     offered: [part("09:00", "09:40")],
@@ -214,6 +225,10 @@ describe("a day in words", () => {
       return [standing(one, whole), plain(standingWords(one, whole, practice(), NOW))];
     };
     expect(words({})).toEqual(["same", "Healthengine shows this day as your book has it."]);
+    const paused = { ...practice(), enabled: false };
+    expect(standingWords(column(), book(column()), paused, NOW)).toBe(
+      "Healthengine showed this day as your book had it when they were last compared.",
+    );
     expect(words({ offered: null })[0]).toBe("unknown");
     expect(words({ offered: null, differsSince: "2026-11-19T21:52:10.000Z" })).toEqual([
       "differs",
