@@ -79,6 +79,11 @@ impl Hooked {
         if let Some(listener) = self.listener.take() {
             listener.abort();
             let _ = listener.await;
+            let engine = self.world.engine.as_ref().unwrap();
+            let mut state = engine.state();
+            engine.bell().listening(None);
+            let off = state.wait_for(|state| state.listener.is_none());
+            drop(tokio::time::timeout(DEADLINE, off).await.expect("it is off").unwrap());
         }
     }
 
@@ -117,7 +122,7 @@ impl Hooked {
         answer.await.unwrap().json().await.unwrap()
     }
 
-    fn polls(&self) -> usize {
+    fn polls(&self) -> u64 {
         self.world.sim.inspect(|state| state.requests(&account("p1"), "GET", "/requests"))
     }
 
