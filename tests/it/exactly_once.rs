@@ -72,9 +72,11 @@ impl Ward {
             clock: Arc::new(self.world.clock.clone()),
             state,
             look_closely: Arc::default(),
+            webhooks: Default::default(),
             noted: Arc::default(),
             half_hours: Arc::default(),
             writes_fail: Arc::default(),
+            webhooks: Arc::default(),
         };
         self.program = Some((Bookings::new(ports.clone()).unwrap(), Availability::new(ports)));
     }
