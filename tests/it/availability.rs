@@ -6,7 +6,9 @@ use connectors::sim::faults::{Fault, FaultRule};
 use domain::ids::PracticeId;
 use domain::ports::store::{Leg, ProblemKind, Wish, Wishes};
 use domain::time::{Horizon, Minutes};
-use tests::{World, account, zone};
+use tests::{System, World, account, zone};
+
+on_both!(everything_is_published_once_and_equals_the_book, what_healthengine_asks_for_is_sent_again);
 
 /// Every snapshot that came in, of whichever day.
 fn snapshots(world: &World) -> usize {
@@ -42,12 +44,11 @@ async fn shows_the_book(world: &World) {
     assert!(book.slot >= Minutes(5));
 }
 
-#[tokio::test]
-async fn everything_is_published_once_and_equals_the_book() {
-    let world = World::running().await;
+async fn everything_is_published_once_and_equals_the_book(system: System) {
+    let world = World::running_on(system).await;
     shows_the_book(&world).await;
-    let sent = snapshots(&world);
-    assert_eq!(sent, 25);
+    let (sent, people) = (snapshots(&world), world.resources("p1").len());
+    assert_eq!(sent, 5 * people);
     world.pass(120).await;
     assert_eq!(snapshots(&world), sent, "nothing changed, nothing is sent");
     for kind in [
@@ -151,17 +152,16 @@ async fn a_book_that_cannot_be_read_publishes_nothing() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn what_healthengine_asks_for_is_sent_again() {
-    let world = World::running().await;
+async fn what_healthengine_asks_for_is_sent_again(system: System) {
+    let world = World::running_on(system).await;
     let tomorrow = zone().today(tests::start()) + chrono::Days::new(1);
     let sent = snapshots(&world);
-    world.sim.ask_availability(&account("p1"), tomorrow, Some("2")).unwrap();
+    world.sim.ask_availability(&account("p1"), tomorrow, Some(&world.resources("p1")[1])).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;
     assert_eq!(snapshots(&world), sent + 1);
     world.sim.ask_availability(&account("p1"), tomorrow, None).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;
-    assert_eq!(snapshots(&world), sent + 6);
+    assert_eq!(snapshots(&world), sent + 1 + world.resources("p1").len());
     world.sim.ask_resources(&account("p1")).unwrap();
     world.sim.ask_appointment_types(&account("p1")).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;

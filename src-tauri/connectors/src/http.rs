@@ -6,11 +6,13 @@
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, WriteError};
+use domain::ports::clock::Clock;
 use domain::private::{ExposeSecret, SecretString};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
@@ -21,10 +23,12 @@ use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 mod reason;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 pub use reason::short_reason;
+use refusals::{Refusals, Standing};
 
 /// A body of more bytes than this is sent compressed.
 const COMPRESS_ABOVE_BYTES: usize = 1024;
@@ -71,6 +75,7 @@ pub enum Haste {
 pub struct Http {
     deadlines: Deadlines,
     clients: Arc<Mutex<Clients>>,
+    refusals: Option<Refusals>,
 }
 
 #[derive(Default)]
@@ -101,7 +106,14 @@ pub enum EndpointError {
 impl Http {
     /// Uses other deadlines than the normal ones.
     pub fn with_deadlines(deadlines: Deadlines) -> Self {
-        Self { deadlines, clients: Arc::default() }
+        Self { deadlines, clients: Arc::default(), refusals: None }
+    }
+
+    /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.refusals = Some(Refusals::new(clock));
+        self
     }
 
     /// A partner's address, to which headers can be added. `https://`, or `http://` for this computer.
@@ -122,7 +134,15 @@ impl Http {
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Endpoint { client, base, headers, deadlines: self.deadlines })
+        Ok(Endpoint {
+            client,
+            base,
+            headers,
+            deadlines: self.deadlines,
+            refusals: self.refusals.clone(),
+            standing: None,
+            retired: Arc::default(),
+        })
     }
 
     /// What time the service at this address believes it is, whatever else it answers. No credentials are sent.
@@ -198,9 +218,24 @@ pub struct Endpoint {
     base: Url,
     headers: HeaderMap,
     deadlines: Deadlines,
+    refusals: Option<Refusals>,
+    standing: Option<Arc<Standing>>,
+    retired: Arc<AtomicBool>,
 }
 
 impl Endpoint {
+    /// Shares `key` with other accounts: whoever refuses it refuses them all. Pass a digest, never the key.
+    #[must_use]
+    pub fn with_shared_key(mut self, key: &str) -> Self {
+        self.standing = self.refusals.as_ref().map(|refusals| Arc::new(refusals.account(key)));
+        self
+    }
+
+    /// Sends nothing any more; every request fails as if nobody answered.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
     /// Adds the `User-Agent`.
     ///
     /// # Errors
@@ -316,9 +351,18 @@ impl Endpoint {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
         };
+        if self.retired.load(Ordering::SeqCst) {
+            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
+        }
+        if let Some(standing) = &self.standing {
+            standing.ask().map_err(Failure::before)?;
+        }
         let request = request.headers(self.headers.clone()).timeout(deadline);
         let response = request.send().await.map_err(Failure::of_sending)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        if let Some(standing) = &self.standing {
+            standing.heard(status.as_u16());
+        }
         let body = collect(response).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure),
@@ -384,6 +428,9 @@ pub enum HttpFailure {
     /// Something else than the JSON that was expected.
     #[error("not the expected JSON: {0}")]
     NotJson(String),
+    /// Nothing is sent for this account any more.
+    #[error("the account was replaced")]
+    Retired,
 }
 
 impl From<reqwest::Error> for HttpFailure {

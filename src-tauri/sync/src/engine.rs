@@ -38,8 +38,14 @@ pub trait Connect: Send + Sync {
     /// cannot be connected.
     async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)>;
 
+    /// A short text that differs when anything beside the store may have moved on which connections depend, such as a
+    /// profile. Cheap enough for every second.
+    fn surroundings(&self) -> String {
+        String::new()
+    }
+
     /// A digest that differs whenever [`Self::connect`] would connect otherwise: settings, secrets, profiles. Asked for
-    /// when settings, secrets or wishes have moved; a profile that was corrected meanwhile counts from then on.
+    /// when settings, secrets, wishes or the surroundings have moved.
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError>;
 }
 
@@ -145,6 +151,7 @@ pub fn start(foundations: Foundations) -> EngineHandle {
         running,
         app: AppSettings::default(),
         revision: None,
+        surroundings: String::new(),
         look_at_store_at: DateTime::<Utc>::MIN_UTC,
         tidy_at: DateTime::<Utc>::MIN_UTC,
     };
@@ -162,6 +169,8 @@ struct Practice {
     /// Passes of an older set-up are not taken for this one's.
     generation: u64,
     look_closely: Arc<AtomicBool>,
+    /// The partner that passes under way speak to.
+    partner: Option<Arc<dyn Partner>>,
     /// When setting up is tried again; none when it worked or the practice is switched off.
     set_up_again_at: Option<DateTime<Utc>>,
     /// Passes of the former set-up still run. Were they to write marks later, the new account would miss what they
@@ -181,6 +190,7 @@ struct Engine {
     running: watch::Sender<usize>,
     app: AppSettings,
     revision: Option<u64>,
+    surroundings: String,
     look_at_store_at: DateTime<Utc>,
     tidy_at: DateTime<Utc>,
 }
@@ -357,10 +367,12 @@ impl Engine {
     /// Takes up settings and wishes, and sets up again what could not be set up.
     async fn look_at_store(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let revision = self.foundations.store.revision().await?;
-        if self.revision != Some(revision) {
+        let surroundings = self.foundations.connect.surroundings();
+        if self.revision != Some(revision) || self.surroundings != surroundings {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             self.revision = Some(revision);
+            self.surroundings = surroundings;
         }
         let again: Vec<PracticeId> = self
             .practices
@@ -387,7 +399,10 @@ impl Engine {
             .collect();
         for practice in gone {
             self.take_down(&practice);
-            self.practices.remove(&practice);
+            let gone = self.practices.remove(&practice);
+            if let Some(partner) = gone.and_then(|gone| gone.partner) {
+                partner.retire();
+            }
             self.state.change(|state| drop(state.practices.remove(&practice)));
         }
         for settings in wanted {
@@ -397,11 +412,20 @@ impl Engine {
             if !app_changed && before.is_some_and(|b| b.settings == settings && b.signature == signature) {
                 continue;
             }
+            let partner = before.and_then(|before| before.partner.clone());
+            let generation = before.map_or(0, |before| before.generation) + 1;
+            if let Some(partner) = &partner
+                && !self.is_account_of(&settings, partner.as_ref()).await
+            {
+                // What is still under way says nothing more to an account that was replaced (HE-04).
+                partner.retire();
+            }
             let practice = Practice {
                 settings,
                 signature,
-                generation: before.map_or(0, |before| before.generation) + 1,
+                generation,
                 look_closely: Arc::new(AtomicBool::new(true)),
+                partner,
                 set_up_again_at: None,
                 set_up_when_idle: false,
             };
@@ -409,6 +433,13 @@ impl Engine {
             self.set_up(&id, now).await?;
         }
         Ok(())
+    }
+
+    /// Whether these settings still mean that partner's account.
+    async fn is_account_of(&self, settings: &PracticeSettings, partner: &dyn Partner) -> bool {
+        let connected = self.foundations.connect.connect(settings).await;
+        let account = connected.ok().and_then(|connected| connected.partner).map(|partner| partner.account());
+        account == Some(partner.account())
     }
 
     fn take_down(&mut self, practice: &PracticeId) {
@@ -452,6 +483,7 @@ impl Engine {
             }
         };
         practice.set_up_again_at = None;
+        practice.partner = connected.partner.clone();
         tracing::info!(practice.id = %id, "Set up.");
         let ports = Ports {
             settings: practice.settings.clone(),

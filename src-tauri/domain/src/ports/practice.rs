@@ -1,7 +1,7 @@
 //! The practice's own system: the book that everyone in the clinic looks at.
 
 use crate::booking::{AppointmentOrder, BookingKey, Held};
-use crate::diary::{Appointment, Book, PracticeCard};
+use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
 use crate::failure::{ReadError, WriteError};
 use crate::ids::{AppointmentRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
@@ -67,6 +67,13 @@ pub trait PracticeSystem: Send + Sync {
         plan: &PatientPlan,
         details: &PersonDetails,
     ) -> Result<Held, WriteError>;
+
+    /// Where the video consultation of an appointment takes place; none where it is none, or the system does not say.
+    /// Answers within 3 seconds, because the partner waits for the confirmation.
+    async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {
+        let _it_does_not_say = appointment;
+        Ok(None)
+    }
 
     /// Cancels an appointment. One that is cancelled or gone already is done.
     async fn cancel(&self, held: &Held) -> Result<(), WriteError>;
