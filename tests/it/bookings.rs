@@ -414,3 +414,27 @@ async fn a_book_that_is_gone_for_a_while_loses_nothing() {
     world.stands_once(booking);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_video_consultation_is_confirmed_with_its_links() {
+    let world = World::running().await;
+    let (number, patient) = world.known_patient();
+    let place = world.next_free("p1");
+    let patient = PatientDetails { telehealth_url: Some("https://video.example.com/room".into()), ..patient };
+    let video = world.sim.book(&account("p1"), &place.0, place.1, Some("5"), &patient).unwrap();
+    world.until_state(video, "it is confirmed", confirmed).await;
+    let in_person = world.book_next(&patient);
+    world.until_state(in_person, "it is confirmed", confirmed).await;
+    let stands = world.stands_once(video);
+    assert_eq!(stands.patient, Some(number));
+    assert!(world.staff().note(stands.id).contains("https://video.example.com/room"));
+    let said = |booking| world.sim.inspect(|state| state.booking(booking).unwrap().answers[0].body.clone());
+    let answer = said(video);
+    assert_eq!(answer["patientAppointmentLink"], format!("https://video.example.com/{}", stands.id));
+    let practitioner = format!("https://video.example.com/{}/practitioner", stands.id);
+    assert_eq!(answer["practitionerAppointmentLink"], practitioner);
+    assert!(answer["patientAppointmentDescription"].is_string());
+    assert!(answer.get("practitionerAppointmentDescription").is_none());
+    assert_eq!(said(in_person).as_object().unwrap().len(), 2, "nothing of the kind");
+    world.finish().await;
+}

@@ -29,6 +29,7 @@ mod bookings;
 mod cli;
 mod engine;
 mod exactly_once;
+mod golive_on_mariadb;
 #[cfg(unix)]
 mod killed;
 mod openemr_on_mariadb;

@@ -282,7 +282,7 @@ impl Endpoint {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.client.request(Method::GET, url);
-        let answer = self.exchange(request, haste).await.map_err(|failure| failure.error)?;
+        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
         decode(&answer.body.map_err(|failure| failure.error)?)
     }
 
@@ -334,7 +334,7 @@ impl Endpoint {
                 None => request.body(json),
             };
         }
-        self.exchange(request, haste).await
+        self.exchange(path, request, haste).await
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -346,7 +346,12 @@ impl Endpoint {
         url
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder, haste: Haste) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        haste: Haste,
+    ) -> Result<Answer, Failure> {
         let deadline = match haste {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
@@ -355,7 +360,7 @@ impl Endpoint {
             return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
         }
         if let Some(standing) = &self.standing {
-            standing.ask().map_err(Failure::before)?;
+            standing.ask(path.first().copied().unwrap_or_default()).map_err(Failure::before)?;
         }
         let request = request.headers(self.headers.clone()).timeout(deadline);
         let response = request.send().await.map_err(Failure::of_sending)?;

@@ -34,7 +34,7 @@ struct Key {
     refused: BTreeSet<u64>,
     /// Who was refused although others were answered: what is wrong with them is not the key.
     on_their_own: BTreeSet<u64>,
-    /// When somebody else than those was last refused.
+    /// When the key was last tried for all of them.
     refused_at: Option<DateTime<Utc>>,
 }
 
@@ -48,7 +48,8 @@ pub struct Standing {
 
 #[derive(Default)]
 struct Own {
-    asked: bool,
+    /// Each kind of request has been sent once, so that a person who enters keys is told of each what is wrong (HE-02).
+    asked: BTreeSet<String>,
     refused: Option<(DateTime<Utc>, No)>,
 }
 
@@ -94,28 +95,32 @@ fn lately(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 }
 
 impl Standing {
-    /// Whether a request may go out now.
+    /// Whether a request of this kind, the first piece of its path, may go out now.
     ///
     /// # Errors
     /// What was answered last, where it is too early to ask again.
-    pub fn ask(&self) -> Result<(), ReadError> {
+    pub fn ask(&self, kind: &str) -> Result<(), ReadError> {
         let now = self.refusals.clock.now();
         let mut own = self.own();
+        if !own.asked.contains(kind) {
+            own.asked.insert(kind.to_owned());
+            return Ok(());
+        }
         if let Some((at, no)) = own.refused
             && lately(at, now)
         {
             return Err(no.error());
         }
-        let known = self.refusals.known();
-        let stopped = known.keys.get(&self.key).is_some_and(|key| {
-            key.refused.len() > 1
-                && !key.on_their_own.contains(&self.account)
-                && key.refused_at.is_some_and(|at| lately(at, now))
-        });
-        if stopped && own.asked {
+        let mut known = self.refusals.known();
+        let Some(key) = known.keys.get_mut(&self.key) else { return Ok(()) };
+        if key.refused.len() < 2 || key.on_their_own.contains(&self.account) {
+            return Ok(());
+        }
+        if key.refused_at.is_some_and(|at| lately(at, now)) {
             return Err(ReadError::NotAuthorised);
         }
-        own.asked = true;
+        // This request tries the key for all; the others wait for its answer.
+        key.refused_at = Some(now);
         Ok(())
     }
 
@@ -173,8 +178,11 @@ mod tests {
         let mut sent = vec![0; accounts.len()];
         for _ in 0..720 {
             clock.0.fetch_add(5, Ordering::SeqCst);
+            // All of them ask before the first one is answered.
+            let asking: Vec<bool> =
+                accounts.iter().map(|(account, _)| account.ask("requests").is_ok()).collect();
             for (number, (account, status)) in accounts.iter().enumerate() {
-                if account.ask().is_ok() {
+                if asking[number] {
                     sent[number] += 1;
                     account.heard(*status);
                 }
@@ -192,7 +200,7 @@ mod tests {
         assert_eq!(hour(&clock, &all).iter().sum::<usize>(), 5 * 720);
         let all: Vec<_> = accounts.iter().map(|account| (account, 401)).collect();
         let sent: usize = hour(&clock, &all).iter().sum();
-        assert!((55..=63).contains(&sent), "{sent}");
+        assert!((55..=65).contains(&sent), "{sent}");
         // The first one that is answered speaks for all of them.
         let all: Vec<_> = accounts.iter().map(|account| (account, 200)).collect();
         let sent = hour(&clock, &all);
@@ -215,7 +223,7 @@ mod tests {
         let refusals = Refusals::new(clock.clone());
         let [first, second] = ["key", "key"].map(|key| refusals.account(key));
         hour(&clock, &[(&first, 401), (&second, 401)]);
-        assert!(refusals.account("key").ask().is_ok());
-        assert!(refusals.account("another").ask().is_ok());
+        assert!(refusals.account("key").ask("requests").is_ok());
+        assert!(refusals.account("another").ask("requests").is_ok());
     }
 }
