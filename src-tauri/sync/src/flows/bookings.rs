@@ -145,6 +145,9 @@ impl Bookings {
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
         }
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;

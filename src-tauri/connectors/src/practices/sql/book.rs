@@ -210,7 +210,7 @@ impl SqlPractice {
         Ok(rows)
     }
 
-    async fn read_rows(
+    pub(super) async fn read_rows(
         &self,
         session: &mut Session,
         statement: &Statement,
