@@ -213,6 +213,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours {
                 weekdays: LiveDay::ALL
                     .into_iter()

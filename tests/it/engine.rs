@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use connectors::partners::healthengine::sim::Consent;
-use connectors::sim::faults::{Fault, FaultRule};
 use domain::booking::BookingState;
 use domain::ids::PracticeId;
 use domain::ports::store::{BookingLedger, Leg, ProblemKind, Watermarks};
@@ -85,7 +84,7 @@ async fn a_consent_that_is_withdrawn_is_told_and_asked_for_once_a_minute() {
 async fn a_refused_key_stops_every_practice_that_uses_it() {
     let world = World::running_as(Make { practices: 3, ..Make::default() }).await;
     let booking = world.book_next(&world.known_patient().1);
-    world.sim.add_fault(FaultRule::always(Fault::Unauthorised));
+    world.sim.refuse_api_key("api-key");
     world.pass(60).await;
     for practice in ["p1", "p2", "p3"] {
         let notes = world.store.notes(&PracticeId::new(practice)).await.unwrap();
@@ -97,7 +96,7 @@ async fn a_refused_key_stops_every_practice_that_uses_it() {
     world.pass(3600).await;
     let asked = all() - before;
     assert!((55..=62).contains(&asked), "{asked} requests in an hour, for all three");
-    world.sim.clear_faults();
+    world.sim.accept_api_key("api-key");
     world.pass(125).await;
     assert!(confirmed(&world.entry(booking).await.unwrap().state), "what waited was kept");
     for practice in ["p1", "p2", "p3"] {

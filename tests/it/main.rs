@@ -34,3 +34,4 @@ mod golive_on_mariadb;
 mod killed;
 mod openemr_on_mariadb;
 mod tidy;
+mod webhooks;

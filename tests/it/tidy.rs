@@ -178,6 +178,8 @@ fn each_outside_library_has_its_room() {
         ("rusqlite", &["store", "connectors", "tests"]),
         ("mysql_async", &["connectors", "tests"]),
         ("reqwest", &["connectors", "tests"]),
+        ("axum", &["connectors"]),
+        ("hyper", &["connectors"]),
         ("oauth2", &["connectors"]),
         ("clap", &["clinic-companion"]),
     ];
@@ -461,5 +463,8 @@ fn the_go_live_table_and_its_tests_agree() {
         names.sort();
         names
     };
+    let numbers: BTreeSet<&str> = listed.iter().map(|(number, _)| *number).collect();
+    let all: Vec<String> = (1..=26).map(|number| format!("{number:02}")).collect();
+    assert_eq!(numbers, all.iter().map(String::as_str).collect(), "each of the 26 has its row");
     assert_eq!(sorted(listed.iter().map(|(_, test)| *test).collect()), sorted(there));
 }

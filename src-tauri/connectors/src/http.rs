@@ -6,8 +6,7 @@
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -220,7 +219,8 @@ pub struct Endpoint {
     deadlines: Deadlines,
     refusals: Option<Refusals>,
     standing: Option<Arc<Standing>>,
-    retired: Arc<AtomicBool>,
+    /// What may still be asked for after the account was replaced; empty until then.
+    retired: Arc<OnceLock<&'static str>>,
 }
 
 impl Endpoint {
@@ -231,9 +231,10 @@ impl Endpoint {
         self
     }
 
-    /// Sends nothing any more; every request fails as if nobody answered.
-    pub fn retire(&self) {
-        self.retired.store(true, Ordering::SeqCst);
+    /// Sends nothing any more but what begins with `leave_taking`; every other request fails as if nobody answered.
+    pub fn retire(&self, leave_taking: &'static str) {
+        // Retired once is retired.
+        let _ = self.retired.set(leave_taking);
     }
 
     /// Adds the `User-Agent`.
@@ -314,6 +315,15 @@ impl Endpoint {
         decode(&body).map_err(WriteError::Unknown)
     }
 
+    /// Deletes what is at `path`.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been deleted.
+    pub async fn delete(&self, path: &[&str], haste: Haste) -> Result<(), WriteError> {
+        let request = self.client.request(Method::DELETE, self.url(path));
+        self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
+    }
+
     async fn post(
         &self,
         path: &[&str],
@@ -356,7 +366,7 @@ impl Endpoint {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
         };
-        if self.retired.load(Ordering::SeqCst) {
+        if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
             return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
         }
         if let Some(standing) = &self.standing {

@@ -5,6 +5,7 @@ use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -20,8 +21,8 @@ pub trait Partner: Send + Sync {
     /// A short text that differs whenever the account differs: another practice, another key. Never a secret itself.
     fn account(&self) -> String;
 
-    /// Ends the account on our side: from now on nothing is sent, and every call fails as if nobody answered. For an
-    /// account that was replaced while work on it was under way (HE-04).
+    /// Ends the account on our side: from now on nothing is sent but the end of a subscription, and every other call
+    /// fails as if nobody answered. For an account that was replaced while work on it was under way (HE-04).
     fn retire(&self) {}
 
     /// Reports whether the account works, by the cheapest real request.
@@ -34,6 +35,11 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         None
     }
 
@@ -92,6 +98,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.

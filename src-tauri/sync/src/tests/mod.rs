@@ -17,3 +17,4 @@ mod partner;
 mod practice;
 mod reaper;
 mod store;
+mod webhooks;

@@ -12,6 +12,7 @@ use domain::ports::clock::Clock;
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,11 @@ pub struct Desk {
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
     pub asked: Vec<OfferAsked>,
+    /// Subscriptions to webhooks, ours and those of others.
+    pub subscriptions: Vec<Subscription>,
+    /// How many were made.
+    pub subscribed: usize,
+    pub failed_deliveries: Vec<FailedDelivery>,
     pub days_wanted: BTreeSet<SnapshotAsked>,
     pub days_taken: Vec<ClientSnapshot>,
     /// Snapshots that are refused, as long as they are listed.
@@ -188,7 +194,7 @@ impl FakePartner {
         })
     }
 
-    async fn ask<T: Send>(
+    pub async fn ask<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> T + Send,
@@ -199,7 +205,7 @@ impl FakePartner {
         }
     }
 
-    async fn tell<T: Send>(
+    pub async fn tell<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> Result<T, Refusal> + Send,
@@ -236,6 +242,10 @@ impl Partner for FakePartner {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 

@@ -7,7 +7,10 @@ pub mod sim;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod webhooks;
 mod wire;
+
+pub use webhooks::announced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -21,6 +24,7 @@ use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::WebhookDesk;
 use domain::private::SecretString;
 use domain::settings::{HealthengineSettings, LiveHours};
 use domain::time::PracticeZone;
@@ -195,6 +199,10 @@ impl Partner for Healthengine {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 
