@@ -117,7 +117,7 @@ impl Hooked {
         answer.await.unwrap().json().await.unwrap()
     }
 
-    fn polls(&self) -> usize {
+    fn polls(&self) -> u64 {
         self.world.sim.inspect(|state| state.requests(&account("p1"), "GET", "/requests"))
     }
 
