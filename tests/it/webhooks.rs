@@ -71,7 +71,14 @@ impl Hooked {
         let mut state = engine.state();
         self.listener = Some(tokio::spawn(listener::keep(self.world.store.clone(), engine.bell())));
         let listening = state.wait_for(|state| state.listener.as_ref().is_some_and(|l| l.problem.is_none()));
-        tokio::time::timeout(DEADLINE, listening).await.expect("it listens").unwrap();
+        drop(tokio::time::timeout(DEADLINE, listening).await.expect("it listens").unwrap());
+        // What the state says may be left from the time before.
+        let reached = async {
+            while tokio::net::TcpStream::connect(&self.address).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, reached).await.expect("it can be reached");
     }
 
     /// Stops receiving.
