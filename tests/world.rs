@@ -21,8 +21,8 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
-    WriteMode,
+    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeTime, PracticeZone};
 use std::path::{Path, PathBuf};
@@ -217,6 +217,7 @@ impl World {
                 write: make.write,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),

@@ -11,7 +11,7 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, Problem, ProblemKind, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
-use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName};
+use domain::settings::{DocumentFolders, HealthengineSettings, PracticeSettings, SecretKind, SecretName};
 use domain::time::PracticeZone;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -367,6 +367,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),

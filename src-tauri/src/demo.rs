@@ -21,8 +21,8 @@ use domain::ports::clock::Clock;
 use domain::ports::store::SettingsBook;
 use domain::private::SecretString;
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
-    WriteMode,
+    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use std::io::Write;
@@ -198,6 +198,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url,

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ports::store::{
     BookingCounts, BookingLedger, Leg, LegNote, Marks, ProblemKind, SettingsBook, StoreError, Watermarks,
 };
-use domain::settings::PracticeSettings;
+use domain::settings::{DocumentFolders, PracticeSettings};
 use domain::time::PracticeZone;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -263,6 +263,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:1/pms-api/v1".into(),

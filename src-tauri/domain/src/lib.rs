@@ -5,6 +5,7 @@
 
 pub mod booking;
 pub mod diary;
+pub mod documents;
 pub mod failure;
 pub mod ids;
 pub mod matching;

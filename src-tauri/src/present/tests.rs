@@ -7,7 +7,7 @@ use domain::ids::{AppointmentRef, AppointmentTypeRef, ForeignBookingId, PartnerI
 use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
-use domain::settings::{HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
+use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
 use domain::time::{PracticeTime, Seconds};
 use sync::state::ResourceState;
 
@@ -36,6 +36,7 @@ pub fn settings() -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url: "https://he.example.com".into(),

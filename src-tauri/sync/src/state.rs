@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::diary::PracticeCard;
 use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
-use domain::settings::PracticeSettings;
+use domain::settings::{Feature, PracticeSettings};
 use domain::time::Horizon;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +44,23 @@ pub struct PracticeState {
     pub shrinking: Vec<Shrinking>,
     /// How many bookings stand where.
     pub counts: BookingCounts,
+    /// The partner's extra features, once they were looked at.
+    pub features: Vec<FeatureState>,
+    /// What keeps documents waiting, and what to do about it; none while nothing does.
+    pub documents_problem: Option<String>,
+}
+
+/// One of the partner's extra features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureState {
+    /// Which.
+    pub feature: Feature,
+    /// Whether it is asked for in the settings.
+    pub wanted: bool,
+    /// Whether it is on at the partner.
+    pub on: bool,
+    /// What it lacks, in words; none where it can be on.
+    pub lacks: Option<String>,
 }
 
 /// One practitioner or room.
@@ -94,6 +111,8 @@ impl PracticeState {
             sending: None,
             shrinking: Vec::new(),
             counts,
+            features: Vec::new(),
+            documents_problem: None,
         }
     }
 }

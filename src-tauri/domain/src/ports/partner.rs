@@ -4,6 +4,7 @@ use crate::booking::{BookingChange, BookingRequest, Inserted};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::documents::{DocumentDesk, FeatureSwitch};
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -29,6 +30,16 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Has features that are switched on one by one.
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        None
+    }
+
+    /// Passes documents on between patients and practice.
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         None
     }
 }

@@ -6,7 +6,9 @@ use domain::ports::store::{
     Activity, ActivityLine, Leg, LegNote, Mark, Marks, OpenWish, Problem, ProblemKind, Revision,
     SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::settings::{AppSettings, PracticeSettings, SecretKind, SecretName, SystemSettings, WriteMode};
+use domain::settings::{
+    AppSettings, DocumentFolders, PracticeSettings, SecretKind, SecretName, SystemSettings, WriteMode,
+};
 use domain::time::PracticeZone;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -22,6 +24,7 @@ fn settings(id: &str) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: None,
     }

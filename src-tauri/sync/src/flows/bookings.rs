@@ -145,6 +145,10 @@ impl Bookings {
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
         }
+        // After the bookings, which documents belong to (sheet §7).
+        if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
+            wake.insert(FlowName::Documents);
+        }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;

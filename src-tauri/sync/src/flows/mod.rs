@@ -2,6 +2,8 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod documents;
+pub mod features;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -27,6 +29,8 @@ pub enum FlowName {
     Bookings,
     /// Free times, resources, appointment types, live hours.
     Availability,
+    /// Documents, and the features that bring them.
+    Documents,
 }
 
 /// What a pass asks of the engine.

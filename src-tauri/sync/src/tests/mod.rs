@@ -9,6 +9,7 @@
 mod availability;
 mod bookings;
 mod clinic;
+mod documents;
 mod engine;
 mod guards;
 mod kill;

@@ -8,6 +8,7 @@ use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
 };
@@ -50,6 +51,7 @@ pub struct Desk {
     pub wants_types: bool,
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
+    pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
     /// Snapshots that are refused, as long as they are listed.
     pub refused_days: BTreeSet<(ResourceRef, NaiveDate)>,
@@ -185,7 +187,7 @@ impl FakePartner {
         })
     }
 
-    async fn ask<T: Send>(
+    pub async fn ask<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> T + Send,
@@ -196,7 +198,7 @@ impl FakePartner {
         }
     }
 
-    async fn tell<T: Send>(
+    pub async fn tell<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> Result<T, Refusal> + Send,
@@ -228,6 +230,14 @@ impl Partner for FakePartner {
         self.ask("check".into(), |_| ()).await
     }
 
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
     fn booking_desk(&self) -> Option<&dyn BookingDesk> {
         Some(self)
     }
@@ -247,6 +257,7 @@ impl BookingDesk for FakePartner {
             availability: !desk.asked.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            attach_documents: !desk.documents.offers.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()
         })

@@ -12,6 +12,7 @@ use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, AppointmentTypeRef, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::time::{DayRange, Horizon, MinuteOfDay, Minutes, PracticeTime};
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ pub struct Diary {
     pub panics_once: bool,
     /// Every book that was read.
     pub books_read: usize,
+    pub shelf: super::documents::Shelf,
     pub violations: Vec<String>,
 }
 
@@ -124,6 +126,7 @@ impl Diary {
             fails: None,
             panics_once: false,
             books_read: 0,
+            shelf: super::documents::Shelf::default(),
             violations: Vec::new(),
         }
     }
@@ -454,5 +457,22 @@ impl PracticeSystem for FakePractice {
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.tell(|diary| diary.cancel(&held.appointment)).await
+    }
+
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        self.diary(|diary| diary.shelf.has_folder).then_some(self as &dyn DocumentInbox)
+    }
+
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        self.diary(|diary| diary.shelf.gives_out).then_some(self as &dyn DocumentSource)
+    }
+
+    async fn add_to_note(
+        &self,
+        appointment: &AppointmentRef,
+        mark: &str,
+        line: &str,
+    ) -> Result<(), WriteError> {
+        self.tell(|diary| diary.shelf.note(appointment, mark, line)).await
     }
 }

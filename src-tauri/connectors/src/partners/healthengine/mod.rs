@@ -1,6 +1,7 @@
 //! Healthengine: patients book online, and the practice's free times are shown there.
 
 mod client;
+mod documents;
 #[cfg(feature = "sims")]
 pub mod sim;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use domain::booking::{BookingChange, Inserted};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
 };
@@ -189,6 +191,14 @@ impl Partner for Healthengine {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         Some(self)
     }
 }

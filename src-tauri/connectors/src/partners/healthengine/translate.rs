@@ -125,7 +125,7 @@ fn booking_request(
 }
 
 /// A text with something in it. Empty means absent.
-fn text(field: &Lenient<Text>) -> Option<&str> {
+pub(super) fn text(field: &Lenient<Text>) -> Option<&str> {
     match field {
         Lenient::Given(Text(text)) => Some(text.trim()).filter(|text| !text.is_empty()),
         Lenient::Absent | Lenient::Odd => None,
@@ -138,7 +138,7 @@ fn filled<'a>(field: &'a Lenient<Text>, name: &'static str) -> Result<Option<&'a
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, without a zone. Anything more or less is not guessed at.
-fn date_and_time(text: &str) -> Option<NaiveDateTime> {
+pub(super) fn date_and_time(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim();
     (text.len() == "2026-03-04 10:15:00".len())
         .then(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok())
