@@ -2,6 +2,7 @@
 
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
+use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
@@ -470,6 +471,9 @@ impl Engine {
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
         if let Some(documents) = Documents::new(ports.clone()) {
             flows.push(Arc::new(documents));
+        }
+        if let Some(snapshots) = ClientSnapshots::new(ports.clone()) {
+            flows.push(Arc::new(snapshots));
         }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));

@@ -149,6 +149,9 @@ impl Bookings {
         if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
             wake.insert(FlowName::Documents);
         }
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;

@@ -17,7 +17,9 @@ pub fn served(feature: Feature, practice: &dyn PracticeSystem) -> Result<(), &'s
         Feature::Documents => practice.document_source().map(drop).ok_or(
             "documents needs a folder into which the practice lays scripts and referrals: name it as documents_out, or in the profile.",
         ),
-        Feature::ClientSnapshots => Err("clientSnapshots is not part of this version."),
+        Feature::ClientSnapshots => practice.serves_snapshots().then_some(()).ok_or(
+            "clientSnapshots needs queries that the profile of this practice system does not have.",
+        ),
     }
 }
 

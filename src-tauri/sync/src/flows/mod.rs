@@ -2,6 +2,7 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod client_snapshots;
 pub mod documents;
 pub mod features;
 
@@ -31,6 +32,8 @@ pub enum FlowName {
     Availability,
     /// Documents, and the features that bring them.
     Documents,
+    /// Days with their patients, for a partner that asks for them.
+    ClientSnapshots,
 }
 
 /// What a pass asks of the engine.

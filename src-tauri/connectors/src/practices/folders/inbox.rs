@@ -140,7 +140,7 @@ fn place(key: &DocumentKey, target: &Path) -> Result<Placed, FilingError> {
 
 /// Gives the file its name, unless something else has it.
 fn rename(ready: &Path, target: &Path) -> io::Result<()> {
-    let Err(refused) = TempPath::from_path(ready).persist_noclobber(target) else { return Ok(()) };
+    let Err(refused) = TempPath::try_from_path(ready)?.persist_noclobber(target) else { return Ok(()) };
     // What was refused would otherwise be removed with its handle.
     refused.path.keep().map_err(|kept| kept.error)?;
     let unable =

@@ -233,7 +233,7 @@ impl PathPattern {
 /// Whether `found` is what the pieces say. A name ends where the next literal begins, or with the text.
 fn matched(pieces: &[Piece], found: &str, appointment: &str, patient: &str, told: &mut Told) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return found.is_empty() };
-    let mut go_on = |length: usize, told: &mut Told| {
+    let go_on = |length: usize, told: &mut Told| {
         found.get(length..).is_some_and(|left| matched(rest, left, appointment, patient, told))
     };
     match first {
