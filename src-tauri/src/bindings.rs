@@ -12,6 +12,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::current_view,
             commands::find_bookings,
             commands::booking_history,
+            commands::open_document,
             commands::decide_booking,
             commands::set_practice_enabled,
             commands::set_all_enabled,

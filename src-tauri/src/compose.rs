@@ -11,7 +11,7 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, Problem, ProblemKind, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
-use domain::settings::{DocumentFolders, HealthengineSettings, PracticeSettings, SecretKind, SecretName};
+use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName};
 use domain::time::PracticeZone;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -60,6 +60,20 @@ impl DataFolder {
     /// The clinic's own profiles.
     pub fn profiles(&self) -> PathBuf {
         self.0.join("profiles")
+    }
+
+    /// Where documents are laid out for reading, until the program ends.
+    pub fn opened(&self) -> PathBuf {
+        self.0.join("opened")
+    }
+
+    /// Takes away what was laid out for reading. What a viewer still holds open goes at the next start.
+    pub fn clear_opened(&self) {
+        if let Err(error) = std::fs::remove_dir_all(self.opened())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "Documents that were opened could not be taken away.");
+        }
     }
 
     /// The made-up clinic's own folder.
@@ -344,7 +358,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");

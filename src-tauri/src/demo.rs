@@ -21,8 +21,8 @@ use domain::ports::clock::Clock;
 use domain::ports::store::SettingsBook;
 use domain::private::SecretString;
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
-    SystemSettings, WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use std::io::Write;
@@ -213,7 +213,8 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             environment: "DEV".to_owned(),
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
-            features: Vec::new(),
+            // The folders for documents lie beside the made-up clinic.
+            features: Feature::ALL.map(|feature| feature.name().to_owned()).to_vec(),
             live_hours: LiveHours {
                 weekdays: LiveDay::ALL
                     .into_iter()

@@ -7,13 +7,13 @@ use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, SettingsBook};
-use domain::settings::{PracticeSettings, SecretKind};
+use domain::settings::{Feature, PracticeSettings, SecretKind};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use store::{KeySource, Store};
-use sync::flows::error_chain;
+use sync::flows::{error_chain, features as extra};
 use sync::health;
 
 /// Less free space than this is a failure: a practice's records and logs need a fraction of it.
@@ -178,6 +178,7 @@ pub async fn consult(
     for settings in &practices {
         system(&mut report, &connections, settings).await;
         partner(&mut report, &connections, settings).await;
+        features(&mut report, &connections, settings).await;
     }
     let mut addresses: Vec<&str> = practices
         .iter()
@@ -262,6 +263,20 @@ async fn partner(report: &mut Report, connections: &AppConnect, settings: &Pract
         Err(problem) => Err(problem.sentence),
     };
     report.add("healthengine", Some(&settings.id), result);
+}
+
+/// What of the extra features that are asked for can be served, and whether their folders can be used.
+async fn features(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    let id = Some(&settings.id);
+    let Some(account) = settings.healthengine.as_ref().filter(|account| !account.features.is_empty()) else {
+        return;
+    };
+    let Ok(password) = connections.secret(&settings.id, SecretKind::SystemPassword).await else { return };
+    let Ok(practice) = connections.sockets().practice_database(settings, password) else { return };
+    for feature in Feature::ALL.into_iter().filter(|feature| account.wants(*feature)) {
+        let result = extra::tried(feature, &practice).await;
+        report.add_part("feature", id, Some(feature.name().to_owned()), result);
+    }
 }
 
 async fn compare_clock(sockets: &Sockets, address: &str) -> Result<String, String> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ports::store::{
     BookingCounts, BookingLedger, Leg, LegNote, Marks, ProblemKind, SettingsBook, StoreError, Watermarks,
 };
-use domain::settings::{DocumentFolders, PracticeSettings};
+use domain::settings::PracticeSettings;
 use domain::time::PracticeZone;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use domain::failure::ReadError;
     use domain::ids::PracticeId;
-    use domain::settings::{HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {

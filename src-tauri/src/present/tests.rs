@@ -86,6 +86,7 @@ struct Scene {
     set_up_at: BTreeMap<PracticeId, DateTime<Utc>>,
     open: Vec<Entry>,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
+    documents: crate::present::documents::DocumentsOfBookings,
     days: BTreeMap<PracticeId, LastDay>,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
     problem: Option<ProblemView>,
@@ -114,6 +115,7 @@ impl Scene {
             set_up_at: &self.set_up_at,
             open: &self.open,
             unseen: &self.unseen,
+            documents: &self.documents,
             days: &self.days,
             setups: &self.setups,
             settings: SettingsView {

@@ -7,7 +7,8 @@ use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SystemSettings, WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
@@ -44,7 +45,6 @@ pub struct Wanted {
 const POLL_SYSTEM: RangeInclusive<i64> = 1..=300;
 const POLL_HEALTHENGINE: RangeInclusive<i64> = 1..=5;
 const HORIZON: RangeInclusive<i64> = 1..=365;
-const FEATURES: [&str; 3] = ["documents", "clientSnapshots", "attachDocuments"];
 const LONGEST_NAME: usize = 100;
 
 #[derive(Deserialize)]
@@ -83,6 +83,8 @@ struct RawSystem {
     write: Option<Spanned<String>>,
     locations: Option<Spanned<Vec<Spanned<String>>>>,
     poll_seconds: Option<Spanned<i64>>,
+    documents_in: Option<Spanned<String>>,
+    documents_out: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -242,7 +244,6 @@ impl Reader<'_> {
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
             unused.extend(raw.webhook_url.as_ref().map(|_| "healthengine.webhook_url"));
-            unused.extend((!raw.features.is_empty()).then_some("healthengine.features"));
         }
         Ok(Wanted { settings, secrets, unused })
     }
@@ -272,7 +273,19 @@ impl Reader<'_> {
         };
         let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
         let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
-        Ok(SystemSettings { profile, url, write, locations, poll_seconds })
+        let documents = DocumentFolders {
+            inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
+            outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
+        };
+        Ok(SystemSettings { profile, url, write, locations, poll_seconds, documents })
+    }
+
+    /// A folder for documents; one that is not whole starts from the file's own.
+    fn document_folder(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        let typed = self.words(raw, "folder")?;
+        let whole = self.folder.join(typed);
+        inputs::document_folder(&whole.display().to_string())
+            .map_err(|wrong| self.mistake(&raw.span(), wrong.to_owned()))
     }
 
     fn locations(&self, list: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<LocationRef>, Mistake> {
@@ -331,8 +344,9 @@ impl Reader<'_> {
         }
         self.distinct(&raw.features, "feature")?;
         for feature in &raw.features {
-            if !FEATURES.contains(&feature.get_ref().as_str()) {
-                let message = format!("there is no such feature: choose from {}", FEATURES.join(", "));
+            let names = Feature::ALL.map(Feature::name);
+            if !names.contains(&feature.get_ref().as_str()) {
+                let message = format!("there is no such feature: choose from {}", names.join(", "));
                 return Err(self.mistake(&feature.span(), message));
             }
         }

@@ -169,6 +169,12 @@ fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
         let ids: Vec<&str> = locations.iter().map(LocationRef::as_str).collect();
         found.insert("system.locations", ids.join(", "));
     }
+    for (key, folder) in [
+        ("system.documents_in", &system.documents.inward),
+        ("system.documents_out", &system.documents.outward),
+    ] {
+        found.extend(folder.as_ref().map(|folder| (key, folder.clone())));
+    }
     if let Some(account) = &settings.healthengine {
         found.extend([
             ("healthengine.base_url", account.base_url.clone()),

@@ -30,6 +30,8 @@ password = "env:PMS_PASSWORD"
 write = "sql"
 locations = ["3"]
 poll_seconds = 5
+documents_in = "/srv/import"
+documents_out = "to-patients"
 
 [practice.healthengine]
 base_url = "https://healthengine.com.au/pms-api/v1"
@@ -99,6 +101,9 @@ fn the_whole_file_is_understood() {
         ("richmond", "Australia/Melbourne", true)
     );
     assert_eq!((settings.system.write, settings.system.poll_seconds), (WriteMode::Sql, 5));
+    let folders = &settings.system.documents;
+    assert_eq!(folders.inward.as_deref(), Some("/srv/import"));
+    assert!(folders.outward.as_deref().is_some_and(|folder| folder.ends_with("to-patients")));
     let account = settings.healthengine.as_ref().unwrap();
     assert_eq!((account.horizon_days, account.live_hours.weekdays.len()), (60, 2));
     let secrets: Vec<(SecretKind, &str)> =
@@ -111,7 +116,7 @@ fn the_whole_file_is_understood() {
             (SecretKind::HealthenginePracticeKey, "first-line"),
         ]
     );
-    assert_eq!(richmond.unused, ["healthengine.webhook_url", "healthengine.features"]);
+    assert_eq!(richmond.unused, ["healthengine.webhook_url"]);
 }
 
 #[test]
@@ -399,7 +404,6 @@ async fn only_what_differs_is_named_and_others_stay() {
   system.password: removed
   healthengine.api_key: changed (not shown)
   healthengine.webhook_url: not used by this version
-  healthengine.features: not used by this version
 practice fitzroy: not in the file, stays as it is
 "
     );

@@ -555,7 +555,22 @@ impl Documents {
         asked.retain(|booking| !self.answered_lately(format!("available/{booking}")));
         let mut told = Vec::new();
         for booking in asked {
-            let Standing::Known(inserted) = self.standing(&booking).await? else { continue };
+            let inserted = match self.standing(&booking).await? {
+                Standing::Known(inserted) => inserted,
+                Standing::Unknown if !self.is_unknown_for_good(&booking) => {
+                    self.memory(|memory| memory.answered.remove(&format!("available/{booking}")));
+                    continue;
+                }
+                Standing::OnItsWay => {
+                    self.memory(|memory| memory.answered.remove(&format!("available/{booking}")));
+                    continue;
+                }
+                // There is no other way to say that there is nothing.
+                Standing::Unknown | Standing::Closed | Standing::FellThrough => {
+                    told.push((booking, Vec::new()));
+                    continue;
+                }
+            };
             match source.documents(&inserted.appointment, &inserted.patient).await {
                 Ok(documents) => {
                     self.works(Way::Outward);

@@ -23,6 +23,28 @@ pub fn served(feature: Feature, practice: &dyn PracticeSystem) -> Result<(), &'s
     }
 }
 
+/// Tries whether a feature can be served now, and says how, or what it lacks. Changes nothing.
+pub async fn tried(feature: Feature, practice: &dyn PracticeSystem) -> Result<String, String> {
+    served(feature, practice)?;
+    let (folder, tried) = match feature {
+        Feature::AttachDocuments => match practice.document_inbox() {
+            Some(inbox) => (inbox.title(), inbox.check().await),
+            None => {
+                return Ok("Documents are kept in our own records and opened from their bookings.".to_owned());
+            }
+        },
+        Feature::Documents => match practice.document_source() {
+            Some(source) => (source.title(), source.check().await),
+            None => return Ok("It can be served.".to_owned()),
+        },
+        Feature::ClientSnapshots => return Ok("It can be served.".to_owned()),
+    };
+    match tried {
+        Ok(()) => Ok(format!("{folder} can be used.")),
+        Err(error) => Err(format!("{folder} {error}.")),
+    }
+}
+
 /// Compares what is on with what should be, and sends only what differs. Returns what is on now.
 pub(crate) async fn switch(
     ports: &Ports,

@@ -43,6 +43,10 @@ impl DocumentInbox for FolderInbox {
     async fn check(&self) -> Result<(), FilingError> {
         let folder = self.folder.clone();
         beside(move || {
+            if folder.ours && !folder.path.exists() {
+                // Made with the first document.
+                return Ok(());
+            }
             let tried = folder.ready()?.join(".clinic-companion-tries.part");
             File::create(&tried).map_err(failed)?;
             std::fs::remove_file(&tried).map_err(failed)
