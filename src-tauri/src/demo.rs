@@ -215,6 +215,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             poll_seconds: 5,
             // The folders for documents lie beside the made-up clinic.
             features: Feature::ALL.map(|feature| feature.name().to_owned()).to_vec(),
+            webhook_url: None,
             live_hours: LiveHours {
                 weekdays: LiveDay::ALL
                     .into_iter()

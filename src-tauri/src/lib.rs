@@ -27,6 +27,7 @@ mod status;
 mod tray;
 mod ui_error;
 mod view;
+mod webhook_path;
 mod windows;
 
 /// Does what the command line says, and returns the process's exit status.

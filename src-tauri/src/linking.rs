@@ -10,6 +10,7 @@ use crate::view::{
     HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
     ProfileView, SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
 };
+use crate::webhook_path;
 use chrono::NaiveDate;
 use connectors::practices;
 use domain::diary::Writable;
@@ -216,7 +217,12 @@ async fn save(
         let said = format!("This Healthengine practice is linked as {} already.", twin.name);
         return Err(failure(ErrorCode::AlreadyLinked, said));
     }
-    let secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let path = store.secret(&SecretName::of(id, SecretKind::HealthengineWebhookPath)).await?;
+    secrets.extend(
+        webhook_path::to_keep(&settings, path.as_ref())
+            .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
+    );
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
@@ -451,6 +457,10 @@ fn healthengine_settings(
     let contact = typed(&input.contact_email).filter(|email| inputs::is_email(email));
     let base_url =
         typed(&input.base_url).unwrap_or_else(|| connectors::partners::healthengine::BASE_URL.to_owned());
+    let webhook_url = typed(&input.webhook_url)
+        .map(|url| inputs::web_address(&url))
+        .transpose()
+        .map_err(|wrong| failure(ErrorCode::AddressInvalid, format!("Public address: {wrong}.")))?;
     Ok(HealthengineSettings {
         base_url: inputs::web_address(&base_url)
             .map_err(|wrong| failure(ErrorCode::AddressInvalid, wrong))?,
@@ -464,7 +474,8 @@ fn healthengine_settings(
         }
         .to_owned(),
         horizon_days: input.horizon_days,
-        poll_seconds: before.map_or(PARTNER_POLL, |before| before.poll_seconds),
+        poll_seconds: poll_seconds(webhook_url.is_some(), before),
+        webhook_url,
         features: chosen_features(&input.features, before),
         live_hours,
     })
@@ -482,6 +493,23 @@ fn chosen_features(chosen: &[FeatureName], before: Option<&HealthengineSettings>
             chosen.map(|feature| feature.name().to_owned()).collect()
         }
     }
+}
+
+/// As before; but whoever gives webhooks up is asked for as often as without them.
+fn poll_seconds(webhooks: bool, before: Option<&HealthengineSettings>) -> u32 {
+    let chosen = before.map_or(PARTNER_POLL, |before| before.poll_seconds);
+    if webhooks { chosen } else { chosen.min(PARTNER_POLL) }
+}
+
+/// The public address at which the practice's webhooks come in; none where it has none.
+pub async fn webhook_address(desk: &Desk, practice: &str) -> Result<Option<String>, UiError> {
+    let Some(settings) = stored(desk, Some(practice)).await? else {
+        return Err(failure(ErrorCode::PracticeUnknown, "There is no such practice."));
+    };
+    let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+    let path = desk.running()?.store().secret(&name).await?;
+    let address = path.and_then(|path| webhook_path::callback(&settings, &path));
+    Ok(address.map(|address| address.expose_secret().to_owned()))
 }
 
 fn days(hours: &LiveHours) -> [(LiveDay, &Vec<TimeRange>); 8] {
@@ -571,6 +599,7 @@ fn typed_or_stored(
                 SecretKind::SystemPassword => "password",
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
+                SecretKind::HealthengineWebhookPath => "public address",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
         }
@@ -622,6 +651,7 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
                 .map(feature_name)
                 .collect(),
             horizon_days: account.horizon_days,
+            webhook_url: account.webhook_url.clone(),
         }),
     }
 }
@@ -739,6 +769,7 @@ mod tests {
                 environment: Environment::Prod,
                 horizon_days: 60,
                 features: Vec::new(),
+                webhook_url: None,
             }),
             live_hours: LiveHours::default(),
         };

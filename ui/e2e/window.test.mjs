@@ -33,6 +33,7 @@ describe("the window and the tray", () => {
     await tray.has("Clinic Companion: No practice is linked yet", 30);
     await whenWindows(0, 1);
     assert.deepEqual(await webProcesses(app.id), []);
+    await until("what only starting needed is let go", 30, async () => (await mappedAlone(app.id)) < 20);
   });
 
   test("a second start brings the first one's window up, and ends", async () => {

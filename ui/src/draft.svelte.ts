@@ -72,6 +72,7 @@ export class PracticeDraft {
   environment = $state<Environment>("PROD");
   horizonDays = $state("60");
   features = $state<FeatureName[]>([]);
+  webhookUrl = $state("");
 
   hours = $state<LiveHours>(usualHours());
 
@@ -114,6 +115,7 @@ export class PracticeDraft {
       this.environment = setup.healthengine.environment;
       this.horizonDays = String(setup.healthengine.horizonDays);
       this.features = [...setup.healthengine.features];
+      this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
   }
 
@@ -155,6 +157,7 @@ export class PracticeDraft {
       environment: this.environment,
       horizonDays: Number(this.horizonDays),
       features: [...this.features],
+      webhookUrl: typed(this.webhookUrl),
     };
   }
 

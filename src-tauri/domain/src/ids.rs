@@ -39,6 +39,8 @@ text_id! {
     ForeignChangeId,
     /// A document that waits to be filed, as the partner calls it.
     ForeignDocumentId,
+    /// A subscription to what waits, as the partner calls it.
+    SubscriptionId,
     /// An appointment, as the practice system calls it.
     AppointmentRef,
     /// A document, as the practice system calls it.

@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 use domain::diary::PracticeCard;
 use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
+use domain::ports::webhooks::ListenerState;
 use domain::settings::{Feature, PracticeSettings};
 use domain::time::Horizon;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+use crate::webhooks::WebhookState;
 
 /// Everything, by practice.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub struct EngineState {
     pub practices: BTreeMap<PracticeId, PracticeState>,
     /// When the store last failed, and how; none while it works.
     pub store_problem: Option<(DateTime<Utc>, String)>,
+    /// How the listener for webhooks is doing; none while it is switched off.
+    pub listener: Option<ListenerState>,
     /// Rises whenever something in the ledger moved, so that views read it again.
     pub ledger_moves: u64,
 }
@@ -48,6 +53,8 @@ pub struct PracticeState {
     pub features: Vec<FeatureState>,
     /// What keeps documents waiting, and what to do about it; none while nothing does.
     pub documents_problem: Option<String>,
+    /// How webhooks are doing; none while they are switched off.
+    pub webhooks: Option<WebhookState>,
 }
 
 /// One of the partner's extra features.
@@ -113,6 +120,7 @@ impl PracticeState {
             counts,
             features: Vec::new(),
             documents_problem: None,
+            webhooks: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use crate::ports::documents::{DocumentDesk, FeatureSwitch};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -41,6 +42,11 @@ pub trait Partner: Send + Sync {
 
     /// Passes documents on between patients and practice.
     fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        None
+    }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         None
     }
 
@@ -99,6 +105,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.

@@ -18,3 +18,4 @@ mod partner;
 mod practice;
 mod reaper;
 mod store;
+mod webhooks;

@@ -13,6 +13,7 @@ use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,11 @@ pub struct Desk {
     pub unknown_kinds: BTreeSet<String>,
     pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
+    /// Subscriptions to webhooks, ours and those of others.
+    pub subscriptions: Vec<Subscription>,
+    /// How many were made.
+    pub subscribed: usize,
+    pub failed_deliveries: Vec<FailedDelivery>,
     pub days_wanted: BTreeSet<SnapshotAsked>,
     pub days_taken: Vec<ClientSnapshot>,
     /// Snapshots that are refused, as long as they are listed.
@@ -246,6 +252,10 @@ impl Partner for FakePartner {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 

@@ -8,7 +8,10 @@ pub mod sim;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod webhooks;
 mod wire;
+
+pub use webhooks::announced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -23,6 +26,7 @@ use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::WebhookDesk;
 use domain::private::SecretString;
 use domain::settings::{HealthengineSettings, LiveHours};
 use domain::time::PracticeZone;
@@ -201,6 +205,10 @@ impl Partner for Healthengine {
     }
 
     fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 

@@ -138,7 +138,7 @@ fn filled<'a>(field: &'a Lenient<Text>, name: &'static str) -> Result<Option<&'a
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, without a zone. Anything more or less is not guessed at.
-pub(super) fn date_and_time(text: &str) -> Option<NaiveDateTime> {
+pub fn date_and_time(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim();
     (text.len() == "2026-03-04 10:15:00".len())
         .then(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok())

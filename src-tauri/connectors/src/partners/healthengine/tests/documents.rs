@@ -73,6 +73,7 @@ impl Bench {
             horizon_days: 60,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         };
         let key = SecretString::from("key-of-the-test");
