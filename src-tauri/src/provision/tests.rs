@@ -31,7 +31,7 @@ write = "sql"
 locations = ["3"]
 poll_seconds = 5
 documents_in = "/srv/import"
-documents_out = "to-patients"
+documents_out = "/srv/for-patients"
 
 [practice.healthengine]
 base_url = "https://healthengine.com.au/pms-api/v1"
@@ -107,7 +107,7 @@ fn the_whole_file_is_understood() {
     assert_eq!((settings.system.write, settings.system.poll_seconds), (WriteMode::Sql, 5));
     let folders = &settings.system.documents;
     assert_eq!(folders.inward.as_deref(), Some("/srv/import"));
-    assert!(folders.outward.as_deref().is_some_and(|folder| folder.ends_with("to-patients")));
+    assert_eq!(folders.outward.as_deref(), Some("/srv/for-patients"));
     let account = settings.healthengine.as_ref().unwrap();
     assert_eq!((account.horizon_days, account.live_hours.weekdays.len()), (60, 2));
     let secrets: Vec<(SecretKind, &str)> =

@@ -1,6 +1,7 @@
 //! Documents and features on a service of a few canned answers, right and wrong.
 
 use super::super::Healthengine;
+use super::super::sim::{Consent, HealthengineSim, HealthengineSimConfig, PatientDocument, SimPractice};
 use crate::contract::Log;
 use crate::http::{Deadlines, Http};
 use axum::Router;
@@ -50,6 +51,26 @@ async fn answer(
     (StatusCode::from_u16(status).unwrap(), body)
 }
 
+fn connector(base_url: String) -> Healthengine {
+    let settings = HealthengineSettings {
+        base_url,
+        practice_id: "7001".to_owned(),
+        user_agent_email: "it@example.com".to_owned(),
+        environment: "DEV".to_owned(),
+        horizon_days: 60,
+        poll_seconds: 5,
+        features: Vec::new(),
+        webhook_url: None,
+        live_hours: LiveHours::default(),
+    };
+    let key = SecretString::from("key-of-the-test");
+    let zone = PracticeZone::parse("Australia/Melbourne").unwrap();
+    let deadlines = Deadlines { whole: Duration::from_secs(30), ..Deadlines::default() };
+    let http = Http::with_deadlines(deadlines);
+    let practice = PracticeId::new("richmond");
+    Healthengine::new(&settings, practice, zone, &key, &key, &http).unwrap()
+}
+
 struct Bench {
     service: Shared,
     healthengine: Healthengine,
@@ -65,23 +86,7 @@ impl Bench {
             .with_state(service.clone())
             .layer(axum::extract::DefaultBodyLimit::disable());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let settings = HealthengineSettings {
-            base_url,
-            practice_id: "7001".to_owned(),
-            user_agent_email: "it@example.com".to_owned(),
-            environment: "DEV".to_owned(),
-            horizon_days: 60,
-            poll_seconds: 5,
-            features: Vec::new(),
-            webhook_url: None,
-            live_hours: LiveHours::default(),
-        };
-        let key = SecretString::from("key-of-the-test");
-        let zone = PracticeZone::parse("Australia/Melbourne").unwrap();
-        let deadlines = Deadlines { whole: Duration::from_secs(30), ..Deadlines::default() };
-        let http = Http::with_deadlines(deadlines);
-        let practice = PracticeId::new("richmond");
-        let healthengine = Healthengine::new(&settings, practice, zone, &key, &key, &http).unwrap();
+        let healthengine = connector(base_url);
         Self { service, healthengine }
     }
 
@@ -176,7 +181,7 @@ async fn content_is_taken_only_whole() {
     for (body, size, hash, why) in [
         (content("YWJk"), 3, ABC, DocumentRefusal::WrongHash),
         (content("YWJjYWJj"), 3, ABC, DocumentRefusal::WrongSize),
-        (content("YW"), 3, ABC, DocumentRefusal::WrongSize),
+        (content("YQ"), 3, ABC, DocumentRefusal::WrongSize),
         (content(""), 3, ABC, DocumentRefusal::Empty),
         (content("not base64!"), 3, ABC, DocumentRefusal::Unreadable),
         (json!({"documentContent": 5}).to_string(), 3, ABC, DocumentRefusal::Unreadable),
@@ -307,6 +312,69 @@ async fn features_are_read_and_switched() {
     assert_eq!(bench.posted().len(), 2);
     let unknown = bench.healthengine.switch(Feature::ClientSnapshots, true).await;
     assert!(matches!(unknown, Err(WriteError::Refused(Refusal::UnknownToPartner))));
+}
+
+#[tokio::test]
+async fn a_document_goes_its_way_on_the_simulator() {
+    let now = "2026-03-01T22:00:00Z".parse().unwrap();
+    let practice = SimPractice {
+        name: "Richmond".to_owned(),
+        practice_id: "7001".to_owned(),
+        practice_key: "key-of-the-test".to_owned(),
+        api_key: "key-of-the-test".to_owned(),
+        time_zone: chrono_tz::Australia::Melbourne,
+        consent: Consent::Granted,
+    };
+    let config = HealthengineSimConfig { port: 0, practices: vec![practice], state_file: None };
+    let sim = HealthengineSim::start(config, Arc::new(move || now)).await.unwrap();
+    let healthengine = connector(sim.base_url());
+    for feature in [Feature::AttachDocuments, Feature::Documents] {
+        healthengine.switch(feature, true).await.unwrap();
+    }
+    assert_eq!(
+        healthengine.switched_on().await.unwrap(),
+        [Feature::AttachDocuments, Feature::Documents].into()
+    );
+    let form = PatientDocument::made_up_pdf().for_patient("77");
+    let damaged = PatientDocument { claimed_hash: Some(ABC.to_owned()), ..form.clone() };
+    let [filed, rejected, expired] = [&form, &damaged, &form]
+        .map(|document| ForeignDocumentId::new(sim.attach_document("7001", document).unwrap().to_string()));
+    let offers = healthengine.offered().await.unwrap();
+    assert_eq!(offers.len(), 3);
+    let offer = |document: &ForeignDocumentId| offers.iter().find(|o| o.key.document == *document).unwrap();
+    let Ok(Fetched::Content(content)) = healthengine.fetch(offer(&filed)).await else { panic!() };
+    assert!(content.reveal().starts_with(b"%PDF"));
+    let wrong = healthengine.fetch(offer(&rejected)).await;
+    assert!(matches!(wrong, Ok(Fetched::Unusable(DocumentRefusal::WrongHash))));
+    sim.expire_document("7001", expired.as_str().parse().unwrap()).unwrap();
+    assert!(matches!(healthengine.fetch(offer(&expired)).await, Ok(Fetched::Gone)));
+    healthengine.filed(&filed, None).await.unwrap();
+    healthengine.not_filed(&rejected, DocumentRefusal::WrongHash).await.unwrap();
+    let again = healthengine.filed(&filed, None).await;
+    assert!(matches!(again, Err(WriteError::Refused(Refusal::UnknownToPartner))));
+    assert_eq!(healthengine.offered().await.unwrap(), []);
+    let answers = sim.inspect(|state| {
+        state
+            .attachments("7001")
+            .map(|one| one.answer.clone().map(|answer| answer.inserted))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(answers, [Some(true), Some(false), None]);
+
+    sim.ask_available_documents("7001", 5).unwrap();
+    assert_eq!(healthengine.asked().await.unwrap().len(), 1);
+    healthengine.announce(&[]).await.unwrap();
+    assert_eq!(healthengine.asked().await.unwrap(), []);
+    for document in ["a", "b"] {
+        sim.ask_upload("7001", 5, document).unwrap();
+    }
+    let wanted = healthengine.wanted().await.unwrap();
+    assert_eq!(wanted.len(), 2, "two documents of one booking are two");
+    for one in wanted {
+        let document = one.document.unwrap();
+        healthengine.not_uploaded(&one.booking, &document, DocumentRefusal::NotThere).await.unwrap();
+    }
+    assert_eq!(healthengine.wanted().await.unwrap(), []);
 }
 
 #[tokio::test]
