@@ -24,8 +24,8 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
-    WriteMode,
+    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use std::collections::BTreeMap;
@@ -294,6 +294,7 @@ impl World {
                     vec![LocationRef::new(location.to_string())]
                 }),
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),

@@ -64,6 +64,20 @@ impl DataFolder {
         self.0.join("profiles")
     }
 
+    /// Where documents are laid out for reading, until the program ends.
+    pub fn opened(&self) -> PathBuf {
+        self.0.join("opened")
+    }
+
+    /// Takes away what was laid out for reading. What a viewer still holds open goes at the next start.
+    pub fn clear_opened(&self) {
+        if let Err(error) = std::fs::remove_dir_all(self.opened())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "Documents that were opened could not be taken away.");
+        }
+    }
+
     /// The made-up clinic's own folder.
     pub fn demo(&self) -> Self {
         Self(self.0.join("demo"))
@@ -359,7 +373,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");
@@ -382,6 +396,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),

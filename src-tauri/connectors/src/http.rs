@@ -66,7 +66,13 @@ pub enum Haste {
     Normal,
     /// [`Deadlines::urgent`].
     Urgent,
+    /// Eight times [`Deadlines::whole`], for what is megabytes long. It is sent as it is: compressing it would keep
+    /// the processor busy for longer than the network.
+    Bulk,
 }
+
+/// How much longer than other requests one may take that carries a document.
+const BULK_TAKES: u32 = 8;
 
 /// The connections that all partners share. Cheap to clone. Each kind of connection is only set up once somebody
 /// needs it, because the list of trusted certificates takes memory.
@@ -315,6 +321,24 @@ impl Endpoint {
         decode(&body).map_err(WriteError::Unknown)
     }
 
+    /// Reads what stands at `path` below the base address, at most `most_bytes` of it: none where it is longer.
+    ///
+    /// # Errors
+    /// Sorted by what can be done about it.
+    pub async fn read_bulk(&self, path: &[&str], most_bytes: usize) -> Result<Option<Vec<u8>>, ReadError> {
+        let request = self.client.request(Method::GET, self.url(path));
+        let response = self.send(path, request, Haste::Bulk).await.map_err(|failure| failure.error)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let worked = status.is_success();
+        let limit = if worked { most_bytes } else { LARGEST_ANSWER_BYTES };
+        let body = collect_up_to(response, limit).await.map_err(|failure| failure.error);
+        let said = body.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
+        match refusal(status, &headers, if worked { &[] } else { said }) {
+            Some(failure) => Err(failure.error),
+            None => body,
+        }
+    }
+
     /// Deletes what is at `path`.
     ///
     /// # Errors
@@ -339,7 +363,8 @@ impl Endpoint {
                 )))
             })?;
             request = request.header(CONTENT_TYPE, "application/json");
-            request = match compressed(&json) {
+            let smaller = if haste == Haste::Bulk { None } else { compressed(&json) };
+            request = match smaller {
                 Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
                 None => request.body(json),
             };
@@ -356,15 +381,16 @@ impl Endpoint {
         url
     }
 
-    async fn exchange(
+    async fn send(
         &self,
         path: &[&str],
         request: reqwest::RequestBuilder,
         haste: Haste,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<reqwest::Response, Failure> {
         let deadline = match haste {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
+            Haste::Bulk => self.deadlines.whole * BULK_TAKES,
         };
         if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
             return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
@@ -374,10 +400,20 @@ impl Endpoint {
         }
         let request = request.headers(self.headers.clone()).timeout(deadline);
         let response = request.send().await.map_err(Failure::of_sending)?;
-        let (status, headers) = (response.status(), response.headers().clone());
         if let Some(standing) = &self.standing {
-            standing.heard(status.as_u16());
+            standing.heard(response.status().as_u16());
         }
+        Ok(response)
+    }
+
+    async fn exchange(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        haste: Haste,
+    ) -> Result<Answer, Failure> {
+        let response = self.send(path, request, haste).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = collect(response).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure),
@@ -461,14 +497,22 @@ impl From<reqwest::Error> for HttpFailure {
     }
 }
 
-async fn collect(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+async fn collect(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
     let too_large = || Failure::after(ReadError::Garbled(Box::new(HttpFailure::TooLarge)));
+    collect_up_to(response, LARGEST_ANSWER_BYTES).await?.ok_or_else(too_large)
+}
+
+/// The whole body, or none where it is longer than `most_bytes`.
+async fn collect_up_to(
+    mut response: reqwest::Response,
+    most_bytes: usize,
+) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER_BYTES => return Err(too_large()),
+            Ok(Some(chunk)) if body.len() + chunk.len() > most_bytes => return Ok(None),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
+            Ok(None) => return Ok(Some(body)),
             Err(error) if undecodable(&error) => {
                 return Err(Failure::after(ReadError::Garbled(Box::new(HttpFailure::from(error)))));
             }

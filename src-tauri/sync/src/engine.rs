@@ -3,6 +3,7 @@
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
 use crate::flows::client_snapshots::ClientSnapshots;
+use crate::flows::documents::Documents;
 use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
@@ -620,6 +621,9 @@ impl Engine {
             half_hours: Arc::default(),
         };
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        if let Some(documents) = Documents::new(ports.clone()) {
+            flows.push(Arc::new(documents));
+        }
         if let Some(subscriptions) = Subscriptions::new(ports.clone()) {
             flows.push(Arc::new(subscriptions));
         }

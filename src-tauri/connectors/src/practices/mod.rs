@@ -1,6 +1,7 @@
 //! Practice systems: one line per shipped profile, and how one is opened.
 
 pub mod demo;
+pub mod folders;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -113,7 +114,9 @@ pub fn open(
 ) -> Result<SqlPractice, OpenError> {
     let profile = profile(&settings.profile, profiles_dir)?;
     let locations = settings.locations.clone();
-    Ok(SqlPractice::link(profile, &settings.url, password, zone, settings.write, locations, clock)?)
+    let practice =
+        SqlPractice::link(profile, &settings.url, password, zone, settings.write, locations, clock)?;
+    Ok(practice.with_document_folders(&settings.documents))
 }
 
 /// A profile that can be chosen, or the mistake in it.

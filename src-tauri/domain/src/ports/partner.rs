@@ -5,6 +5,7 @@ use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::documents::{DocumentDesk, FeatureSwitch};
 use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
@@ -35,6 +36,16 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Has features that are switched on one by one.
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        None
+    }
+
+    /// Passes documents on between patients and practice.
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         None
     }
 

@@ -3,9 +3,10 @@
 use crate::booking::{AppointmentOrder, BookingKey, Held};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
-use crate::failure::{ReadError, WriteError};
+use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{AppointmentRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
+use crate::ports::documents::{DocumentInbox, DocumentSource};
 use crate::time::Horizon;
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -87,4 +88,27 @@ pub trait PracticeSystem: Send + Sync {
 
     /// Cancels an appointment. One that is cancelled or gone already is done.
     async fn cancel(&self, held: &Held) -> Result<(), WriteError>;
+
+    /// Takes documents in, where the practice system has a way for it.
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        None
+    }
+
+    /// Holds documents for patients, where the practice system has a way to give them out.
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        None
+    }
+
+    /// Adds a line to an appointment's note, behind what stands there. `mark` is a part of the line; where the note has
+    /// it already, nothing is written. A practice that may only be read refuses with
+    /// [`crate::failure::Refusal::ReadOnly`], an appointment that is gone with
+    /// [`crate::failure::Refusal::BookingUnknown`].
+    async fn add_to_note(
+        &self,
+        _appointment: &AppointmentRef,
+        _mark: &str,
+        _line: &str,
+    ) -> Result<(), WriteError> {
+        Err(WriteError::Refused(Refusal::ReadOnly))
+    }
 }

@@ -147,6 +147,10 @@ impl Bookings {
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
         }
+        // After the bookings, which documents belong to (sheet §7).
+        if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
+            wake.insert(FlowName::Documents);
+        }
         self.judge_webhooks(wake).await?;
         if waiting.client_snapshots {
             wake.insert(FlowName::ClientSnapshots);

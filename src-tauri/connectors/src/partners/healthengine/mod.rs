@@ -2,6 +2,7 @@
 
 mod client;
 mod client_snapshot;
+mod documents;
 #[cfg(feature = "sims")]
 pub mod sim;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -199,6 +201,14 @@ impl Partner for Healthengine {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         Some(self)
     }
 

@@ -4,6 +4,7 @@ mod book;
 mod client_snapshot;
 mod database;
 mod day;
+mod documents;
 mod failure;
 mod fingerprint;
 mod patients;
@@ -28,11 +29,13 @@ use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::private::{Private, SecretString};
-use domain::settings::WriteMode;
+use domain::settings::{DocumentFolders, WriteMode};
 use domain::time::{Horizon, PracticeZone};
 
+use super::folders::{FolderInbox, FolderSource};
 pub use database::LinkError;
 use database::{Database, Lease};
 use day::Rules;
@@ -62,6 +65,8 @@ pub struct SqlPractice {
     write: WriteMode,
     locations: Option<Vec<LocationRef>>,
     clock: Arc<dyn Clock>,
+    inbox: Option<FolderInbox>,
+    source: Option<FolderSource>,
 }
 
 impl SqlPractice {
@@ -86,7 +91,8 @@ impl SqlPractice {
             WriteMode::Api => return Err(refused("through an API")),
         }
         let database = Database::new(&profile, url, password.as_ref(), write == WriteMode::Sql)?;
-        Ok(Self { profile, database, zone, write, locations, clock })
+        let linked = Self { profile, database, zone, write, locations, clock, inbox: None, source: None };
+        Ok(linked.with_document_folders(&DocumentFolders::default()))
     }
 
     /// The profile that it follows.
@@ -420,5 +426,22 @@ impl PracticeSystem for SqlPractice {
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.cancel_appointment(held).await
+    }
+
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        self.inbox.as_ref().map(|inbox| inbox as &dyn DocumentInbox)
+    }
+
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        self.source.as_ref().map(|source| source as &dyn DocumentSource)
+    }
+
+    async fn add_to_note(
+        &self,
+        appointment: &AppointmentRef,
+        mark: &str,
+        line: &str,
+    ) -> Result<(), WriteError> {
+        self.append_to_note(appointment, mark, line).await
     }
 }
