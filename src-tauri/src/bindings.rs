@@ -13,6 +13,8 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::find_bookings,
             commands::booking_history,
             commands::open_document,
+            commands::day_book,
+            commands::slot_story,
             commands::decide_booking,
             commands::set_practice_enabled,
             commands::set_all_enabled,

@@ -547,7 +547,9 @@ fn live_hours(input: &LiveHours) -> Result<Hours, UiError> {
 fn live_hours_view(hours: &Hours) -> LiveHours {
     let of = |day: LiveDay| -> Vec<TimeRange> {
         let ranges = hours.weekdays.get(&day).map(Vec::as_slice).unwrap_or_default();
-        ranges.iter().map(|r| TimeRange { start: r.start.to_string(), end: r.end.to_string() }).collect()
+        // The screen shows what is sent: a day that is full ends at its last minute.
+        let end = |end: MinuteOfDay| end.min(MinuteOfDay::clamped(1439)).to_string();
+        ranges.iter().map(|r| TimeRange { start: r.start.to_string(), end: end(r.end) }).collect()
     };
     LiveHours {
         monday: of(LiveDay::Monday),
@@ -815,6 +817,9 @@ mod tests {
         };
         let shown = live_hours_view(&live_hours(&typed).expect("hours"));
         assert_eq!(shown.monday, [range("08:00", "12:00"), range("13:00", "18:00")]);
+        let all_day = LiveHours { sunday: vec![range("00:00", "24:00")], ..LiveHours::default() };
+        let shown = live_hours_view(&live_hours(&all_day).expect("hours"));
+        assert_eq!(shown.sunday, [range("00:00", "23:59")]);
         let backwards = LiveHours { friday: vec![range("18:00", "08:00")], ..LiveHours::default() };
         assert!(live_hours(&backwards).is_err());
     }

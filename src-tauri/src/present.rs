@@ -677,7 +677,8 @@ fn starts_at(entry: &Entry, zone: PracticeZone) -> Option<String> {
     }
 }
 
-fn full_name(person: &PersonDetails) -> Option<String> {
+/// Somebody's name for people; none where there is none.
+pub fn full_name(person: &PersonDetails) -> Option<String> {
     let name = format!("{} {}", person.first_name.reveal(), person.last_name.reveal());
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())

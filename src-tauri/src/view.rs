@@ -13,6 +13,8 @@
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
 //! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
+//! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
+//! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
 //! | `acknowledge_notice` | `practice_id, at` | `()` | somebody has seen to what the notice of this instant says |
 //! | `test_practice_system` | `practice_id: Option, system: SystemInput, time_zone` | [`SystemTest`] | connects and reads; changes nothing |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
@@ -29,6 +31,13 @@
 //! practice's IANA zone, which stands beside it. A date is `2026-11-20`, a time of day `08:30`, both practice-local.
 //! A secret goes in and never comes out: inputs hold `Option<String>` where `None` means "keep what is stored".
 //! Numbers are 32 bits wide, since the window's language has no whole numbers of 64 bits.
+
+mod day;
+
+pub use day::{
+    DayBookView, DayBookingView, DayColumnsView, DayDifferenceView, SlotChange, SlotStoryView,
+    StoryEntryView, StoryLine, StretchKind, StretchView,
+};
 
 use serde::{Deserialize, Serialize};
 use specta::Type;

@@ -13,6 +13,10 @@ export const commands = {
 	bookingHistory: (practiceId: string, bookingId: string) => typedError<BookingHistory, UiError>(__TAURI_INVOKE("booking_history", { practiceId, bookingId })),
 	/**  Opens a document that lies in our own records. */
 	openDocument: (practiceId: string, documentId: string) => typedError<null, UiError>(__TAURI_INVOKE("open_document", { practiceId, documentId })),
+	/**  A day of the book beside what Healthengine shows. */
+	dayBook: (practiceId: string, day: string) => typedError<DayBookView, UiError>(__TAURI_INVOKE("day_book", { practiceId, day })),
+	/**  The timeline behind "Why?" on a time of the day. */
+	slotStory: (practiceId: string, resourceId: string, day: string, start: string, end: string) => typedError<SlotStoryView, UiError>(__TAURI_INVOKE("slot_story", { practiceId, resourceId, day, start, end })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
 	/**  Pauses or resumes one practice. */
@@ -332,6 +336,72 @@ export type DocumentView = {
 	receivedAt: string,
 	/**  Where it is. */
 	place: DocumentPlace,
+};
+
+/**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
+export type DayBookView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  Practice-local date. */
+	day: string,
+	/**
+	 *  When the book was read whole; None if that has not happened since the program started. It is read again when
+	 *  anything in it changes.
+	 */
+	readAt: string | null,
+	/**  The grid on which bookings may start. */
+	slotMinutes: number,
+	/**  Each practitioner, room or device that can be booked. */
+	practitioners: DayColumnsView[],
+};
+
+/**  A booking on the day. */
+export type DayBookingView = {
+	/**  Healthengine's number. */
+	bookingId: string,
+	/**  None after the retention time, or if the booking has none. */
+	patientName: string | null,
+	/**  How far it is. */
+	state: BookingState,
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+};
+
+/**  One practitioner's day. */
+export type DayColumnsView = {
+	/**  The practice system's id. */
+	id: string,
+	/**  The name that patients see. */
+	name: string,
+	/**  The book: working time and what stands in it, in order. What lies between is no working time. */
+	book: StretchView[],
+	/**
+	 *  What Healthengine last accepted, in order. None where that is not known: nothing was accepted yet, or everything
+	 *  is about to be sent again.
+	 */
+	offered: StretchView[] | null,
+	/**  When that was accepted, or, if `in_doubt`, when something newer was sent. */
+	acceptedAt: string | null,
+	/**  Whether something newer was sent whose answer is not known, or that was refused. */
+	inDoubt: boolean,
+	/**  Where the two differ. */
+	differences: DayDifferenceView[],
+	/**  Since when a difference has been known; None where nothing has to be sent. */
+	differsSince: string | null,
+	/**  Bookings of Healthengine that begin on this day, whatever became of them. */
+	bookings: DayBookingView[],
+};
+
+/**  A stretch in which Healthengine does not show what the book shows. */
+export type DayDifferenceView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  How. */
+	change: SlotChange,
 };
 
 /**  How a practice system is reached. */
@@ -992,6 +1062,78 @@ export type ShrunkListView = {
 	missing: string[],
 	/**  When this was noticed. */
 	noticedAt: string,
+};
+
+/**  How a time changed in the book. */
+export type SlotChange = 
+/**  It became free. */
+"freed" | 
+/**  It is not free any more. */
+"taken" | 
+/**  It is free for other appointment types. */
+"otherTypes";
+
+/**  What happened to a time of the day, oldest first. */
+export type SlotStoryView = {
+	/**  The lines; empty where nothing was noted. */
+	entries: StoryEntryView[],
+};
+
+/**  One line of it. */
+export type StoryEntryView = {
+	/**  When. */
+	at: string,
+	/**  What. */
+	what: StoryLine,
+};
+
+/**  What can happen to a time of the day. */
+export type StoryLine = 
+/**  A change was noticed in the book. */
+{ kind: "changed"; 
+/**  From. */
+start: string; 
+/**  To. */
+end: string; 
+/**  How. */
+change: SlotChange } | 
+/**  The day's free times were sent to Healthengine with that change. */
+{ kind: "sent" } | 
+/**  Healthengine accepted them. */
+{ kind: "accepted" } | 
+/**
+ *  Healthengine accepted the day as a whole, this time as it had been: for the first time, at the daily repetition,
+ *  because somebody asked for it, or because another time of the day had changed.
+ */
+{ kind: "dayAccepted" } | 
+/**  Free times were sent, and Healthengine's answer is not known or was a refusal. */
+{ kind: "unanswered" } | 
+/**  Something happened to a booking for this time. */
+{ kind: "booking"; 
+/**  Healthengine's number. */
+bookingId: string; 
+/**  A sentence that names nobody. */
+sentence: string };
+
+/**  What a stretch of the day is. */
+export type StretchKind = 
+/**  It can be booked. */
+"free" | 
+/**  Something stands there, or a booking is on its way to it. */
+"taken" | 
+/**  Free, and shorter than the shortest appointment: it is not offered. */
+"tooShort";
+
+/**  A stretch of the day. */
+export type StretchView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  What it is. */
+	kind: StretchKind,
+	/**  The names of the appointment types that it is reserved for; empty for any. */
+	onlyTypes: string[],
 };
 
 /**  Whether this computer can be switched off. */

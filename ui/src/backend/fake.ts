@@ -13,6 +13,8 @@ import type {
   PracticeView,
   PractitionerView,
 } from "./index";
+import { localDate } from "../format";
+import { fakeDay, fakeStory } from "./fakeDay";
 import { historyOf, SCENARIOS, switched, type Scenario, type ScenarioName } from "./scenarios";
 
 function ok<T>(data: T): Promise<Answer<T>> {
@@ -98,6 +100,15 @@ export class FakeBackend implements Backend {
           (each) => each.practiceId === practiceId && each.documents.some((one) => one.id === documentId),
         );
         return known ? ok(null) : refuse("fileFailed", "our records do not hold this document any more");
+      },
+      dayBook: (practiceId, day) => {
+        if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
+        const book = this.#day(practiceId, day);
+        return book ? ok(book) : refuse("practiceUnknown");
+      },
+      slotStory: (practiceId, resourceId, day, start, end) => {
+        const column = this.#day(practiceId, day)?.practitioners.find((each) => each.id === resourceId);
+        return column ? ok(fakeStory(column, { start, end }, this.#view.now)) : refuse("practiceUnknown");
       },
       decideBooking: (practiceId, bookingId, decision) => this.#decide(practiceId, bookingId, decision),
       setPracticeEnabled: (practiceId, enabled) => {
@@ -237,6 +248,12 @@ export class FakeBackend implements Backend {
 
   #practice(id: string): PracticeView | undefined {
     return this.#view.practices.find((each) => each.id === id);
+  }
+
+  #day(practiceId: string, day: string) {
+    const practice = this.#practice(practiceId);
+    const { now } = this.#view;
+    return practice && fakeDay(practice, day, localDate(now, practice.timeZone), now);
   }
 
   #find(practiceId: string, bookingId: string): BookingView | undefined {

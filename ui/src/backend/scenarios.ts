@@ -664,6 +664,22 @@ function withWebhooks(given: Partial<WebhooksView>, listening: Partial<ListenerV
 }
 
 /** Each scenario by the name that `?fake=` takes. */
+/** A time that was taken at the desk a moment ago is still offered. */
+function onItsWay(): Scenario {
+  return changed((base) => ({
+    headline: "catchingUp",
+    practices: base.practices.map((each) => ({
+      ...each,
+      light: "working",
+      practitioners: each.practitioners.map((one) =>
+        one.id === "13"
+          ? { ...one, light: "working", freshness: { kind: "onItsWay", changedAt: before(2) } }
+          : one,
+      ),
+    })),
+  }));
+}
+
 export const SCENARIOS = {
   healthy: () => changed(() => ({})),
   empty: () => without("notLinked"),
@@ -728,6 +744,7 @@ export const SCENARIOS = {
       practices: base.practices.map((each) => switched(each, false)),
     })),
   several,
+  "on-its-way": onItsWay,
   shrunk,
   webhooks: () => withWebhooks({}),
   "webhooks-silent": () =>

@@ -91,6 +91,7 @@ pub fn resource(id: &str) -> Resource {
         last_name: None,
         specialty: None,
         location: None,
+        practitioner: None,
     }
 }
 
