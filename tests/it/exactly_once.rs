@@ -76,7 +76,6 @@ impl Ward {
             noted: Arc::default(),
             half_hours: Arc::default(),
             writes_fail: Arc::default(),
-            webhooks: Arc::default(),
         };
         self.program = Some((Bookings::new(ports.clone()).unwrap(), Availability::new(ports)));
     }
