@@ -114,18 +114,14 @@ impl Home {
         for notice in &opened.notices {
             tracing::warn!("{notice}");
         }
-        Ok(Self {
-            folder,
-            store: Arc::new(opened.store),
-            notices: opened.notices,
-            clock,
-            http: Http::default(),
-        })
+        let http = Http::default().with_clock(clock.clone());
+        Ok(Self { folder, store: Arc::new(opened.store), notices: opened.notices, clock, http })
     }
 
     /// A store that is only looked at, and where it lies.
     pub fn looked_at(folder: DataFolder, store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http: Http::default() }
+        let http = Http::default().with_clock(clock.clone());
+        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http }
     }
 
     /// Where everything lies.
@@ -336,6 +332,10 @@ impl Connect for AppConnect {
         Ok(Connected { practice, partner, callback })
     }
 
+    fn surroundings(&self) -> String {
+        practices::own_profiles_stamp(&self.sockets.profiles)
+    }
+
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -349,11 +349,8 @@ impl Connect for AppConnect {
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
         }
-        // A profile of the clinic's own may be corrected while we run. It is taken up when anything is saved, or at the
-        // next start; one that cannot be used at all is tried again every minute. Where there is none, there is
-        // nothing to add.
-        let profile = self.sockets.profiles.join(format!("{}.toml", settings.system.profile));
-        add(&std::fs::read(profile).unwrap_or_default());
+        // A profile of the clinic's own may be corrected while we run.
+        add(&practices::own_profile_text(&settings.system.profile, &self.sockets.profiles));
         Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }

@@ -117,7 +117,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   },
   partnerConsentMissing: {
     wrong: "Healthengine has no consent of your practice for these keys (403).",
-    todo: "In Practice Admin grant consent again, then paste the practice id and the new practice key.",
+    todo: "In Practice Admin grant consent again, then paste the practice id and the practice key that are shown there. If the consent page is not there, call Healthengine on 1300 377 639. What waits here is kept.",
   },
   partnerBusy: {
     wrong: "Healthengine asks us to slow down.",

@@ -6,11 +6,12 @@
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, WriteError};
+use domain::ports::clock::Clock;
 use domain::private::{ExposeSecret, SecretString};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
@@ -21,10 +22,12 @@ use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 mod reason;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 pub use reason::short_reason;
+use refusals::{Refusals, Standing};
 
 /// A body of more bytes than this is sent compressed.
 const COMPRESS_ABOVE_BYTES: usize = 1024;
@@ -71,6 +74,7 @@ pub enum Haste {
 pub struct Http {
     deadlines: Deadlines,
     clients: Arc<Mutex<Clients>>,
+    refusals: Option<Refusals>,
 }
 
 #[derive(Default)]
@@ -101,7 +105,14 @@ pub enum EndpointError {
 impl Http {
     /// Uses other deadlines than the normal ones.
     pub fn with_deadlines(deadlines: Deadlines) -> Self {
-        Self { deadlines, clients: Arc::default() }
+        Self { deadlines, clients: Arc::default(), refusals: None }
+    }
+
+    /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.refusals = Some(Refusals::new(clock));
+        self
     }
 
     /// A partner's address, to which headers can be added. `https://`, or `http://` for this computer.
@@ -122,7 +133,15 @@ impl Http {
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Endpoint { client, base, headers, deadlines: self.deadlines })
+        Ok(Endpoint {
+            client,
+            base,
+            headers,
+            deadlines: self.deadlines,
+            refusals: self.refusals.clone(),
+            standing: None,
+            retired: Arc::default(),
+        })
     }
 
     /// What time the service at this address believes it is, whatever else it answers. No credentials are sent.
@@ -198,9 +217,26 @@ pub struct Endpoint {
     base: Url,
     headers: HeaderMap,
     deadlines: Deadlines,
+    refusals: Option<Refusals>,
+    standing: Option<Arc<Standing>>,
+    /// What may still be asked for after the account was replaced; empty until then.
+    retired: Arc<OnceLock<&'static str>>,
 }
 
 impl Endpoint {
+    /// Shares `key` with other accounts: whoever refuses it refuses them all. Pass a digest, never the key.
+    #[must_use]
+    pub fn with_shared_key(mut self, key: &str) -> Self {
+        self.standing = self.refusals.as_ref().map(|refusals| Arc::new(refusals.account(key)));
+        self
+    }
+
+    /// Sends nothing any more but what begins with `leave_taking`; every other request fails as if nobody answered.
+    pub fn retire(&self, leave_taking: &'static str) {
+        // Retired once is retired.
+        let _ = self.retired.set(leave_taking);
+    }
+
     /// Adds the `User-Agent`.
     ///
     /// # Errors
@@ -247,7 +283,7 @@ impl Endpoint {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.client.request(Method::GET, url);
-        let answer = self.exchange(request, haste).await.map_err(|failure| failure.error)?;
+        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
         decode(&answer.body.map_err(|failure| failure.error)?)
     }
 
@@ -285,7 +321,7 @@ impl Endpoint {
     /// Sorted by whether it may have been deleted.
     pub async fn delete(&self, path: &[&str], haste: Haste) -> Result<(), WriteError> {
         let request = self.client.request(Method::DELETE, self.url(path));
-        self.exchange(request, haste).await.map(|_| ()).map_err(Failure::of_write)
+        self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
     }
 
     async fn post(
@@ -308,7 +344,7 @@ impl Endpoint {
                 None => request.body(json),
             };
         }
-        self.exchange(request, haste).await
+        self.exchange(path, request, haste).await
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -320,14 +356,28 @@ impl Endpoint {
         url
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder, haste: Haste) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        haste: Haste,
+    ) -> Result<Answer, Failure> {
         let deadline = match haste {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
         };
+        if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
+            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
+        }
+        if let Some(standing) = &self.standing {
+            standing.ask(path.first().copied().unwrap_or_default()).map_err(Failure::before)?;
+        }
         let request = request.headers(self.headers.clone()).timeout(deadline);
         let response = request.send().await.map_err(Failure::of_sending)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        if let Some(standing) = &self.standing {
+            standing.heard(status.as_u16());
+        }
         let body = collect(response).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure),
@@ -393,6 +443,9 @@ pub enum HttpFailure {
     /// Something else than the JSON that was expected.
     #[error("not the expected JSON: {0}")]
     NotJson(String),
+    /// Nothing is sent for this account any more.
+    #[error("the account was replaced")]
+    Retired,
 }
 
 impl From<reqwest::Error> for HttpFailure {

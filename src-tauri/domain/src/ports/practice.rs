@@ -2,7 +2,7 @@
 
 use crate::booking::{AppointmentOrder, BookingKey, Held};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use crate::diary::{Appointment, Book, PracticeCard};
+use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
 use crate::failure::{ReadError, WriteError};
 use crate::ids::{AppointmentRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
@@ -68,6 +68,13 @@ pub trait PracticeSystem: Send + Sync {
         plan: &PatientPlan,
         details: &PersonDetails,
     ) -> Result<Held, WriteError>;
+
+    /// Where the video consultation of an appointment takes place; none where it is none, or the system does not say.
+    /// Answers within 3 seconds, because the partner waits for the confirmation.
+    async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {
+        let _it_does_not_say = appointment;
+        Ok(None)
+    }
 
     /// Whether it can tell what a [`ClientSnapshot`] needs.
     fn serves_snapshots(&self) -> bool {

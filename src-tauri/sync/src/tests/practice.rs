@@ -89,6 +89,7 @@ pub fn resource(id: &str) -> Resource {
         last_name: None,
         specialty: None,
         location: None,
+        practitioner: None,
     }
 }
 

@@ -51,7 +51,8 @@ impl Client {
             .user_agent(&format!("{NAME} ({email}) {}", settings.environment))?
             .secret_header("api-key", "API key", api_key)?
             .secret_header("practice-id", "practice id", &practice_id)?
-            .secret_header("practice-key", "practice key", practice_key)?;
+            .secret_header("practice-key", "practice key", practice_key)?
+            .with_shared_key(&fingerprint(&[settings.base_url.trim(), api_key.expose_secret().trim()]));
         let fingerprint = fingerprint(&[
             settings.base_url.trim(),
             settings.practice_id.trim(),
@@ -64,6 +65,11 @@ impl Client {
     /// A short text that differs whenever address, practice or one of the keys differs, and tells none of them.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Sends nothing any more but the end of a subscription.
+    pub fn retire(&self) {
+        self.endpoint.retire("subscription");
     }
 
     /// The kinds of requests that wait.

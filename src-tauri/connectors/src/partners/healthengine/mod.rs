@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use domain::booking::{BookingChange, Inserted};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{AppointmentType, Resource};
+use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
 use domain::ports::partner::{
@@ -186,6 +186,10 @@ impl Partner for Healthengine {
         self.client.fingerprint().to_owned()
     }
 
+    fn retire(&self) {
+        self.client.retire();
+    }
+
     async fn check(&self) -> Result<(), ReadError> {
         self.client.kinds().await.map(|_| ())
     }
@@ -238,7 +242,17 @@ impl BookingDesk for Healthengine {
     }
 
     async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError> {
-        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&translate::confirmation(held))).await
+        self.confirm_visit(booking, held, &VideoVisit::default()).await
+    }
+
+    async fn confirm_visit(
+        &self,
+        booking: &ForeignBookingId,
+        held: &Inserted,
+        visit: &VideoVisit,
+    ) -> Result<(), WriteError> {
+        let answer = translate::confirmation(held, visit);
+        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&answer)).await
     }
 
     async fn decline(

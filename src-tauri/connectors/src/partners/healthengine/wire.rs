@@ -158,11 +158,19 @@ pub struct PublishedType {
 }
 
 /// Answer to a booking that stands (§4.2).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmInsert<'a> {
     pub pms_appointment_ids: [&'a str; 1],
     pub pms_patient_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_appointment_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_appointment_description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practitioner_appointment_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practitioner_appointment_description: Option<&'a str>,
 }
 
 /// Body of every "no" (§4.2). Healthengine's support reads it; patients do not.

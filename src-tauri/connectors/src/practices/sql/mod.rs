@@ -23,13 +23,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{Appointment, Book, PracticeCard, Writable};
+use domain::diary::{Appointment, Book, PracticeCard, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::practice::{Candidates, PracticeSystem};
-use domain::private::SecretString;
+use domain::private::{Private, SecretString};
 use domain::settings::WriteMode;
 use domain::time::{Horizon, PracticeZone};
 
@@ -47,8 +47,8 @@ use value::{Parameters, Rows, Value};
 const TRUST_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How long a reading may take before we stop waiting. Longer than the server's own limit for one statement.
 const READ_LIMIT: Duration = Duration::from_secs(40);
-/// How long the look for a double booking may take; other bookings wait behind it.
-const OVERLAP_LIMIT: Duration = Duration::from_secs(3);
+/// How long looks besides the booking itself may take: for a double booking, for a video link. Others wait behind them.
+const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// How far ahead the card looks for the next appointment.
 const CARD_DAYS: u32 = 60;
 /// The settle time that is told for a profile that cannot write.
@@ -366,7 +366,7 @@ impl PracticeSystem for SqlPractice {
     ) -> Result<bool, ReadError> {
         let look =
             self.reading(async |session, known| self.read_overlap(session, known, order, appointment).await);
-        match tokio::time::timeout(OVERLAP_LIMIT, look).await {
+        match tokio::time::timeout(ASIDE_LIMIT, look).await {
             Ok(result) => result,
             Err(_) => Err(ReadError::Unreachable("the practice database took too long to answer".into())),
         }
@@ -387,6 +387,27 @@ impl PracticeSystem for SqlPractice {
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
         self.name_held_appointment(appointment, key, plan, details).await
+    }
+
+    async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {
+        let Some(statement) = &self.profile.query.video_visit else { return Ok(None) };
+        let look = self.reading(async |session, known| {
+            let values = known.probes.clone().with("appointment", Value::Text(appointment.to_string()));
+            let rows = run(session, statement, &values).await?;
+            let Some(row) = rows.rows.first() else { return Ok(None) };
+            let text = |name| Rows::text(row, rows.optional(name)).map(Private::new);
+            let visit = VideoVisit {
+                patient_link: text("patient_link"),
+                patient_description: text("patient_description"),
+                practitioner_link: text("practitioner_link"),
+                practitioner_description: text("practitioner_description"),
+            };
+            Ok(Some(visit).filter(|visit| *visit != VideoVisit::default()))
+        });
+        match tokio::time::timeout(ASIDE_LIMIT, look).await {
+            Ok(result) => result,
+            Err(_) => Err(ReadError::Unreachable("the practice database took too long to answer".into())),
+        }
     }
 
     fn serves_snapshots(&self) -> bool {

@@ -170,6 +170,8 @@ struct RawQueries {
     #[serde(default)]
     resource_locations: Option<Sql>,
     appointment_types: Sql,
+    #[serde(default)]
+    video_visit: Option<Sql>,
     entries: Vec<Sql>,
     #[serde(default)]
     series: Option<Sql>,
@@ -283,6 +285,7 @@ pub(super) struct Queries {
     pub(super) resources: Statement,
     pub(super) resource_locations: Option<Statement>,
     pub(super) appointment_types: Statement,
+    pub(super) video_visit: Option<Statement>,
     pub(super) entries: Vec<Statement>,
     pub(super) series: Option<Statement>,
     pub(super) stamp: Vec<Statement>,
@@ -509,6 +512,7 @@ impl Reader<'_> {
             resources: self.statement("resources", &raw.resources, none)?,
             resource_locations: self.optional("resource_locations", &raw.resource_locations, none)?,
             appointment_types: self.statement("appointment_types", &raw.appointment_types, none)?,
+            video_visit: self.optional("video_visit", &raw.video_visit, &["appointment"])?,
             entries: self.several("entries", &raw.entries, window)?,
             series: self.optional("series", &raw.series, window)?,
             stamp: self.several("stamp", &raw.stamp, window)?,
@@ -646,6 +650,7 @@ impl Profile {
         let mut all = vec![&query.locations, &query.resources];
         all.extend(&query.resource_locations);
         all.push(&query.appointment_types);
+        all.extend(&query.video_visit);
         all.extend(&query.entries);
         all.extend(&query.series);
         all.extend(&query.stamp);

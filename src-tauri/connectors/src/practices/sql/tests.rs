@@ -736,8 +736,12 @@ fn the_hour_that_a_day_lacks_is_not_offered() {
     let free = |rows: &[day::CalendarRow], day: &str| -> Vec<OpenTime> {
         let day: NaiveDate = day.parse().unwrap();
         let resource = ResourceRef::new("2");
-        let plan =
-            day::plan(rows, std::slice::from_ref(&resource), Horizon { first: day, last: day }, &rules);
+        let plan = day::plan(
+            rows,
+            &[day::Calendar { resource: &resource, name: &resource }],
+            Horizon { first: day, last: day },
+            &rules,
+        );
         plan.get(&(resource, day)).map(|day| day.book_day().free(Minutes(1))).unwrap_or_default()
     };
     let open = |range| OpenTime { range, only_types: Vec::new() };
