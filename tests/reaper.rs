@@ -8,8 +8,10 @@ use domain::booking::{
 };
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
-use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PracticeId, ResourceRef};
-use domain::matching::Decision;
+use domain::ids::{
+    AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
+};
+use domain::matching::{Decision, Settled};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
@@ -17,9 +19,9 @@ use domain::ports::partner::{
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
     Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, Store, StoreError, Vault, Watermarks, Wish, Wishes,
+    SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::private::SecretString;
+use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
 use domain::time::Horizon;
 use std::collections::BTreeMap;
@@ -149,6 +151,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         self.reaper.touch(self.port.find_patients(person)).await
     }
 
+    async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
+        self.reaper.touch(self.port.patient(patient)).await
+    }
+
     async fn appointments_with_patients(
         &self,
         resource: &ResourceRef,
@@ -178,9 +184,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         appointment: &AppointmentRef,
         key: &BookingKey,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
-        self.reaper.touch(self.port.name_patient(appointment, key, plan, details)).await
+        self.reaper.touch(self.port.name_patient(appointment, key, plan, instead_of, details)).await
     }
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
@@ -339,6 +346,32 @@ impl BookingLedger for Reaped<dyn Store> {
 
     async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         self.reaper.touch(self.port.forget_people(before)).await
+    }
+}
+
+#[async_trait]
+impl SettledPeople for Reaped<dyn Store> {
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.settle(practice, person, how, patient, now)).await
+    }
+
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError> {
+        self.reaper.touch(self.port.settled(practice, person)).await
+    }
+
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.is_made_and_unused(key, patient)).await
     }
 }
 

@@ -5,6 +5,7 @@ import type {
   BookingView,
   CandidateView,
   ComparedField,
+  CorrectionView,
   FieldView,
   HalfHourView,
   HistoryEntry,
@@ -685,5 +686,16 @@ export function historyOf(booking: BookingView): BookingHistory {
     add(402, "Fresh free times of that day were published.");
   }
   const compared = booking.patientMatch === "existing" ? SAM.fields.slice(0, 4) : [];
-  return { entries, compared };
+  return { entries, compared, correction: correctionOf(booking) };
+}
+
+function correctionOf(booking: BookingView): CorrectionView | null {
+  if (booking.state !== "confirmed" || booking.needs) return null;
+  if (booking.patientName === null) return { kind: "over", why: "tooOld" };
+  const others = [SAM, TWIN].filter((each) => each.patientId !== booking.patientNumber);
+  return {
+    kind: "offered",
+    until: booking.startsAt ?? booking.receivedAt,
+    candidates: booking.patientMatch === "existing" ? others.slice(0, 1) : [],
+  };
 }

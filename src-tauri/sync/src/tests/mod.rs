@@ -16,3 +16,4 @@ mod partner;
 mod practice;
 mod reaper;
 mod store;
+mod whose;
