@@ -5,7 +5,7 @@ use domain::booking::{BookingEvent, Held};
 use domain::ids::AppointmentRef;
 use domain::matching::Settled;
 use domain::people::PatientPlan;
-use domain::ports::store::{SettledPeople, SettledPerson, SettingsBook};
+use domain::ports::store::{SettingsBook, SettledPeople, SettledPerson};
 
 fn settled(how: Settled, patient: Option<&str>, at: i64) -> SettledPerson {
     SettledPerson { how, patient: patient.map(PatientRef::new), at: second(at) }
