@@ -25,6 +25,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::unlink_practice,
             commands::change_settings,
             commands::open_logs_folder,
+            commands::webhook_address,
             commands::export_logs,
             commands::open_link,
         ])

@@ -202,6 +202,13 @@ pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
         .map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
 }
 
+/// The public address at which the practice's webhooks come in. It is a secret, so it stands in no view.
+#[tauri::command]
+#[specta::specta]
+pub async fn webhook_address(desk: Shared<'_>, practice_id: String) -> Result<Option<String>, UiError> {
+    linking::webhook_address(&desk, &practice_id).await
+}
+
 /// Writes a zip and answers where it lies.
 #[tauri::command]
 #[specta::specta]

@@ -13,6 +13,8 @@ mod doctor;
 mod inputs;
 mod linking;
 mod logging;
+#[cfg(target_os = "linux")]
+mod memory;
 mod present;
 mod presenter;
 mod provision;
@@ -25,6 +27,7 @@ mod status;
 mod tray;
 mod ui_error;
 mod view;
+mod webhook_path;
 mod windows;
 
 /// Does what the command line says, and returns the process's exit status.

@@ -9,6 +9,7 @@ use crate::view::{
     LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView, ProfileView,
     SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
 };
+use crate::webhook_path;
 use chrono::NaiveDate;
 use connectors::practices;
 use domain::diary::Writable;
@@ -133,14 +134,38 @@ pub async fn test_healthengine(
     };
     let waiting = booking_desk.waiting().await.map_err(|error| of_connection(Leg::Desk, &error))?;
     Ok(HealthengineTest {
-        requests_waiting: kinds(waiting),
+        requests_waiting: kinds(&waiting),
         latency_ms: u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX),
     })
 }
 
-fn kinds(waiting: Waiting) -> u32 {
-    let Waiting { bookings, changes, availability, resources, appointment_types } = waiting;
-    [bookings, changes, availability, resources, appointment_types].into_iter().map(u32::from).sum()
+fn kinds(waiting: &Waiting) -> u32 {
+    let Waiting {
+        bookings,
+        changes,
+        availability,
+        resources,
+        appointment_types,
+        appointment_changes,
+        available_documents,
+        upload_documents,
+        client_snapshots,
+        attach_documents,
+        unknown,
+    } = waiting;
+    let known = [
+        *bookings,
+        *changes,
+        *availability,
+        *resources,
+        *appointment_types,
+        *appointment_changes,
+        *available_documents,
+        *upload_documents,
+        *client_snapshots,
+        *attach_documents,
+    ];
+    known.into_iter().map(u32::from).chain(unknown.iter().map(|_| 1)).sum()
 }
 
 /// Saves a new practice and answers its id.
@@ -183,7 +208,12 @@ async fn save(
         let said = format!("This Healthengine practice is linked as {} already.", twin.name);
         return Err(failure(ErrorCode::AlreadyLinked, said));
     }
-    let secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let path = store.secret(&SecretName::of(id, SecretKind::HealthengineWebhookPath)).await?;
+    secrets.extend(
+        webhook_path::to_keep(&settings, path.as_ref())
+            .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
+    );
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
@@ -405,6 +435,10 @@ fn healthengine_settings(
     let contact = typed(&input.contact_email).filter(|email| inputs::is_email(email));
     let base_url =
         typed(&input.base_url).unwrap_or_else(|| connectors::partners::healthengine::BASE_URL.to_owned());
+    let webhook_url = typed(&input.webhook_url)
+        .map(|url| inputs::web_address(&url))
+        .transpose()
+        .map_err(|wrong| failure(ErrorCode::AddressInvalid, format!("Public address: {wrong}.")))?;
     Ok(HealthengineSettings {
         base_url: inputs::web_address(&base_url)
             .map_err(|wrong| failure(ErrorCode::AddressInvalid, wrong))?,
@@ -418,10 +452,28 @@ fn healthengine_settings(
         }
         .to_owned(),
         horizon_days: input.horizon_days,
-        poll_seconds: before.map_or(PARTNER_POLL, |before| before.poll_seconds),
+        poll_seconds: poll_seconds(webhook_url.is_some(), before),
+        webhook_url,
         features: before.map(|before| before.features.clone()).unwrap_or_default(),
         live_hours,
     })
+}
+
+/// As before; but whoever gives webhooks up is asked for as often as without them.
+fn poll_seconds(webhooks: bool, before: Option<&HealthengineSettings>) -> u32 {
+    let chosen = before.map_or(PARTNER_POLL, |before| before.poll_seconds);
+    if webhooks { chosen } else { chosen.min(PARTNER_POLL) }
+}
+
+/// The public address at which the practice's webhooks come in; none where it has none.
+pub async fn webhook_address(desk: &Desk, practice: &str) -> Result<Option<String>, UiError> {
+    let Some(settings) = stored(desk, Some(practice)).await? else {
+        return Err(failure(ErrorCode::PracticeUnknown, "There is no such practice."));
+    };
+    let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+    let path = desk.running()?.store().secret(&name).await?;
+    let address = path.and_then(|path| webhook_path::callback(&settings, &path));
+    Ok(address.map(|address| address.expose_secret().to_owned()))
 }
 
 fn days(hours: &LiveHours) -> [(LiveDay, &Vec<TimeRange>); 8] {
@@ -511,6 +563,7 @@ fn typed_or_stored(
                 SecretKind::SystemPassword => "password",
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
+                SecretKind::HealthengineWebhookPath => "public address",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
         }
@@ -555,6 +608,7 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
                 _ => Environment::Prod,
             },
             horizon_days: account.horizon_days,
+            webhook_url: account.webhook_url.clone(),
         }),
     }
 }
@@ -663,6 +717,7 @@ mod tests {
                 contact_email: None,
                 environment: Environment::Prod,
                 horizon_days: 60,
+                webhook_url: None,
             }),
             live_hours: LiveHours::default(),
         };

@@ -187,6 +187,8 @@ fn each_outside_library_has_its_room() {
         ("rusqlite", &["store", "connectors", "tests"]),
         ("mysql_async", &["connectors", "tests"]),
         ("reqwest", &["connectors", "tests"]),
+        ("axum", &["connectors"]),
+        ("hyper", &["connectors"]),
         ("oauth2", &["connectors"]),
         ("clap", &["clinic-companion"]),
     ];
@@ -230,6 +232,13 @@ fn only_the_system_clock_asks_the_time() {
             found.join("\n")
         );
     }
+}
+
+#[test]
+fn only_giving_memory_back_is_unsafe() {
+    forbid("unsafe code needs its own room", r"\bunsafe_code\b", |file| {
+        file.is_rust() && file.path != "src-tauri/src/memory.rs"
+    });
 }
 
 #[test]

@@ -68,6 +68,7 @@ export class PracticeDraft {
   contactEmail = $state("");
   environment = $state<Environment>("PROD");
   horizonDays = $state("60");
+  webhookUrl = $state("");
 
   hours = $state<LiveHours>(usualHours());
 
@@ -107,6 +108,7 @@ export class PracticeDraft {
       this.contactEmail = setup.healthengine.contactEmail;
       this.environment = setup.healthengine.environment;
       this.horizonDays = String(setup.healthengine.horizonDays);
+      this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
   }
 
@@ -145,6 +147,7 @@ export class PracticeDraft {
       contactEmail: typed(this.contactEmail),
       environment: this.environment,
       horizonDays: Number(this.horizonDays),
+      webhookUrl: typed(this.webhookUrl),
     };
   }
 

@@ -11,3 +11,4 @@ pub mod practices;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod webhooks;

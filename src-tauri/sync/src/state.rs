@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 use domain::diary::PracticeCard;
 use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
+use domain::ports::webhooks::ListenerState;
 use domain::settings::PracticeSettings;
 use domain::time::Horizon;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+use crate::webhooks::WebhookState;
 
 /// Everything, by practice.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub struct EngineState {
     pub practices: BTreeMap<PracticeId, PracticeState>,
     /// When the store last failed, and how; none while it works.
     pub store_problem: Option<(DateTime<Utc>, String)>,
+    /// How the listener for webhooks is doing; none while it is switched off.
+    pub listener: Option<ListenerState>,
     /// Rises whenever something in the ledger moved, so that views read it again.
     pub ledger_moves: u64,
 }
@@ -44,6 +49,8 @@ pub struct PracticeState {
     pub shrinking: Vec<Shrinking>,
     /// How many bookings stand where.
     pub counts: BookingCounts,
+    /// How webhooks are doing; none while they are switched off.
+    pub webhooks: Option<WebhookState>,
 }
 
 /// One practitioner or room.
@@ -94,6 +101,7 @@ impl PracticeState {
             sending: None,
             shrinking: Vec::new(),
             counts,
+            webhooks: None,
         }
     }
 }

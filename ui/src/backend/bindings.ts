@@ -37,6 +37,8 @@ export const commands = {
 	changeSettings: (settings: SettingsInput) => typedError<null, UiError>(__TAURI_INVOKE("change_settings", { settings })),
 	/**  Shows the folder in the file manager. */
 	openLogsFolder: () => typedError<null, UiError>(__TAURI_INVOKE("open_logs_folder")),
+	/**  The public address at which the practice's webhooks come in. It is a secret, so it stands in no view. */
+	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
 	/**  Opens one of the known pages in the browser. */
@@ -389,6 +391,18 @@ export type ExternalLink =
 /**  The demo's page "Act as a patient". */
 "patientPage";
 
+/**  Deliveries that failed for the same reason. */
+export type FailedDeliveriesView = {
+	/**  How many. */
+	count: number,
+	/**  The oldest of them. */
+	firstAt: string,
+	/**  The newest of them. */
+	lastAt: string,
+	/**  Healthengine's words; empty where it gave none. */
+	why: string,
+};
+
 /**  A value that a person may copy into the practice system. */
 export type FieldView = {
 	/**  Which field. */
@@ -465,6 +479,8 @@ export type HealthengineInput = {
 	environment: Environment,
 	/**  Free times are published for today and this many days on, 1 to 365. */
 	horizonDays: number,
+	/**  The public address that leads to the listener; None or empty for polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  A Healthengine account without its keys. */
@@ -479,6 +495,8 @@ export type HealthengineSetupView = {
 	environment: Environment,
 	/**  Days of free times that are published. */
 	horizonDays: number,
+	/**  The public address that leads to the listener; None is polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  What a test of a Healthengine account found. */
@@ -503,6 +521,8 @@ export type HealthengineView = {
 	counts: BookingCounts,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  How its webhooks are doing; None where the practice has no public address. */
+	webhooks: WebhooksView | null,
 };
 
 /**  One thing that happened to a booking. */
@@ -541,6 +561,28 @@ export type ListKind =
 "resources" | 
 /**  Appointment types. */
 "appointmentTypes";
+
+/**  Where webhooks are received, and from whom. */
+export type ListenerInput = {
+	/**  Address and port on this computer, `127.0.0.1:8765`. */
+	address: string,
+	/**  The addresses from which Healthengine delivers. */
+	sources: string[],
+	/**  Whether deliveries from elsewhere are turned away. */
+	checkSources: boolean,
+};
+
+/**  The listener for webhooks. */
+export type ListenerView = {
+	/**  What was chosen. */
+	chosen: ListenerInput,
+	/**  True if other computers can connect to it, which a proxy on this one does not need. */
+	openToOthers: boolean,
+	/**  Why it does not listen, and what to do. */
+	problem: string | null,
+	/**  How many deliveries were turned away since the start because they came from elsewhere. */
+	wrongSources: number,
+};
 
 /**  When this computer is on: only then does Healthengine read silence as a failure. */
 export type LiveHours = {
@@ -844,6 +886,8 @@ export type SettingsInput = {
 	minutesToDecide: number,
 	/**  How much the log says. */
 	logLevel: LogLevel,
+	/**  Receives webhooks; None switches that off. */
+	listener: ListenerInput | null,
 };
 
 /**  What was chosen on the settings screen. */
@@ -858,6 +902,10 @@ export type SettingsView = {
 	logLevel: LogLevel,
 	/**  Where the logs lie. */
 	logsFolder: string,
+	/**  Receives webhooks; None while it is switched off. */
+	listener: ListenerView | null,
+	/**  What a listener that is switched on begins with. */
+	offeredListener: ListenerInput,
 };
 
 /**  A list that lost more than half of its entries, or all of them. */
@@ -1031,6 +1079,41 @@ export type WaitingView = {
 	count: number,
 	/**  When the oldest of them began to wait. */
 	oldestAt: string | null,
+};
+
+/**  Whether webhooks can be relied upon. */
+export type WebhooksState = 
+/**  Nothing receives them: the listener is switched off. */
+{ kind: "listenerOff" } | 
+/**  Nothing receives them. */
+{ kind: "notReceiving"; 
+/**  Why, and what to do. */
+message: string } | 
+/**  Healthengine was not asked for them yet, or could not be. */
+{ kind: "notSubscribed"; 
+/**  Why, where it is known. */
+message: string | null } | 
+/**  Nothing that came in has been announced or missed yet. */
+{ kind: "unproven" } | 
+/**  What polls find was announced. */
+{ kind: "reliable" } | 
+/**  A poll found what was not announced. */
+{ kind: "silent"; 
+/**  Since when. */
+since: string };
+
+/**  How the webhooks of a practice are doing. */
+export type WebhooksView = {
+	/**  Whether they can be relied upon. */
+	state: WebhooksState,
+	/**  How often Healthengine is asked meanwhile, in seconds. */
+	askedEvery: number,
+	/**  When something was last delivered. */
+	lastDeliveryAt: string | null,
+	/**  Until when the subscription stands; it is renewed in time. */
+	subscribedUntil: string | null,
+	/**  Deliveries that failed within the last day, by why, the newest first. */
+	failed: FailedDeliveriesView[],
 };
 
 /**  Whether the app could write. */

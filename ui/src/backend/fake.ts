@@ -193,8 +193,23 @@ export class FakeBackend implements Backend {
         return ok(null);
       },
       changeSettings: (settings) => {
-        this.push((view) => ({ settings: { ...view.settings, ...settings } }));
+        this.push((view) => ({
+          settings: {
+            ...view.settings,
+            ...settings,
+            listener: settings.listener && {
+              chosen: settings.listener,
+              openToOthers: !settings.listener.address.startsWith("127."),
+              problem: null,
+              wrongSources: 0,
+            },
+          },
+        }));
         return ok(null);
+      },
+      webhookAddress: (practiceId) => {
+        const url = this.#practice(practiceId)?.setup.healthengine?.webhookUrl;
+        return ok(url ? `${url}/0f3c9a517be24d0886a2c4e1f95d7b3a60c8e214` : null);
       },
       openLogsFolder: () => ok(null),
       exportLogs: () =>
@@ -316,6 +331,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
           lastAvailabilityAt: null,
           counts: { confirmed: 0, rejected: 0, cancelled: 0, pending: 0, attention: 0 },
           problem: null,
+          webhooks: null,
         }
       : null,
     practitioners,
@@ -336,6 +352,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             contactEmail: practice.healthengine.contactEmail ?? "support@example.com.au",
             environment: practice.healthengine.environment,
             horizonDays: practice.healthengine.horizonDays,
+            webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,
       liveHours: practice.liveHours,

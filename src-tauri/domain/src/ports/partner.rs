@@ -1,13 +1,16 @@
 //! The services outside the clinic.
 
 use crate::booking::{BookingChange, BookingRequest, Inserted};
+use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use std::collections::BTreeSet;
 
 /// One account with one outside service. Offers some of the capabilities below.
 #[async_trait]
@@ -30,10 +33,30 @@ pub trait Partner: Send + Sync {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         None
     }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        None
+    }
+
+    /// Reads the practice's days with their patients.
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        None
+    }
+}
+
+/// Reads the practice's days with their patients, where the practice agreed to that (sheet §4.6, `clientSnapshots`).
+#[async_trait]
+pub trait SnapshotReader: Send + Sync {
+    /// The days that it asks for.
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError>;
+
+    /// Hands a day over. Doing it again replaces it.
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError>;
 }
 
 /// What a partner waits for, by kind. Bookings come before everything else (sheet §7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Bookings.
     pub bookings: bool,
@@ -45,6 +68,18 @@ pub struct Waiting {
     pub resources: bool,
     /// The list of appointment types.
     pub appointment_types: bool,
+    /// What became of some bookings in the practice.
+    pub appointment_changes: bool,
+    /// Which documents there are for some bookings.
+    pub available_documents: bool,
+    /// Documents themselves.
+    pub upload_documents: bool,
+    /// The practice's day, with its patients.
+    pub client_snapshots: bool,
+    /// Documents that patients filled in, for the practice to file.
+    pub attach_documents: bool,
+    /// Kinds that this program does not know, by the partner's names; somebody is told.
+    pub unknown: BTreeSet<String>,
 }
 
 /// A booking as it came in.
@@ -59,6 +94,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.

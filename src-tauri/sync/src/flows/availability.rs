@@ -3,9 +3,9 @@
 //! A pass computes what should be there, compares digests with what was last accepted, and sends what differs. Once a
 //! day everything is sent (sheet §6). Nothing is sent from a read that failed.
 
-use super::{Flow, FlowName, Outcome, Ports};
+use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::health;
 use crate::state::{ResourceState, Shrinking};
-use crate::{health, pace};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::Entry;
@@ -87,17 +87,6 @@ struct LastLook {
     again_at: Option<DateTime<Utc>>,
 }
 
-enum Stop {
-    Failed(Leg, ReadError),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Stop::Store(error)
-    }
-}
-
 #[async_trait]
 impl Flow for Availability {
     fn name(&self) -> FlowName {
@@ -108,26 +97,17 @@ impl Flow for Availability {
         let poll = TimeDelta::seconds(i64::from(self.ports.settings.system.poll_seconds.max(1)));
         let started = self.ports.clock.now();
         let ended = self.run().await;
-        let now = self.ports.clock.now();
-        let failed = match ended {
+        let again_at = match ended {
             Ok(()) => {
                 self.ports.store_works();
-                return Outcome { again_at: (started + poll).max(now), wake: None };
+                (started + poll).max(self.ports.clock.now())
             }
-            Err(Stop::Failed(leg, error)) => {
+            Err(stop) => {
                 self.ports.look_closely();
-                match self.ports.failed(leg, &error).await {
-                    Ok(since) => {
-                        return Outcome { again_at: pace::after(&error, poll, since, now), wake: None };
-                    }
-                    Err(failed) => failed,
-                }
+                self.ports.stopped(stop, poll).await
             }
-            Err(Stop::Store(failed)) => failed,
         };
-        self.ports.look_closely();
-        self.ports.store_failed(&failed);
-        Outcome { again_at: now + poll, wake: None }
+        Outcome { again_at, wake: BTreeSet::new() }
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod whose;
 
-use super::{Flow, FlowName, Outcome, Ports, error_chain};
+use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
+use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
@@ -69,34 +70,8 @@ struct Memory {
     unreadable: BTreeSet<ForeignBookingId>,
     /// The same for changes.
     unreadable_changes: BTreeSet<ForeignChangeId>,
-}
-
-/// Why a pass ended early.
-enum Stop {
-    /// The partner or the practice cannot be worked with now.
-    Failed(Leg, ReadError),
-    /// The store failed.
-    Store(StoreError),
-}
-
-impl Stop {
-    /// Whether nothing further may be tried in this pass.
-    fn holds_for_all(&self) -> bool {
-        matches!(
-            self,
-            Stop::Store(_)
-                | Stop::Failed(
-                    _,
-                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
-                )
-        )
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Stop::Store(error)
-    }
+    /// Kinds of requests that are not known, told already.
+    unknown_kinds: BTreeSet<String>,
 }
 
 /// Where one booking stands after it was brought forward as far as it goes.
@@ -107,6 +82,14 @@ enum Reached {
     Wrote,
 }
 
+impl Reached {
+    fn wakes(&self, wake: &mut BTreeSet<FlowName>) {
+        if let Reached::Wrote = self {
+            wake.insert(FlowName::Availability);
+        }
+    }
+}
+
 #[async_trait]
 impl Flow for Bookings {
     fn name(&self) -> FlowName {
@@ -114,11 +97,11 @@ impl Flow for Bookings {
     }
 
     async fn pass(&self) -> Outcome {
-        let poll = self.poll();
         let started = self.ports.clock.now();
-        let mut wake = false;
+        let mut wake = BTreeSet::new();
         let ended = self.run(&mut wake).await;
         let now = self.ports.clock.now();
+        let poll = self.ports.webhooks.interval(self.poll(), now);
         let again_at = match ended {
             Ok(next_due) => {
                 self.ports.store_works();
@@ -126,21 +109,10 @@ impl Flow for Bookings {
                 let next_poll = (started + poll).max(now + AT_ONCE);
                 next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
             }
-            Err(Stop::Failed(leg, error)) => match self.ports.failed(leg, &error).await {
-                Ok(since) => pace::after(&error, poll, since, now),
-                Err(error) => {
-                    self.ports.store_failed(&error);
-                    now + poll
-                }
-            },
-            Err(Stop::Store(error)) => {
-                self.ports.store_failed(&error);
-                // What was recorded all the same may have freed a time, although nobody was told.
-                self.ports.look_closely();
-                now + poll
-            }
+            // A look that failed is not put off for as long as one that found nothing.
+            Err(stop) => self.ports.stopped(stop, poll.min(ALONE)).await,
         };
-        Outcome { again_at, wake: wake.then_some(FlowName::Availability) }
+        Outcome { again_at, wake }
     }
 }
 
@@ -159,7 +131,7 @@ impl Bookings {
     }
 
     /// Runs one pass and returns when the next entry is due.
-    async fn run(&self, wake: &mut bool) -> Result<Option<DateTime<Utc>>, Stop> {
+    async fn run(&self, wake: &mut BTreeSet<FlowName>) -> Result<Option<DateTime<Utc>>, Stop> {
         let Some(desk) = self.partner.booking_desk() else { return Ok(None) };
         self.memory(|memory| memory.practice_silent = false);
         // A poll that cannot be trusted must not keep what is on its way from being finished in the practice.
@@ -171,15 +143,62 @@ impl Bookings {
         self.look_for_overlaps().await?;
         let waiting = polled?;
         if waiting.availability || waiting.resources || waiting.appointment_types {
-            self.forget_what_is_asked_for(waiting).await?;
-            *wake = true;
+            self.forget_what_is_asked_for(&waiting).await?;
+            wake.insert(FlowName::Availability);
         }
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
         }
+        self.judge_webhooks(wake).await?;
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
+        self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;
         Ok(brought.flatten())
+    }
+
+    /// Compares what was found with what webhooks announced, and tells when they fall silent or come back.
+    async fn judge_webhooks(&self, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
+        let now = self.ports.clock.now();
+        let news = self.ports.webhooks.polled(now);
+        let trust = self.ports.webhooks.trust();
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            if let Some(shown) = &mut practice.webhooks {
+                shown.trust = trust;
+            }
+        });
+        let (kind, text) = match news {
+            None => return Ok(()),
+            Some(News::Silent(found)) => {
+                // Perhaps the subscription is gone, and its log says why nothing arrived.
+                wake.insert(FlowName::Subscriptions);
+                let booking = found.booking();
+                let text = format!(
+                    "Healthengine\u{2019}s webhooks are silent: booking {booking} was found by asking. Healthengine is asked every 5 seconds until they come again."
+                );
+                ("webhooks/silent", text)
+            }
+            Some(News::Back) => ("webhooks/back", "Healthengine\u{2019}s webhooks come again.".to_owned()),
+        };
+        tracing::info!(practice.id = %self.ports.id(), "{text}");
+        Ok(self.tell(kind, text).await?)
+    }
+
+    /// A kind of request that this program does not know is left to its maker, once in a run.
+    async fn tell_of_unknown_kinds(&self, waiting: &Waiting) -> Result<(), Stop> {
+        for kind in &waiting.unknown {
+            if self.memory(|memory| memory.unknown_kinds.insert(kind.clone())) {
+                let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+                tracing::warn!(practice.id = %self.ports.id(), kind, "The partner asks for something unknown.");
+                let text = format!(
+                    "Healthengine asks for \u{201c}{kind}\u{201d}, which this version does not know. Please look for an update of Clinic Companion."
+                );
+                self.tell("look/unknown-request", text).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks what waits, and files every booking.
@@ -190,6 +209,7 @@ impl Bookings {
         if waiting.bookings {
             let (mut answered, mut unreadable) = (Vec::new(), Vec::new());
             for incoming in desk.bookings().await.map_err(failed)? {
+                self.ports.webhooks.found(Found::Booking(incoming.booking().clone()));
                 match incoming {
                     Incoming::Booking(request) => {
                         if !self.file(&request).await? {
@@ -305,7 +325,7 @@ impl Bookings {
     async fn bring_forward(
         &self,
         desk: &dyn BookingDesk,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<Option<DateTime<Utc>>, Stop> {
         let entries = self.ports.store.unfinished(self.ports.id()).await?;
         for entry in entries {
@@ -315,7 +335,7 @@ impl Bookings {
             };
             if self.next_look(&entry) <= self.ports.clock.now() {
                 match self.advance(desk, entry).await {
-                    Ok(reached) => *wake |= matches!(reached, Reached::Wrote),
+                    Ok(reached) => reached.wakes(wake),
                     // Somebody at the desk decided in the same moment: the next look starts from there.
                     Err(Stop::Store(StoreError::Stale)) => {}
                     Err(stop) => return Err(stop),
@@ -919,10 +939,11 @@ impl Bookings {
     }
 
     /// Applies cancellations in their order. Each waits for its booking.
-    async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut bool) -> Result<(), Stop> {
+    async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
         let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
         let mut first_failure = None;
         for change in changes {
+            self.ports.webhooks.found(Found::Change(change.id.clone(), change.booking.clone()));
             match self.apply(desk, &change, wake).await {
                 Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
                 // Patience, a refused key and a missing consent hold for all that follow, and so does a second failure.
@@ -940,7 +961,7 @@ impl Bookings {
         &self,
         desk: &dyn BookingDesk,
         change: &BookingChange,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<(), Stop> {
         let key = BookingKey {
             practice: self.ports.id().clone(),
@@ -977,7 +998,7 @@ impl Bookings {
         }
         if entry.state.step() != Step::Nothing && entry.not_before <= self.ports.clock.now() {
             let reached = self.advance(desk, entry).await?;
-            *wake |= matches!(reached, Reached::Wrote);
+            reached.wakes(wake);
             let Some(moved) = self.ports.store.entry(&key).await? else { return Ok(()) };
             entry = moved;
         }
@@ -1029,7 +1050,7 @@ impl Bookings {
         desk: &dyn BookingDesk,
         change: &BookingChange,
         key: &BookingKey,
-        wake: &mut bool,
+        wake: &mut BTreeSet<FlowName>,
     ) -> Result<(), Stop> {
         let unreadable = |error| Stop::Failed(Leg::System, error);
         let Some(held) = self.ports.practice.find(key).await.map_err(unreadable)? else {
@@ -1038,7 +1059,7 @@ impl Bookings {
         };
         match self.ports.practice.cancel(&held).await {
             Ok(()) => {
-                *wake = true;
+                wake.insert(FlowName::Availability);
                 self.ports.look_closely();
                 self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
             }
@@ -1128,7 +1149,7 @@ impl Bookings {
     }
 
     /// What the partner asks for again is what its marks no longer say.
-    async fn forget_what_is_asked_for(&self, waiting: Waiting) -> Result<(), Stop> {
+    async fn forget_what_is_asked_for(&self, waiting: &Waiting) -> Result<(), Stop> {
         let Some(board) = self.partner.availability_board() else { return Ok(()) };
         let store = &self.ports.store;
         if waiting.resources {

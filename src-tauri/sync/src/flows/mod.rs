@@ -2,6 +2,8 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod client_snapshots;
+pub mod subscriptions;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -12,12 +14,14 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{ActivityLine, Leg, LegNote, Mark, Problem, Store, StoreError};
 use domain::settings::{AppSettings, PracticeSettings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::health;
+use crate::pace;
 use crate::state::StateBoard;
+use crate::webhooks::Webhooks;
 
 /// The kinds of work, in the order of their urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +30,10 @@ pub enum FlowName {
     Bookings,
     /// Free times, resources, appointment types, live hours.
     Availability,
+    /// Being told of what waits.
+    Subscriptions,
+    /// Days with their patients, for a partner that asks for them.
+    ClientSnapshots,
 }
 
 /// What a pass asks of the engine.
@@ -33,8 +41,36 @@ pub enum FlowName {
 pub struct Outcome {
     /// When to run again at the latest.
     pub again_at: DateTime<Utc>,
-    /// Another flow that has work now.
-    pub wake: Option<FlowName>,
+    /// Other flows that have work now.
+    pub wake: BTreeSet<FlowName>,
+}
+
+/// Why a pass ended early.
+pub(crate) enum Stop {
+    /// The partner or the practice cannot be worked with now.
+    Failed(Leg, ReadError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl Stop {
+    /// Whether nothing further may be tried in this pass.
+    pub(crate) fn holds_for_all(&self) -> bool {
+        matches!(
+            self,
+            Stop::Store(_)
+                | Stop::Failed(
+                    _,
+                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
+                )
+        )
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Store(error)
+    }
 }
 
 /// One kind of work for one practice.
@@ -68,6 +104,8 @@ pub struct Ports {
     pub look_closely: Arc<AtomicBool>,
     /// Set while writing into the book fails though reading works, so that a reading does not turn the light green.
     pub writes_fail: Arc<AtomicBool>,
+    /// What is known of webhooks.
+    pub webhooks: Arc<Webhooks>,
     /// When each leg's note was last written to the store.
     pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
     /// The last half hour in which each leg was noted to work.
@@ -202,6 +240,22 @@ impl Ports {
             practice.legs.insert(leg, note);
         });
         Ok(())
+    }
+
+    /// Notes why a pass ended early, and returns when to try again.
+    pub(crate) async fn stopped(&self, stop: Stop, poll: TimeDelta) -> DateTime<Utc> {
+        let now = self.clock.now();
+        let error = match stop {
+            Stop::Failed(leg, error) => match self.failed(leg, &error).await {
+                Ok(since) => return pace::after(&error, poll, since, now),
+                Err(error) => error,
+            },
+            Stop::Store(error) => error,
+        };
+        self.store_failed(&error);
+        // What was recorded all the same may have freed a time, although nobody was told.
+        self.look_closely();
+        now + poll
     }
 
     /// Reads the counts of the ledger again and tells the views that it moved.

@@ -3,6 +3,7 @@
 use super::clinic::{Clinic, another_ada, at, request, run_until, start, today};
 use super::practice::{appointment_type, range, resource};
 use crate::flows::Flow;
+use crate::flows::FlowName;
 use chrono::{Days, TimeDelta};
 use domain::failure::ReadError;
 use domain::ids::ResourceRef;
@@ -280,7 +281,7 @@ async fn what_the_partner_asks_for_is_sent_again() {
         clinic.partner.desk(|desk| desk.asked.push(asked));
         clinic.clock.move_by(seconds(5));
         calls(&clinic);
-        assert!(program.pass().await.wake.is_some());
+        assert!(program.pass().await.wake.contains(&FlowName::Availability));
         program.availability.pass().await;
         assert_eq!(calls(&clinic), ["waiting", "asked", expected]);
         assert!(clinic.partner.desk(|desk| desk.asked.is_empty()));
@@ -288,7 +289,7 @@ async fn what_the_partner_asks_for_is_sent_again() {
     clinic.partner.desk(|desk| (desk.wants_resources, desk.wants_types) = (true, true));
     clinic.clock.move_by(seconds(5));
     calls(&clinic);
-    assert!(program.pass().await.wake.is_some());
+    assert!(program.pass().await.wake.contains(&FlowName::Availability));
     program.availability.pass().await;
     assert_eq!(calls(&clinic), ["waiting", "resources", "types"]);
 }

@@ -3,6 +3,7 @@
 use super::clinic::{Clinic, Program, ada, another_ada, at, person, request, run_until, start};
 use super::partner::{Answer, Booked};
 use crate::desk::{Choice, ChoiceError, decide};
+use crate::flows::FlowName;
 use crate::health::{Health, of_leg};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{BookingRequest, BookingState, ChangeKind};
@@ -40,7 +41,7 @@ async fn a_booking_of_a_known_patient() {
     let clinic = Clinic::new();
     clinic.partner.desk(|desk| desk.book(request("1", ada(), at("14:00"))));
     let outcome = clinic.program().pass().await;
-    assert!(outcome.wake.is_some(), "the taken time has to be published");
+    assert!(outcome.wake.contains(&FlowName::Availability), "the taken time has to be published");
     let Some(Answer::Confirmed(told)) = clinic.partner.desk(|desk| desk.answer("1")) else {
         panic!("not confirmed")
     };
@@ -448,6 +449,22 @@ async fn an_unreadable_booking_never_spoils_the_others() {
     clinic.partner.desk(|desk| desk.fails = None);
     pass_after(&clinic, &program, 5).await;
     assert!(matches!(clinic.partner.desk(|desk| desk.answer("0")), Some(Answer::Declined { .. })));
+}
+
+#[tokio::test]
+async fn a_request_of_an_unknown_kind_is_told_once_and_stops_nothing() {
+    let clinic = Clinic::new();
+    clinic.partner.desk(|desk| {
+        desk.unknown_kinds.insert("teleportations".into());
+        desk.book(request("1", ada(), at("14:00")));
+    });
+    let program = clinic.program();
+    run_until(&clinic, &program.bookings, start() + seconds(30)).await;
+    assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)));
+    let told: Vec<String> =
+        clinic.store.disk(|disk| disk.told.iter().map(|(_, line)| line.text.clone()).collect());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("teleportations"), "{told:?}");
 }
 
 #[tokio::test]

@@ -334,7 +334,7 @@ async fn end_of(world: &World) -> Ended {
 async fn step(program: &Program, now: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
     let bookings = program.bookings.pass().await;
     let availability = program.availability.pass().await;
-    if bookings.wake == Some(FlowName::Availability) {
+    if bookings.wake.contains(&FlowName::Availability) {
         return bookings.again_at.min(availability.again_at).max(now + TimeDelta::seconds(1));
     }
     bookings.again_at.min(availability.again_at)

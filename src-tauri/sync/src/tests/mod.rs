@@ -8,6 +8,7 @@
 
 mod availability;
 mod bookings;
+mod client_snapshots;
 mod clinic;
 mod engine;
 mod guards;
@@ -16,4 +17,5 @@ mod partner;
 mod practice;
 mod reaper;
 mod store;
+mod webhooks;
 mod whose;

@@ -42,17 +42,30 @@ pub struct Nameless;
 #[derive(Debug, PartialEq, Eq)]
 struct OddField(&'static str);
 
-/// `GET /requests`. Kinds that are not handled here, and kinds that are not known yet, are left alone.
+/// `GET /requests` (contract sheet §4.1).
 pub fn waiting(kinds: &[Lenient<Text>]) -> Waiting {
-    let has =
-        |name: &str| kinds.iter().any(|kind| matches!(kind, Lenient::Given(Text(kind)) if kind == name));
-    Waiting {
-        bookings: has("bookings"),
-        changes: has("bookingUpdates"),
-        availability: has("availability"),
-        resources: has("pmsResources"),
-        appointment_types: has("pmsAppointmentTypes"),
+    let mut waiting = Waiting::default();
+    for kind in kinds {
+        let Lenient::Given(Text(kind)) = kind else { continue };
+        let known = match kind.as_str() {
+            "bookings" => &mut waiting.bookings,
+            "bookingUpdates" => &mut waiting.changes,
+            "availability" => &mut waiting.availability,
+            "pmsResources" => &mut waiting.resources,
+            "pmsAppointmentTypes" => &mut waiting.appointment_types,
+            "pmsAppointmentChanges" => &mut waiting.appointment_changes,
+            "availableDocuments" => &mut waiting.available_documents,
+            "uploadDocuments" => &mut waiting.upload_documents,
+            "clientSnapshots" => &mut waiting.client_snapshots,
+            "attachDocuments" => &mut waiting.attach_documents,
+            unknown => {
+                waiting.unknown.insert(unknown.to_owned());
+                continue;
+            }
+        };
+        *known = true;
     }
+    waiting
 }
 
 /// A booking; one of which a needed field is odd becomes [`Incoming::Unreadable`].
@@ -112,7 +125,7 @@ fn booking_request(
 }
 
 /// A text with something in it. Empty means absent.
-fn text(field: &Lenient<Text>) -> Option<&str> {
+pub fn text(field: &Lenient<Text>) -> Option<&str> {
     match field {
         Lenient::Given(Text(text)) => Some(text.trim()).filter(|text| !text.is_empty()),
         Lenient::Absent | Lenient::Odd => None,
@@ -125,7 +138,7 @@ fn filled<'a>(field: &'a Lenient<Text>, name: &'static str) -> Result<Option<&'a
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, without a zone. Anything more or less is not guessed at.
-fn date_and_time(text: &str) -> Option<NaiveDateTime> {
+pub fn date_and_time(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim();
     (text.len() == "2026-03-04 10:15:00".len())
         .then(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok())
@@ -133,7 +146,7 @@ fn date_and_time(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// A date in `format`, ten characters long.
-fn date(text: &str, format: &str) -> Option<NaiveDate> {
+pub fn date(text: &str, format: &str) -> Option<NaiveDate> {
     (text.len() == "2026-03-04".len()).then(|| NaiveDate::parse_from_str(text, format).ok()).flatten()
 }
 

@@ -49,6 +49,7 @@ fn settings(base_url: &str) -> HealthengineSettings {
         horizon_days: 60,
         poll_seconds: 5,
         features: Vec::new(),
+        webhook_url: None,
         live_hours: LiveHours::default(),
     }
 }
@@ -329,8 +330,13 @@ async fn what_is_asked_for_is_seen_and_settled() {
     bench.sim.ask_appointment_types(PRACTICE).unwrap();
     bench.sim.ask_changes(PRACTICE, 1).unwrap();
     let waiting = bench.healthengine.waiting().await.unwrap();
-    let expected =
-        Waiting { availability: true, resources: true, appointment_types: true, ..Waiting::default() };
+    let expected = Waiting {
+        availability: true,
+        resources: true,
+        appointment_types: true,
+        appointment_changes: true,
+        ..Waiting::default()
+    };
     assert_eq!(waiting, expected);
     let asked: Vec<_> = bench
         .healthengine
@@ -346,7 +352,10 @@ async fn what_is_asked_for_is_seen_and_settled() {
     bench.healthengine.publish_appointment_types(&types()).await.unwrap();
     let offers = [("5:2", 4), ("4", 5), ("5:2", 5)].map(|(who, when)| offer(who, day(when), Vec::new()));
     bench.healthengine.publish(&offers).await.unwrap();
-    assert_eq!(bench.healthengine.waiting().await.unwrap(), Waiting::default());
+    assert_eq!(
+        bench.healthengine.waiting().await.unwrap(),
+        Waiting { appointment_changes: true, ..Waiting::default() }
+    );
     bench.understood_everything();
 }
 

@@ -244,7 +244,9 @@ fn changes_and_availability_requests() {
 fn kinds_of_requests() {
     let kinds = |list: Value| serde_json::from_value::<Vec<wire::Lenient<wire::Text>>>(list).unwrap();
     let list = json!(["availability", "clientSnapshots", "bookings", "somethingNew", 7, null, {}]);
-    let expected = Waiting { bookings: true, availability: true, ..Waiting::default() };
+    let unknown = ["7", "somethingNew"].map(str::to_owned).into();
+    let expected =
+        Waiting { bookings: true, availability: true, client_snapshots: true, unknown, ..Waiting::default() };
     assert_eq!(translate::waiting(&kinds(list)), expected);
     let list = json!(["pmsResources", "pmsAppointmentTypes", "bookingUpdates"]);
     let expected = Waiting { changes: true, resources: true, appointment_types: true, ..Waiting::default() };
