@@ -136,11 +136,8 @@ async fn may_be_corrected(
 
 /// The same person's next booking is decided as a person has decided this one.
 async fn remember(store: &dyn Store, entry: &Entry, event: &BookingEvent, now: DateTime<Utc>) {
-    let patient = match event {
-        BookingEvent::PatientDecided(PatientPlan::Existing(patient)) => Some(patient),
-        BookingEvent::PatientDecided(PatientPlan::New { .. }) => None,
-        _ => return,
-    };
+    let BookingEvent::PatientDecided(plan) = event else { return };
+    let patient = if let PatientPlan::Existing(patient) = plan { Some(patient) } else { None };
     let Some(person) = matching::identity(&entry.request.patient) else { return };
     let practice = &entry.request.key.practice;
     if let Err(error) = store.settle(practice, &person, Settled::ByPerson, patient, now).await {

@@ -757,6 +757,6 @@ function correctionOf(booking: BookingView): CorrectionView | null {
   return {
     kind: "offered",
     until: booking.startsAt ?? booking.receivedAt,
-    candidates: booking.patientMatch === "existing" ? others.slice(0, 1) : [],
+    candidates: others.slice(0, 1),
   };
 }

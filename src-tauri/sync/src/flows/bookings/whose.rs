@@ -55,10 +55,11 @@ impl Bookings {
         let key = &entry.request.key;
         let naming = matches!(entry.state, BookingState::Naming { .. });
         // Of two that are named at the same time, one has to go first.
-        let makes = |other: &Entry| match &other.state {
-            BookingState::Inserting { plan: PatientPlan::New { .. }, .. } => true,
-            BookingState::Naming { plan: PatientPlan::New { .. }, .. } => !naming || other.request.key < *key,
-            _ => false,
+        let makes = |other: &Entry| {
+            let inserts =
+                matches!(other.state, BookingState::Inserting { plan: PatientPlan::New { .. }, .. });
+            let names = matches!(other.state, BookingState::Naming { plan: PatientPlan::New { .. }, .. });
+            inserts || names && (!naming || other.request.key < *key)
         };
         let unfinished = self.ports.store.unfinished(self.ports.id()).await?;
         Ok(unfinished.iter().any(|other| {
