@@ -154,7 +154,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
-    state: BookingState,
+    state: Box<BookingState>,
     event: BookingEvent,
 }
 
@@ -251,7 +251,7 @@ impl BookingState {
                 S::Cancelling { inserted: inserted.clone(), by_hand: true }
             }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
-            _ => return Err(IllegalEvent { state: self.clone(), event: event.clone() }),
+            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: event.clone() }),
         };
         Ok(next)
     }
