@@ -419,11 +419,11 @@ async fn mariadb_held_times_are_named_or_let_go() {
     );
 
     // The wrong patient after all: it is another record's, and then nobody's whom the clinic knows.
-    let (key, made, eight) = (&order.key, PatientRef::new("121"), PatientRef::new("8"));
+    let (ours, made, eight) = (&order.key, PatientRef::new("121"), PatientRef::new("8"));
     let to_eight = PatientPlan::Existing(eight.clone());
     let to_new = PatientPlan::New { possible_duplicate_of: None };
     let correct = async |plan, from| {
-        practice.name_patient(&held.appointment, key, plan, Some(from), &order.details).await.unwrap().patient
+        practice.name_patient(&held.appointment, ours, plan, Some(from), &order.details).await.unwrap().patient
     };
     assert_eq!(correct(&to_eight, &made).await, Some(eight.clone()));
     assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|8|-");
