@@ -39,7 +39,7 @@ pub async fn booking_history(
     practice_id: String,
     booking_id: String,
 ) -> Result<BookingHistory, UiError> {
-    decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id)).await
+    decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id), desk.now()).await
 }
 
 /// A day of the book beside what Healthengine shows.

@@ -3,11 +3,12 @@
 use crate::settings;
 use crate::view::{
     AboutView, AppView, AttentionView, BookingAction, BookingCounts, BookingState as PublicState,
-    BookingView, CandidateView, ComparedField, Consent, ErrorCode, FailedDeliveriesView, FieldView,
-    Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind, ListenerView, NeedView, Otherwise,
-    OutageView, PatientMatch, PersonField, PracticeSetupView, PracticeView, PractitionerView, ProblemView,
-    ProfileView, ProgressView, ReasonCode, ReasonView, RoundTripsView, SettingsView, ShrunkListView,
-    SwitchOffView, SystemView, TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
+    BookingView, CandidateView, ComparedField, Consent, CorrectionOver, CorrectionView, ErrorCode,
+    FailedDeliveriesView, FieldView, Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind,
+    ListenerView, NeedView, Otherwise, OutageView, PatientMatch, PersonField, PracticeSetupView,
+    PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView, ReasonCode, ReasonView,
+    RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView, TaskView, Verdict, WaitingKind,
+    WaitingView, WebhooksState, WebhooksView,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
@@ -22,6 +23,7 @@ use domain::ports::webhooks::{FailedDelivery, ListenerState};
 use domain::settings::{ListenerSettings, WriteMode};
 use domain::time::{Meaning, PracticeZone};
 use std::collections::{BTreeMap, BTreeSet};
+use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState};
 use sync::webhooks::Trust;
@@ -875,6 +877,40 @@ fn address(person: &PersonDetails) -> String {
         .join(" ")
 }
 
+/// How the record that was chosen, or is in question, compares with the booking; empty for somebody new.
+pub fn compared_with_chosen(entry: &Entry) -> Vec<ComparedField> {
+    let Some(decision) = &entry.decision else { return Vec::new() };
+    let mut candidates = decision.candidates.iter();
+    let chosen = match &decision.plan {
+        PatientPlan::Existing(patient) => candidates.find(|candidate| candidate.record.id == *patient),
+        PatientPlan::Undecided | PatientPlan::New { possible_duplicate_of: Some(_) } => candidates.next(),
+        PatientPlan::New { possible_duplicate_of: None } => None,
+    };
+    chosen.map(|chosen| compared(&entry.request.patient, chosen)).unwrap_or_default()
+}
+
+/// Whether the patient of a booking can be corrected, and who else it could be.
+pub fn correction(
+    entry: &Entry,
+    practice: &domain::settings::PracticeSettings,
+    now: DateTime<Utc>,
+) -> Option<CorrectionView> {
+    let over = |why| Some(CorrectionView::Over { why });
+    match desk::is_correctable(entry, practice, now) {
+        Ok(()) => {}
+        Err(Uncorrectable::TooOld) => return over(CorrectionOver::TooOld),
+        Err(Uncorrectable::Begun) => return over(CorrectionOver::Begun),
+        Err(Uncorrectable::ReadOnly) => return over(CorrectionOver::ReadOnly),
+        Err(Uncorrectable::NotStanding | Uncorrectable::SamePatient) => return None,
+    }
+    let stands = entry.state.held()?.patient?;
+    let mut others = candidates(entry);
+    others.retain(|candidate| candidate.patient_id != stands.as_str());
+    let begins = practice.zone.instant(entry.request.starts);
+    let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
+    Some(CorrectionView::Offered { until, candidates: others })
+}
+
 fn candidates(entry: &Entry) -> Vec<CandidateView> {
     let comparisons =
         entry.decision.as_ref().map(|decision| decision.candidates.as_slice()).unwrap_or_default();
@@ -899,7 +935,9 @@ pub fn compared(person: &PersonDetails, comparison: &Comparison) -> Vec<Compared
         let found = comparison.fields.iter().find(|(known, _)| *known == field);
         match found.map(|(_, agreement)| *agreement) {
             Some(Agreement::Same) => Verdict::Same,
-            Some(Agreement::Near) => Verdict::Near,
+            Some(Agreement::Near | Agreement::Swapped | Agreement::ShortForm | Agreement::Partly) => {
+                Verdict::Near
+            }
             Some(Agreement::Differs) => Verdict::Differs,
             Some(Agreement::Missing) | None => Verdict::Missing,
         }
@@ -947,6 +985,15 @@ pub fn compared(person: &PersonDetails, comparison: &Comparison) -> Vec<Compared
             verdict: verdict(Field::Address),
         },
     ]
+    .into_iter()
+    // Few bookings bring a card, and then it is worth a row.
+    .chain((verdict(Field::Medicare) != Verdict::Missing).then(|| ComparedField {
+        field: PersonField::Medicare,
+        on_booking: text(&medicare(person)),
+        in_book: text(&medicare(record)),
+        verdict: verdict(Field::Medicare),
+    }))
+    .collect()
 }
 
 /// Whether a booking answers to what somebody typed into the search field: a number, or part of a name or phone.

@@ -197,6 +197,8 @@ pub enum ErrorCode {
     AlreadyLinked,
     /// The booking changed in between; the newest view shows how.
     BookingChanged,
+    /// The booking's patient can only be changed in the practice system; the message says why.
+    PatientStays,
     /// There is no such booking any more.
     BookingUnknown,
     /// "Done" was pressed, and the appointment is not in the book.
@@ -923,6 +925,11 @@ pub enum BookingDecision {
     PatientPhoned,
     /// The duplicate was handled.
     DuplicateHandled,
+    /// It stands in the book for the wrong patient.
+    NotThisPatient {
+        /// Whose it is: a candidate's `patient_id`; none for a new record.
+        patient_id: Option<String>,
+    },
 }
 
 /// Which bookings to list.
@@ -959,6 +966,38 @@ pub struct BookingHistory {
     pub entries: Vec<HistoryEntry>,
     /// How the patient was matched, field by field; empty if there was nobody to compare with.
     pub compared: Vec<ComparedField>,
+    /// Whether its patient can be corrected; none where it does not stand in the book.
+    pub correction: Option<CorrectionView>,
+}
+
+/// Whether the patient of a booking that stands in the book can be corrected.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum CorrectionView {
+    /// It can.
+    Offered {
+        /// Until then at the most.
+        until: String,
+        /// Other records that were near, most alike first.
+        candidates: Vec<CandidateView>,
+    },
+    /// Only in the practice system.
+    Over {
+        /// Why.
+        why: CorrectionOver,
+    },
+}
+
+/// Why a patient cannot be corrected here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum CorrectionOver {
+    /// The booking came in more than 30 days ago.
+    TooOld,
+    /// The appointment has begun.
+    Begun,
+    /// The practice may only be read.
+    ReadOnly,
 }
 
 /// One thing that happened to a booking.

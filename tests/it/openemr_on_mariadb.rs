@@ -429,10 +429,11 @@ async fn mariadb_held_times_are_named_or_let_go() {
     assert_eq!(refusal(practice.insert(&other).await), Refusal::SlotTaken);
 
     let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("8")) };
-    let named = practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await.unwrap();
+    let named =
+        practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await.unwrap();
     assert_eq!(named.patient, Some(PatientRef::new("121")));
     assert_eq!(
-        practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await.unwrap(),
+        practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await.unwrap(),
         named
     );
     assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|121|-");
@@ -442,12 +443,32 @@ async fn mariadb_held_times_are_named_or_let_go() {
         "{remark:?}"
     );
 
+    // The wrong patient after all: it is another record's, and then nobody's whom the clinic knows.
+    let (ours, made, eight) = (&order.key, PatientRef::new("121"), PatientRef::new("8"));
+    let to_eight = PatientPlan::Existing(eight.clone());
+    let to_new = PatientPlan::New { possible_duplicate_of: None };
+    let correct = async |plan, from| {
+        practice
+            .name_patient(&held.appointment, ours, plan, Some(from), &order.details)
+            .await
+            .unwrap()
+            .patient
+    };
+    assert_eq!(correct(&to_eight, &made).await, Some(eight.clone()));
+    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|8|-");
+    assert_eq!(correct(&to_new, &made).await, Some(eight.clone()), "it is not that patient's any more");
+    assert_eq!(correct(&to_new, &eight).await, Some(PatientRef::new("122")));
+    assert_eq!(correct(&to_eight, &PatientRef::new("122")).await, Some(eight.clone()));
+    assert_eq!(practice.patient(&eight).await.unwrap().unwrap().id, eight);
+    assert_eq!(practice.patient(&PatientRef::new("9999")).await.unwrap(), None);
+    let named = Held { patient: Some(eight), ..named };
+
     // More than a day ahead it is cancelled, within a day it is cancelled late; then the time is free again.
     practice.cancel(&named).await.unwrap();
     practice.cancel(&named).await.unwrap();
     assert_eq!(practice.find(&order.key).await.unwrap(), None);
-    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|121|x");
-    let gone = practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await;
+    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|8|x");
+    let gone = practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await;
     assert_eq!(refusal(gone), Refusal::BookingUnknown);
     let held = practice.insert(&other).await.unwrap();
     let move_to = |day: &str| {
@@ -603,8 +624,9 @@ async fn mariadb_without_transactions_a_naming_that_is_tried_again_makes_one_pat
     let order = order("1", FIRST_PRACTITIONER, free_times(&clinic, FIRST_PRACTITIONER).next().unwrap());
     let held = practice.insert(&order).await.unwrap();
     assert_eq!(held.patient, None, "the time is held all the same");
-    let name =
-        async || practice.name_patient(&held.appointment, &order.key, &order.patient, &order.details).await;
+    let name = async || {
+        practice.name_patient(&held.appointment, &order.key, &order.patient, None, &order.details).await
+    };
     for _ in 0..2 {
         let result = name().await;
         assert!(matches!(result, Err(WriteError::Unknown(_))), "{result:?}");
@@ -803,7 +825,7 @@ async fn mariadb_accounts_and_their_rights() {
     let undecided = AppointmentOrder { patient: PatientPlan::Undecided, key: key("2"), ..order.clone() };
     let held = companion.insert(&undecided).await.unwrap();
     let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("2")) };
-    companion.name_patient(&held.appointment, &undecided.key, &plan, &order.details).await.unwrap();
+    companion.name_patient(&held.appointment, &undecided.key, &plan, None, &order.details).await.unwrap();
 
     let nobody = link(
         &clinic.server.url("companion", "mysql"),

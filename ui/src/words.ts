@@ -6,6 +6,7 @@ import type {
   BookingView,
   DocumentPlace,
   DocumentView,
+  CorrectionOver,
   ErrorCode,
   FailedDeliveriesView,
   FeatureName,
@@ -151,6 +152,10 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   bookingChanged: {
     wrong: "This booking changed a moment ago.",
     todo: "Look at it again: it is shown as it is now.",
+  },
+  patientStays: {
+    wrong: "The patient of this booking cannot be changed here any more.",
+    todo: "Change it in your practice system.",
   },
   bookingUnknown: {
     wrong: "This booking is no longer here.",
@@ -474,6 +479,20 @@ export function actionQuestion(action: BookingAction): string | null {
   if (action === "cancel") return "Healthengine tells the patient that the appointment is cancelled.";
   if (action === "newPatient") return null;
   return null;
+}
+
+const CORRECTION_OVER: Record<CorrectionOver, string> = {
+  tooOld: "The patient of a booking can be changed here for 30 days. Change it in your practice system.",
+  begun: "The appointment has begun, so its patient is changed in your practice system.",
+  readOnly: "We may only read your book, so the patient is changed in your practice system.",
+};
+
+export function correctionOver(why: CorrectionOver): string {
+  return CORRECTION_OVER[why];
+}
+
+export function correctionDone(number: string | null): string {
+  return number === null ? "Noted: a new record." : `Noted: it is no. ${number}.`;
 }
 
 export function actionDone(action: BookingAction): string {

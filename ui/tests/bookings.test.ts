@@ -237,3 +237,46 @@ describe("a booking with documents", () => {
     expect(await screen.findByRole("alert")).toBeVisible();
   });
 });
+
+describe("a booking that stands for the wrong patient", () => {
+  async function opened() {
+    const all = await openBookings("healthy");
+    await all.user.click(await screen.findByRole("button", { name: "Why? Wei Chen" }));
+    return all;
+  }
+
+  it("is moved to another record", async () => {
+    const { user, fake } = await opened();
+    await user.click(await screen.findByRole("button", { name: "Not this patient" }));
+    await user.click(screen.getByRole("button", { name: /^It is no\. 552/ }));
+    const [practice, booking, decision] = decisions(fake)[0] ?? [];
+    expect(practice).toBe("richmond");
+    expect(booking).toBeTruthy();
+    expect(decision).toMatchObject({ kind: "notThisPatient", patientId: expect.stringMatching(/^552/) });
+    expect(await screen.findByText(/^Noted: it is no\. 552/)).toBeInTheDocument();
+  });
+
+  it("gets a new record, or keeps its patient", async () => {
+    const { user, fake } = await opened();
+    const wrong = await screen.findByRole("button", { name: "Not this patient" });
+    await user.click(wrong);
+    await user.click(screen.getByRole("button", { name: "Keep the patient" }));
+    expect(wrong).toHaveAttribute("aria-expanded", "false");
+    await user.click(wrong);
+    await user.click(screen.getByRole("button", { name: "None of these: make a new record" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "notThisPatient", patientId: null });
+  });
+
+  it("says when only the practice system can change it", async () => {
+    const { user, fake } = await opened();
+    vi.spyOn(fake.commands, "decideBooking").mockResolvedValue({
+      status: "error",
+      error: { code: "patientStays", message: "" },
+    });
+    await user.click(await screen.findByRole("button", { name: "Not this patient" }));
+    await user.click(screen.getByRole("button", { name: "None of these: make a new record" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "The patient of this booking cannot be changed here any more.",
+    );
+  });
+});

@@ -264,7 +264,7 @@ fn record(
     conn.prepare_cached(
         "UPDATE booking
          SET state_since = :now, not_before = :now, revision = revision + 1,
-             answered_at = CASE WHEN :answered THEN :now ELSE answered_at END,
+             answered_at = CASE WHEN :answered THEN coalesce(answered_at, :now) ELSE answered_at END,
              finished_at = CASE WHEN :finished THEN coalesce(finished_at, :now) END
          WHERE id = :booking",
     )?

@@ -191,7 +191,11 @@ patientId: string } |
 /**  The patient was phoned. */
 { kind: "patientPhoned" } | 
 /**  The duplicate was handled. */
-{ kind: "duplicateHandled" };
+{ kind: "duplicateHandled" } | 
+/**  It stands in the book for the wrong patient. */
+{ kind: "notThisPatient"; 
+/**  Whose it is: a candidate's `patient_id`; none for a new record. */
+patientId: string | null };
 
 /**  One booking's way, oldest first. */
 export type BookingHistory = {
@@ -199,6 +203,8 @@ export type BookingHistory = {
 	entries: HistoryEntry[],
 	/**  How the patient was matched, field by field; empty if there was nobody to compare with. */
 	compared: ComparedField[],
+	/**  Whether its patient can be corrected; none where it does not stand in the book. */
+	correction: CorrectionView | null,
 };
 
 /**  A page of the finished bookings, newest first. */
@@ -401,6 +407,27 @@ export type DocumentView = {
 	/**  Where it is. */
 	place: DocumentPlace,
 };
+/**  Why a patient cannot be corrected here. */
+export type CorrectionOver = 
+/**  The booking came in more than 30 days ago. */
+"tooOld" | 
+/**  The appointment has begun. */
+"begun" | 
+/**  The practice may only be read. */
+"readOnly";
+
+/**  Whether the patient of a booking that stands in the book can be corrected. */
+export type CorrectionView = 
+/**  It can. */
+{ kind: "offered"; 
+/**  Until then at the most. */
+until: string; 
+/**  Other records that were near, most alike first. */
+candidates: CandidateView[] } | 
+/**  Only in the practice system. */
+{ kind: "over"; 
+/**  Why. */
+why: CorrectionOver };
 
 /**  How a practice system is reached. */
 export type EngineKind = 
@@ -468,6 +495,8 @@ export type ErrorCode =
 "alreadyLinked" | 
 /**  The booking changed in between; the newest view shows how. */
 "bookingChanged" | 
+/**  The booking's patient can only be changed in the practice system; the message says why. */
+"patientStays" | 
 /**  There is no such booking any more. */
 "bookingUnknown" | 
 /**  "Done" was pressed, and the appointment is not in the book. */

@@ -271,7 +271,26 @@ export class FakeBackend implements Backend {
     });
   }
 
+  /** The booking stands for another patient from now on. */
+  #correct(practiceId: string, bookingId: string, patientId: string | null): Promise<Answer<null>> {
+    const is = (each: BookingView) => each.practiceId === practiceId && each.bookingId === bookingId;
+    if (!this.#finished.some(is)) return refuse("patientStays");
+    this.#finished = this.#finished.map((each) =>
+      is(each)
+        ? {
+            ...each,
+            revision: each.revision + 1,
+            patientNumber: patientId ?? "8311",
+            patientMatch: patientId === null ? "created" : "existing",
+          }
+        : each,
+    );
+    this.push((view) => ({ ledgerRevision: view.ledgerRevision + 1 }));
+    return ok(null);
+  }
+
   #decide(practiceId: string, bookingId: string, decision: BookingDecision): Promise<Answer<null>> {
+    if (decision.kind === "notThisPatient") return this.#correct(practiceId, bookingId, decision.patientId);
     const booking = this.#view.openBookings.find(
       (each) => each.practiceId === practiceId && each.bookingId === bookingId,
     );

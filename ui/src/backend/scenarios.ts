@@ -7,6 +7,7 @@ import type {
   ComparedField,
   DocumentPlace,
   DocumentView,
+  CorrectionView,
   FieldView,
   HalfHourView,
   HistoryEntry,
@@ -791,5 +792,16 @@ export function historyOf(booking: BookingView): BookingHistory {
     add(402, "Fresh free times of that day were published.");
   }
   const compared = booking.patientMatch === "existing" ? SAM.fields.slice(0, 4) : [];
-  return { entries, compared };
+  return { entries, compared, correction: correctionOf(booking) };
+}
+
+function correctionOf(booking: BookingView): CorrectionView | null {
+  if (booking.state !== "confirmed" || booking.needs) return null;
+  if (booking.patientName === null) return { kind: "over", why: "tooOld" };
+  const others = [SAM, TWIN].filter((each) => each.patientId !== booking.patientNumber);
+  return {
+    kind: "offered",
+    until: booking.startsAt ?? booking.receivedAt,
+    candidates: others.slice(0, 1),
+  };
 }

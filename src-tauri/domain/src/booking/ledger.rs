@@ -6,10 +6,13 @@
 //!   or know that it is gone.
 //! - `Inserting` is recorded before the practice is written to, and is only left by learning what the practice holds.
 //! - `Naming` and `Withdrawing` are recorded before what is held is changed, and repeat an act that may be repeated.
+//!
+//! A confirmed booking whose patient somebody corrects is `Naming` again, `instead_of` the one that stands there. It
+//! leaves the book never: it comes back as what the book holds then, or with the patient it had.
 
 use super::{Held, Inserted};
 use crate::failure::Refusal;
-use crate::ids::AppointmentRef;
+use crate::ids::{AppointmentRef, PatientRef};
 use crate::people::PatientPlan;
 
 /// How far a booking is.
@@ -29,12 +32,14 @@ pub enum BookingState {
     },
     /// The time is in the book without a name, until somebody decides who it is.
     Held(AppointmentRef),
-    /// The held time is being given its patient.
+    /// The held time is being given its patient, or what was confirmed another one.
     Naming {
         /// What is held.
         appointment: AppointmentRef,
         /// Whose it becomes.
         plan: PatientPlan,
+        /// Whose it was when the partner had its confirmation; none for a time that was only held.
+        instead_of: Option<PatientRef>,
     },
     /// The practice may only be read: somebody at the desk enters the appointment, and we look for it.
     Entering,
@@ -95,6 +100,8 @@ pub enum BookingEvent {
     HandedToDesk,
     /// Somebody decided who the patient is, or nobody did in time and the safe side was taken.
     PatientDecided(PatientPlan),
+    /// The patient of what is confirmed cannot be changed any more.
+    PatientStays(Refusal),
     /// Somebody at the desk, the patient, or the clock said that it will not be.
     CalledOff(Refusal),
     /// The person's time to decide ran out.
@@ -147,7 +154,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
-    state: BookingState,
+    state: Box<BookingState>,
     event: BookingEvent,
 }
 
@@ -175,25 +182,36 @@ impl BookingState {
                 found(held)
             }
             (S::Inserting { tries, .. }, E::AbsentFromPractice) => S::Received { tries: *tries },
-            (S::Inserting { .. } | S::Naming { .. } | S::Withdrawing(_), E::GaveUp(why)) => {
-                S::Stuck { why: why.clone() }
-            }
+            (
+                S::Inserting { .. } | S::Naming { instead_of: None, .. } | S::Withdrawing(_),
+                E::GaveUp(why),
+            ) => S::Stuck { why: why.clone() },
             (S::Inserted(_) | S::Refused { .. }, E::GaveUp(why)) => S::Stuck { why: why.clone() },
 
             (S::Held(appointment), E::PatientDecided(plan)) if *plan != PatientPlan::Undecided => {
-                S::Naming { appointment: appointment.clone(), plan: plan.clone() }
+                S::Naming { appointment: appointment.clone(), plan: plan.clone(), instead_of: None }
+            }
+            (S::Confirmed(inserted), E::PatientDecided(plan)) if *plan != PatientPlan::Undecided => {
+                S::Naming {
+                    appointment: inserted.appointment.clone(),
+                    plan: plan.clone(),
+                    instead_of: Some(inserted.patient.clone()),
+                }
+            }
+            (S::Naming { appointment, instead_of: Some(patient), .. }, E::PatientStays(_)) => {
+                S::Confirmed(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
             (S::Naming { .. }, E::FoundInPractice(Held { appointment, patient: Some(patient) })) => {
                 S::Inserted(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
-            (S::Naming { .. }, E::AbsentFromPractice) => S::Received { tries: 0 },
+            (S::Naming { instead_of: None, .. }, E::AbsentFromPractice) => S::Received { tries: 0 },
 
             (S::Entering, E::FoundInPractice(Held { appointment, patient: Some(patient) })) => {
                 S::Inserted(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
             (S::Entering, E::TimeRanOut) => S::Refused { why: Refusal::NobodyDecided, tell_patient: true },
 
-            (S::Held(_) | S::Naming { .. } | S::Stuck { .. }, E::CalledOff(why)) => {
+            (S::Held(_) | S::Naming { instead_of: None, .. } | S::Stuck { .. }, E::CalledOff(why)) => {
                 S::Withdrawing(why.clone())
             }
             (S::Withdrawing(why), E::AbsentFromPractice) => {
@@ -233,7 +251,7 @@ impl BookingState {
                 S::Cancelling { inserted: inserted.clone(), by_hand: true }
             }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
-            _ => return Err(IllegalEvent { state: self.clone(), event: event.clone() }),
+            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: event.clone() }),
         };
         Ok(next)
     }
@@ -275,8 +293,9 @@ impl BookingState {
     /// What the practice holds for it, where that is known.
     pub fn held(&self) -> Option<Held> {
         match self {
-            BookingState::Held(appointment) | BookingState::Naming { appointment, .. } => {
-                Some(Held { appointment: appointment.clone(), patient: None })
+            BookingState::Held(appointment) => Some(Held { appointment: appointment.clone(), patient: None }),
+            BookingState::Naming { appointment, instead_of, .. } => {
+                Some(Held { appointment: appointment.clone(), patient: instead_of.clone() })
             }
             BookingState::Inserted(inserted)
             | BookingState::Confirmed(inserted)
@@ -347,6 +366,7 @@ impl BookingEvent {
                 "Decided: a new patient.".into()
             }
             BookingEvent::PatientDecided(PatientPlan::Undecided) => "Not decided yet.".into(),
+            BookingEvent::PatientStays(why) => format!("The patient stays as it was: {why}."),
             BookingEvent::CalledOff(why) => format!("Called off: {why}."),
             BookingEvent::TimeRanOut => "Nobody decided in time.".into(),
             BookingEvent::PartnerKnows => "Our answer has arrived.".into(),

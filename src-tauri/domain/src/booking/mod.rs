@@ -165,7 +165,7 @@ pub struct Entry {
     pub revision: u32,
     /// When we first saw it.
     pub received_at: DateTime<Utc>,
-    /// When the partner had our answer.
+    /// When the partner had our first answer; a patient corrected later is told anew without moving it.
     pub answered_at: Option<DateTime<Utc>>,
     /// When the current state began.
     pub state_since: DateTime<Utc>,

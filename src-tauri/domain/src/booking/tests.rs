@@ -31,6 +31,7 @@ fn event() -> impl Strategy<Value = BookingEvent> {
         Just(BookingEvent::RefusedLate(Refusal::SlotTaken)),
         Just(BookingEvent::HandedToDesk),
         plan().prop_map(BookingEvent::PatientDecided),
+        Just(BookingEvent::PatientStays(Refusal::AlreadyBegun)),
         Just(BookingEvent::CalledOff(Refusal::DeclinedAtDesk)),
         Just(BookingEvent::TimeRanOut),
         Just(BookingEvent::PartnerKnows),
@@ -77,4 +78,34 @@ fn every_event_has_a_sentence_that_ends() {
         let event = event().new_tree(&mut runner).expect("an event").current();
         assert!(event.sentence().ends_with('.'), "{event:?}");
     }
+}
+
+/// A correction of the patient never loses what the partner was told, whatever becomes of it.
+#[test]
+fn a_corrected_patient_keeps_the_booking() {
+    let stands = |patient| Inserted { appointment: appointment(), patient: PatientRef::new(patient) };
+    let confirmed = BookingState::Confirmed(stands("p1"));
+    let to = |patient| BookingEvent::PatientDecided(PatientPlan::Existing(PatientRef::new(patient)));
+    let correcting = confirmed.next(&to("p2")).expect("it can be corrected");
+    assert_eq!(correcting.step(), Step::NamePatient);
+    assert_eq!(correcting.held().expect("it stands").patient, Some(PatientRef::new("p1")));
+    let found = BookingEvent::FoundInPractice(Held {
+        appointment: appointment(),
+        patient: Some(PatientRef::new("p2")),
+    });
+    let corrected = correcting.next(&found).expect("it was corrected");
+    assert_eq!(corrected, BookingState::Inserted(stands("p2")));
+    assert_eq!(corrected.step(), Step::ConfirmToPartner);
+    assert_eq!(correcting.next(&BookingEvent::PatientStays(Refusal::AlreadyBegun)), Ok(confirmed.clone()));
+    for event in [
+        BookingEvent::AbsentFromPractice,
+        BookingEvent::CalledOff(Refusal::PatientCancelled),
+        BookingEvent::GaveUp("it cannot be said".into()),
+        BookingEvent::Refused(Refusal::SlotTaken),
+        to("p3"),
+    ] {
+        assert!(correcting.next(&event).is_err(), "{event:?}");
+    }
+    assert!(confirmed.next(&BookingEvent::PatientDecided(PatientPlan::Undecided)).is_err());
+    assert!(BookingState::Cancelled(stands("p1")).next(&to("p2")).is_err());
 }

@@ -1,5 +1,7 @@
 //! Takes bookings in, brings each one forward, and answers the partner.
 
+mod whose;
+
 use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
 use crate::webhooks::{ALONE, Found, News};
@@ -331,6 +333,10 @@ impl Bookings {
     ) -> Result<Option<DateTime<Utc>>, Stop> {
         let entries = self.ports.store.unfinished(self.ports.id()).await?;
         for entry in entries {
+            let entry = match self.take_over_what_was_settled(entry).await {
+                Err(Stop::Store(StoreError::Stale)) => continue,
+                taken_over => taken_over?,
+            };
             if self.next_look(&entry) <= self.ports.clock.now() {
                 match self.advance(desk, entry).await {
                     Ok(reached) => reached.wakes(wake),
@@ -469,6 +475,7 @@ impl Bookings {
         event: &BookingEvent,
         decision: Option<&Decision>,
     ) -> Result<Entry, Stop> {
+        self.remember_record_made(entry, event).await?;
         let now = self.ports.clock.now();
         let moved = self.ports.store.record(entry, event, decision, now).await?;
         tracing::info!(practice.id = %self.ports.id(), booking.id = %entry.request.key.booking, "{}", event.sentence());
@@ -522,12 +529,13 @@ impl Bookings {
         if self.ports.settings.system.write == WriteMode::None {
             return self.hand_to_desk(entry, &resource, length).await;
         }
-        let found = match self.ports.practice.find_patients(&request.patient).await {
-            Ok(found) => found,
+        let decision = match self.whose(&entry).await? {
+            Ok(decision) => decision,
             Err(error) => return self.practice_failed(&entry, &error).await,
         };
-        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
-        let decision = decide(&request.patient, request.linked_patient.as_ref(), &found.records);
+        if matches!(decision.plan, PatientPlan::New { .. }) && self.is_record_being_made(&entry).await? {
+            return self.put_off(&entry).await;
+        }
         let order = AppointmentOrder {
             key: request.key.clone(),
             resource,
@@ -571,6 +579,22 @@ impl Bookings {
                 }
             }
         }
+    }
+
+    /// Decides whose a booking is: as it was settled earlier, or by what the records say.
+    async fn whose(&self, entry: &Entry) -> Result<Result<Decision, ReadError>, Stop> {
+        let request = &entry.request;
+        match self.settled_earlier(request).await? {
+            Ok(Some(decision)) => return Ok(Ok(decision)),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        let found = match self.ports.practice.find_patients(&request.patient).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
+        Ok(Ok(decide(&request.patient, request.linked_patient.as_ref(), &found.records)))
     }
 
     /// What can be said without the book.
@@ -676,10 +700,30 @@ impl Bookings {
     }
 
     async fn name_patient(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
-        let BookingState::Naming { appointment, plan } = &entry.state else { return Ok(None) };
-        let request = &entry.request;
-        match self.ports.practice.name_patient(appointment, &request.key, plan, &request.patient).await {
-            Ok(held) => Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held)))),
+        let BookingState::Naming { appointment, plan, instead_of } = &entry.state else { return Ok(None) };
+        let (request, former) = (&entry.request, instead_of.as_ref());
+        if matches!(plan, PatientPlan::New { .. }) && self.is_record_being_made(entry).await? {
+            return self.put_off(entry).await;
+        }
+        let plan = match self.with_one_record_each(entry, plan, former).await? {
+            Ok(plan) => plan,
+            Err(error) => return self.practice_failed(entry, &error).await,
+        };
+        let named = self
+            .ports
+            .practice
+            .name_patient(appointment, &request.key, &plan, former, &request.patient)
+            .await;
+        match named {
+            Ok(held) => {
+                if let Some(former) = former {
+                    self.tell_of_unused_record(&request.key, former, &held).await?;
+                }
+                Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held))))
+            }
+            Err(WriteError::Refused(why)) if former.is_some() => {
+                Ok(Some(self.patient_stays(entry, why).await?))
+            }
             Err(WriteError::Refused(Refusal::BookingUnknown)) => {
                 Ok(Some(Next::of(entry.clone(), BookingEvent::AbsentFromPractice)))
             }
@@ -1091,10 +1135,11 @@ impl Bookings {
             }),
             BookingState::Received { .. }
             | BookingState::Held(_)
-            | BookingState::Naming { .. }
+            | BookingState::Naming { instead_of: None, .. }
             | BookingState::Unplaced(_)
             | BookingState::Stuck { .. } => Some(called_off),
             BookingState::Inserting { .. }
+            | BookingState::Naming { instead_of: Some(_), .. }
             | BookingState::Inserted(_)
             | BookingState::Withdrawing(_)
             | BookingState::Refused { .. }

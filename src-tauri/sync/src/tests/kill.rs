@@ -1,6 +1,6 @@
 //! Cuts the program off from the world, or kills it, at every touch, and counts what is left.
 
-use super::clinic::{Clinic, Program, ada, another_ada, at, grace, request, start};
+use super::clinic::{Clinic, Program, ada, another_ada, at, grace, person, request, start};
 use super::partner::{Answer, Booked};
 use super::practice::{Care, resource};
 use super::reaper::Fault;
@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use domain::booking::{BookingState, Step};
 use domain::failure::Refusal;
 use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
+use domain::people::PatientRecord;
 use domain::ports::partner::Incoming;
 use domain::settings::WriteMode;
 use std::collections::BTreeSet;
@@ -50,9 +51,17 @@ enum Story {
     CancelledAfter,
     /// A booking that cannot be read lies beside one that can.
     UnreadableBeside,
+    /// It is confirmed for one record, and somebody says that it is another one's.
+    Corrected,
+    /// …that it is nobody's whom the clinic knows.
+    CorrectedToNew,
+    /// Two bookings at once by a patient that nobody knows.
+    SameNewTwice,
+    /// Two bookings at once of which it is unclear who it is, and somebody says of one that it is somebody new.
+    SameUnclearTwice,
 }
 
-const STORIES: [Story; 16] = [
+const STORIES: [Story; 20] = [
     Story::Known,
     Story::KnownAndNew,
     Story::DecidedSame,
@@ -69,6 +78,10 @@ const STORIES: [Story; 16] = [
     Story::CancelledBefore,
     Story::CancelledAfter,
     Story::UnreadableBeside,
+    Story::Corrected,
+    Story::CorrectedToNew,
+    Story::SameNewTwice,
+    Story::SameUnclearTwice,
 ];
 
 /// How a booking has to end.
@@ -88,9 +101,21 @@ impl Story {
             | Story::DecidedNew
             | Story::NobodyDecides
             | Story::DeclinedAtDesk
-            | Story::CancelledWhileHeld => another_ada(),
+            | Story::CancelledWhileHeld
+            | Story::SameUnclearTwice => another_ada(),
+            Story::SameNewTwice => grace(),
             _ => ada(),
         };
+        if matches!(self, Story::Corrected | Story::CorrectedToNew) {
+            let settings = clinic.settings.clone();
+            clinic.store.disk(|disk| disk.practices.insert(settings.id.clone(), settings));
+            clinic.partner.desk(|desk| desk.patients_are_corrected = true);
+            clinic.practice.diary(|diary| {
+                let (id, details) = (PatientRef::new("p2"), person("Mabel", "Stone", "0491 570 110"));
+                diary.patients.push(PatientRecord { id, shown_number: None, details, deceased: false });
+            });
+        }
+        let again = request("2", patient.clone(), at("15:00"));
         let mut first = request("1", patient, at("14:00"));
         if matches!(self, Story::RefusedEarly | Story::RefusedLate | Story::RefusedLateThenPlaced) {
             first.resource = Some(ResourceRef::new("gone"));
@@ -102,6 +127,9 @@ impl Story {
             desk.book(first);
             if self == Story::KnownAndNew {
                 desk.book(request("2", grace(), at("15:00")));
+            }
+            if matches!(self, Story::SameNewTwice | Story::SameUnclearTwice) {
+                desk.book(again);
             }
             if self == Story::CancelledBefore {
                 desk.cancel("1");
@@ -125,9 +153,16 @@ impl Story {
             let _ = decide(&store, &super::clinic::key("1"), &choice, clinic.now()).await;
         };
         let held = matches!(state, BookingState::Held(_));
+        let stands_for_ada =
+            matches!(&state, BookingState::Confirmed(inserted) if inserted.patient == PatientRef::new("p1"));
         let cancelled_already = clinic.partner.desk(|desk| !desk.changes.is_empty());
         match self {
             Story::DecidedSame if held => choose(Choice::SamePerson(PatientRef::new("p1"))).await,
+            Story::Corrected if stands_for_ada => {
+                choose(Choice::NotThisPatient(Some(PatientRef::new("p2")))).await;
+            }
+            Story::CorrectedToNew if stands_for_ada => choose(Choice::NotThisPatient(None)).await,
+            Story::SameUnclearTwice if held => choose(Choice::NewPatient).await,
             Story::DecidedNew if held => choose(Choice::NewPatient).await,
             Story::DeclinedAtDesk if held => choose(Choice::Decline).await,
             Story::CancelledWhileHeld if !cancelled_already && (held || in_between) => {
@@ -171,8 +206,12 @@ impl Story {
 
     fn ends(self) -> Vec<(&'static str, End)> {
         match self {
-            Story::KnownAndNew => vec![("1", End::Stands), ("2", End::Stands)],
+            Story::KnownAndNew | Story::SameNewTwice | Story::SameUnclearTwice => {
+                vec![("1", End::Stands), ("2", End::Stands)]
+            }
             Story::Known
+            | Story::Corrected
+            | Story::CorrectedToNew
             | Story::DecidedSame
             | Story::DecidedNew
             | Story::NobodyDecides
@@ -192,7 +231,12 @@ impl Story {
 
     fn new_patients(self) -> usize {
         match self {
-            Story::KnownAndNew | Story::DecidedNew | Story::NobodyDecides => 1,
+            Story::KnownAndNew
+            | Story::DecidedNew
+            | Story::NobodyDecides
+            | Story::CorrectedToNew
+            | Story::SameNewTwice
+            | Story::SameUnclearTwice => 1,
             _ => 0,
         }
     }
@@ -362,6 +406,14 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
             if story == Story::DecidedSame && there.iter().any(|a| a.patient != Some(PatientRef::new("p1"))) {
                 wrong.push("it went to another patient than was decided".into());
             }
+            let corrected = match story {
+                Story::Corrected => Some("p2"),
+                Story::CorrectedToNew => Some("p3"),
+                _ => None,
+            };
+            if corrected.is_some_and(|id| there.iter().any(|a| a.patient != Some(PatientRef::new(id)))) {
+                wrong.push("the patient was not corrected".into());
+            }
         }
         End::Gone => {
             if !there.is_empty() {
@@ -492,7 +544,17 @@ async fn one_fault_anywhere_when_the_book_may_only_be_read() {
 
 #[tokio::test]
 async fn one_fault_anywhere_around_a_cancellation() {
-    one_fault_in(&STORIES[13..]).await;
+    one_fault_in(&STORIES[13..16]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_somebody_corrects_the_patient() {
+    one_fault_in(&STORIES[16..18]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_in_two_bookings_of_one_person() {
+    one_fault_in(&STORIES[18..]).await;
 }
 
 async fn two_faults_in(stories: &[Story]) {
@@ -516,7 +578,12 @@ async fn two_faults_in_the_first_stories() {
 
 #[tokio::test]
 async fn two_faults_in_the_other_stories() {
-    two_faults_in(&STORIES[8..]).await;
+    two_faults_in(&STORIES[8..16]).await;
+}
+
+#[tokio::test]
+async fn two_faults_around_whose_a_booking_is() {
+    two_faults_in(&STORIES[16..]).await;
 }
 
 /// An insert that outlives its connection, and anything else that goes wrong after it.

@@ -19,3 +19,4 @@ mod practice;
 mod reaper;
 mod store;
 mod webhooks;
+mod whose;

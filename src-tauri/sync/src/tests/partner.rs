@@ -70,6 +70,8 @@ pub struct Desk {
     pub loses_answers: bool,
     /// Each call, and when.
     pub log: Vec<(DateTime<Utc>, String)>,
+    /// Somebody at the desk corrects patients, so that a confirmation may come again with another one.
+    pub patients_are_corrected: bool,
     pub violations: Vec<String>,
 }
 
@@ -122,6 +124,11 @@ impl Desk {
                 booked.answer = Some(answer);
             }
             (Some(Answer::Confirmed(known)), Answer::Confirmed(told)) if known == told => {}
+            (Some(Answer::Confirmed(known)), Answer::Confirmed(told))
+                if self.patients_are_corrected && known.appointment == told.appointment =>
+            {
+                booked.answer = Some(answer);
+            }
             (Some(Answer::Declined { .. }), Answer::Declined { .. }) => {}
             (Some(known), told) => {
                 self.violations.push(format!("{booking} was answered {told:?} after {known:?}"));

@@ -4,13 +4,13 @@ use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
-use domain::ids::PracticeId;
-use domain::matching::Decision;
+use domain::ids::{PatientRef, PracticeId};
+use domain::matching::{Decision, Settled};
 use domain::ports::store::{
     Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
+    SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::private::SecretString;
+use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,7 @@ pub struct Disk {
     pub practices: BTreeMap<PracticeId, PracticeSettings>,
     pub app: AppSettings,
     pub told: Vec<(PracticeId, ActivityLine)>,
+    pub settled: Vec<(PracticeId, Private<String>, SettledPerson)>,
     pub revision: u64,
     /// A deliberate mistake: the intent to insert is recorded in memory only, and lost when the program dies.
     pub forgets_intent: bool,
@@ -121,7 +122,7 @@ impl BookingLedger for FakeStore {
             known.state_since = now;
             known.not_before = now;
             if *event == BookingEvent::PartnerKnows {
-                known.answered_at = Some(now);
+                known.answered_at.get_or_insert(now);
             }
             if let Some(decision) = decision {
                 known.decision = Some(decision.clone());
@@ -205,6 +206,51 @@ impl BookingLedger for FakeStore {
         self.touch(|disk| {
             disk.people_forgotten_before = Some(before);
             0
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SettledPeople for FakeStore {
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.settled.retain(|(of, who, settled)| of != practice || who != person || settled.how != how);
+            let settled = SettledPerson { how, patient: patient.cloned(), at: now };
+            disk.settled.push((practice.clone(), person.clone(), settled));
+        })
+        .await
+    }
+
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError> {
+        self.touch(|disk| {
+            let of_person = disk.settled.iter().filter(|(of, who, _)| of == practice && who == person);
+            of_person.map(|(_, _, settled)| settled.clone()).collect()
+        })
+        .await
+    }
+
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
+        self.touch(|disk| {
+            let made = disk.settled.iter().any(|(_, _, settled)| {
+                settled.how == Settled::ByRecordMade && settled.patient.as_ref() == Some(patient)
+            });
+            let used = disk.entries.values().any(|entry| {
+                entry.request.key != *key
+                    && entry.state.held().is_some_and(|held| held.patient.as_ref() == Some(patient))
+            });
+            made && !used
         })
         .await
     }
