@@ -6,6 +6,7 @@
 pub mod booking;
 pub mod diary;
 pub mod failure;
+pub mod free_times;
 pub mod ids;
 pub mod matching;
 pub mod people;

@@ -7,7 +7,7 @@
 //! - `Inserting` is recorded before the practice is written to, and is only left by learning what the practice holds.
 //! - `Naming` and `Withdrawing` are recorded before what is held is changed, and repeat an act that may be repeated.
 
-use super::{Held, Inserted};
+use super::{Held, Inserted, Placement};
 use crate::failure::Refusal;
 use crate::ids::AppointmentRef;
 use crate::people::PatientPlan;
@@ -105,6 +105,10 @@ pub enum BookingEvent {
     GaveUp(String),
     /// Somebody at the desk asks for another try.
     TriedAgain,
+    /// Somebody at the desk chose where it goes although it could not go where it was asked for.
+    PlacedByPerson(Placement),
+    /// Somebody told the patient where it was put.
+    PatientTold,
     /// Somebody at the desk has dealt with it.
     SeenTo,
     /// The patient cancelled what stands in the book.
@@ -203,7 +207,8 @@ impl BookingState {
                 S::Refused { why: why.clone(), tell_patient: false }
             }
 
-            (S::Unplaced(_), E::TriedAgain) => S::Received { tries: 0 },
+            // Not from `Stuck`: there the book may hold it, and another place would make it two.
+            (S::Unplaced(_), E::TriedAgain | E::PlacedByPerson(_)) => S::Received { tries: 0 },
             (S::Unplaced(_), E::HandedToDesk) => S::Entering,
             (S::Unplaced(why), E::TimeRanOut) => S::Refused { why: why.clone(), tell_patient: true },
             (S::Stuck { .. }, E::TriedAgain) => S::Inserting { tries: 0, plan: PatientPlan::Undecided },
@@ -221,7 +226,7 @@ impl BookingState {
                 S::Rejected { why: why.clone(), tell_patient: false }
             }
             // Somebody has looked at a possible duplicate; the booking stands as it did.
-            (S::Confirmed(inserted), E::SeenTo) => S::Confirmed(inserted.clone()),
+            (S::Confirmed(inserted), E::SeenTo | E::PatientTold) => S::Confirmed(inserted.clone()),
             (S::Confirmed(inserted), E::CancelAsked { by_hand }) => {
                 S::Cancelling { inserted: inserted.clone(), by_hand: *by_hand }
             }
@@ -352,6 +357,13 @@ impl BookingEvent {
             BookingEvent::PartnerKnows => "Our answer has arrived.".into(),
             BookingEvent::GaveUp(why) => format!("Somebody has to look: {why}."),
             BookingEvent::TriedAgain => "Somebody at the desk asked for another try.".into(),
+            BookingEvent::PlacedByPerson(Placement { beside: true, .. }) => {
+                "Somebody at the desk wants it beside what stands at that time.".into()
+            }
+            BookingEvent::PlacedByPerson(Placement { starts, .. }) => {
+                format!("Somebody at the desk chose another time: {}.", starts.0.format("%d/%m/%Y %H:%M"))
+            }
+            BookingEvent::PatientTold => "Somebody told the patient the new time.".into(),
             BookingEvent::SeenTo => "Somebody at the desk has dealt with it.".into(),
             BookingEvent::CancelAsked { by_hand: false } => {
                 "The patient cancelled. Cancelling it in the book.".into()
