@@ -8,9 +8,10 @@ use crate::health;
 use crate::state::{ResourceState, Shrinking};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::booking::Entry;
+use domain::booking::{BookingState, Entry};
 use domain::diary::{AppointmentType, Book, Resource};
 use domain::failure::{ReadError, WriteError};
+use domain::free_times::FreeTimes;
 use domain::ids::ResourceRef;
 use domain::ports::partner::{AvailabilityBoard, DayOffer, Partner};
 use domain::ports::store::{Leg, Mark, Problem, ProblemKind, StoreError};
@@ -148,7 +149,13 @@ impl Availability {
         let read_ms = u32::try_from((self.ports.clock.now() - reading).num_milliseconds()).ok();
         self.ports.state.change_practice(self.ports.id(), |practice| practice.read_ms = read_ms);
         self.ports.proven(Leg::System).await?;
+        // Whoever chooses another time for a booking that could not be placed may choose one that overlaps it.
+        let (unplaced, on_their_way): (Vec<Entry>, Vec<Entry>) =
+            on_their_way.into_iter().partition(|entry| matches!(entry.state, BookingState::Unplaced(_)));
         keep_free_for(&on_their_way, &mut book);
+        let free_times = Arc::new(FreeTimes::of(&book));
+        self.ports.state.change_practice(self.ports.id(), |practice| practice.free_times = Some(free_times));
+        keep_free_for(&unplaced, &mut book);
         let mut refused = None;
         if let Some(partner) = &self.partner
             && let Some(board) = partner.availability_board()
@@ -466,7 +473,7 @@ impl Availability {
                     let since = before.get(&resource.id).copied().flatten().unwrap_or(now);
                     ResourceState {
                         id: resource.id.clone(),
-                        name: resource.name.clone(),
+                        name: resource.titled_name(),
                         specialty: resource.specialty.clone(),
                         free_today: slots(
                             book.free(&resource.id, today).iter().map(|f| f.range.minutes()).collect(),
@@ -528,12 +535,13 @@ fn accepted<T>(answer: Result<T, WriteError>) -> Result<T, Stop> {
 }
 
 /// A booking that is not in the book yet takes its time all the same; otherwise a second patient could be offered it
-/// while the first one waits for somebody at the desk.
+/// while the first one waits for somebody at the desk. Where a person put it elsewhere, it is that time.
 fn keep_free_for(on_their_way: &[Entry], book: &mut Book) {
-    for request in on_their_way.iter().map(|entry| &entry.request) {
-        let range = request.length.sensible_minutes().and_then(|length| request.starts.range(length));
-        if let (Some(resource), Some(range)) = (&request.resource, range)
-            && let Some(day) = book.days.get_mut(&(resource.clone(), request.starts.day()))
+    for entry in on_their_way {
+        let Some((resource, starts)) = entry.placed() else { continue };
+        let range = entry.request.length.sensible_minutes().and_then(|length| starts.range(length));
+        if let Some(range) = range
+            && let Some(day) = book.days.get_mut(&(resource.clone(), starts.day()))
         {
             day.busy.push(range);
         }

@@ -236,7 +236,11 @@ impl Diary {
         }
         if self.care != Care::Blind {
             let wanted = order.starts.range(order.length).ok_or(Refusal::BadLength)?;
-            match self.day(&order.resource, order.starts.day()).room_for(wanted, None) {
+            let mut day = self.day(&order.resource, order.starts.day());
+            if order.beside {
+                day.busy.clear();
+            }
+            match day.room_for(wanted, None) {
                 Room::Free => {}
                 Room::Taken => return Err(Refusal::SlotTaken),
                 Room::Closed => return Err(Refusal::OutsideHours),
