@@ -5,7 +5,7 @@
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::health;
-use crate::state::{ResourceState, Shrinking};
+use crate::state::{Asked, ResourceState, Shrinking};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{BookingState, Entry};
@@ -169,6 +169,9 @@ impl Availability {
                 if self.partner.is_some() {
                     self.ports.proven(Leg::Board).await?;
                 }
+                self.ports.state.change_practice(self.ports.id(), |practice| {
+                    practice.asked_since.remove(&Asked::FreeTimes);
+                });
                 None
             }
             Some(problem) => {

@@ -2,6 +2,7 @@
 
 use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
+use crate::state::Asked;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
@@ -72,6 +73,8 @@ struct Memory {
     unreadable: BTreeSet<ForeignBookingId>,
     /// The same for changes.
     unreadable_changes: BTreeSet<ForeignChangeId>,
+    /// Since when each change has been waiting.
+    changes_since: BTreeMap<ForeignChangeId, DateTime<Utc>>,
     /// Kinds of requests that are not known, told already.
     unknown_kinds: BTreeSet<String>,
 }
@@ -143,17 +146,48 @@ impl Bookings {
         };
         self.look_for_overlaps().await?;
         let waiting = polled?;
+        self.note_asked(Asked::FreeTimes, waiting.availability.then(|| self.ports.clock.now()));
         if waiting.availability || waiting.resources || waiting.appointment_types {
             self.forget_what_is_asked_for(&waiting).await?;
             wake.insert(FlowName::Availability);
         }
         if waiting.changes {
             self.apply_changes(desk, wake).await?;
+        } else {
+            self.memory(|memory| memory.changes_since.clear());
+            self.note_asked(Asked::Changes, None);
         }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;
         Ok(brought.flatten())
+    }
+
+    /// Notes that the partner waits for answers of a kind, since `since` where it did not wait before; none: it waits no
+    /// more.
+    fn note_asked(&self, asked: Asked, since: Option<DateTime<Utc>>) {
+        self.ports.state.change_practice(self.ports.id(), |practice| match since {
+            Some(since) => drop(practice.asked_since.entry(asked).or_insert(since)),
+            None => drop(practice.asked_since.remove(&asked)),
+        });
+    }
+
+    /// Notes since when each change has been waiting, and tells people of the oldest.
+    fn note_changes(&self, changes: &[BookingChange]) {
+        let now = self.ports.clock.now();
+        let oldest = self.memory(|memory| {
+            memory.changes_since.retain(|id, _| changes.iter().any(|change| change.id == *id));
+            for change in changes {
+                memory.changes_since.entry(change.id.clone()).or_insert(now);
+            }
+            memory.changes_since.values().min().copied()
+        });
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            match oldest {
+                Some(oldest) => practice.asked_since.insert(Asked::Changes, oldest),
+                None => practice.asked_since.remove(&Asked::Changes),
+            };
+        });
     }
 
     /// A kind of request that this program does not know is left to its maker, once in a run.
@@ -899,6 +933,7 @@ impl Bookings {
     /// Applies cancellations in their order. Each waits for its booking.
     async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
         let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+        self.note_changes(&changes);
         let mut first_failure = None;
         for change in changes {
             match self.apply(desk, &change, wake).await {

@@ -62,6 +62,8 @@ pub struct Diary {
     /// A deliberate mistake: the key of an insert cannot be found again.
     pub loses_keys: bool,
     pub refuses_cancelling: Option<Refusal>,
+    /// Taken time is refused even by a practice system that otherwise writes whatever it is told.
+    pub refuses_taken_time: bool,
     /// Inserts have no effect, and nobody can tell.
     pub swallows_inserts: bool,
     /// Inserts are answered with this while it is set; reading works.
@@ -118,6 +120,7 @@ impl Diary {
             settle_seconds: 45,
             loses_keys: false,
             refuses_cancelling: None,
+            refuses_taken_time: false,
             swallows_inserts: false,
             refuses_inserting: None,
             refuses_looking_for_overlaps: false,
@@ -234,7 +237,7 @@ impl Diary {
         if !self.resources.iter().any(|known| known.id == order.resource) {
             return Err(Refusal::ResourceUnknown);
         }
-        if self.care != Care::Blind {
+        if self.care != Care::Blind || self.refuses_taken_time {
             let wanted = order.starts.range(order.length).ok_or(Refusal::BadLength)?;
             let mut day = self.day(&order.resource, order.starts.day());
             if order.beside {
