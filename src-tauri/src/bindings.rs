@@ -13,6 +13,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::find_bookings,
             commands::booking_history,
             commands::decide_booking,
+            commands::free_times,
             commands::set_practice_enabled,
             commands::set_all_enabled,
             commands::resync,

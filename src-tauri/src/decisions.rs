@@ -1,6 +1,7 @@
 //! The bookings screen: the ledger, a booking's timeline, and what people decide.
 
 use crate::desktop::Running;
+use crate::placing;
 use crate::present::{answers_to, booking_view, compared, instant, is_open, public_state};
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
@@ -167,7 +168,7 @@ pub async fn history(running: &Running, key: &BookingKey) -> Result<BookingHisto
     Ok(BookingHistory { entries, compared })
 }
 
-fn unknown() -> UiError {
+pub(crate) fn unknown() -> UiError {
     failure(ErrorCode::BookingUnknown, "There is no such booking any more.")
 }
 
@@ -187,6 +188,11 @@ pub async fn decide(
         BookingDecision::Decline | BookingDecision::Cancel => Choice::Decline,
         BookingDecision::TryAgain => Choice::TryAgain,
         BookingDecision::EnteredByHand | BookingDecision::CancelledByHand => Choice::Entered,
+        BookingDecision::PlaceBeside => placing::beside(&store, key).await?,
+        BookingDecision::PlaceElsewhere { resource_id, starts_written } => {
+            placing::elsewhere(running, key, resource_id, starts_written, clock.now()).await?
+        }
+        BookingDecision::PatientTold => Choice::PatientTold,
         BookingDecision::PatientPhoned => Choice::SeenTo,
         BookingDecision::DuplicateHandled => return duplicate_handled(running, key, clock.now()).await,
     };

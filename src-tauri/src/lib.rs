@@ -13,6 +13,7 @@ mod doctor;
 mod inputs;
 mod linking;
 mod logging;
+mod placing;
 mod present;
 mod presenter;
 mod provision;

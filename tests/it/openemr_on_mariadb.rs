@@ -366,10 +366,12 @@ async fn mariadb_a_booking_wanted_beside_something_is_written_once_by_two_writer
         assert_ne!(held[0].appointment, stands.appointment);
         assert_eq!(first.find(&beside.key).await.unwrap().as_ref(), held.first());
         let there = first.appointments_with_patients(&beside.resource, starts.day()).await.unwrap();
-        let there: Vec<_> = there.into_iter().filter(|(appointment, _)| appointment.starts == starts).collect();
+        let there: Vec<_> =
+            there.into_iter().filter(|(appointment, _)| appointment.starts == starts).collect();
         assert_eq!(there.len(), 2, "{there:?}");
         // Outside the working hours nothing is written, whoever wants it.
-        let mut night = order("3", FIRST_PRACTITIONER, PracticeTime(starts.day().and_hms_opt(3, 0, 0).unwrap()));
+        let mut night =
+            order("3", FIRST_PRACTITIONER, PracticeTime(starts.day().and_hms_opt(3, 0, 0).unwrap()));
         night.beside = true;
         assert_eq!(refusal(first.insert(&night).await), Refusal::OutsideHours);
     }

@@ -164,6 +164,8 @@ pub fn entry(state: BookingState, decision: Option<Decision>) -> Entry {
         },
         state,
         decision,
+        placement: None,
+        tell_place: false,
         revision: 0,
         received_at: ago(15),
         answered_at: None,
