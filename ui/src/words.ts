@@ -463,10 +463,12 @@ export function deadlineSpoken(value: DeadlinesView, now: number): string {
     return "Healthengine can still offer the patient another time.";
   }
   const left = secondsLeft(value.answerBy, now);
-  if (left > 300) return "Healthengine’s answer is due within ten minutes.";
-  if (left > 120) return "Healthengine’s answer is due within five minutes.";
-  if (left > 60) return "Healthengine’s answer is due within two minutes.";
-  return left > 0 ? "Healthengine’s answer is due within a minute." : "Healthengine’s answer is overdue.";
+  if (left > 300) return "The answer to Healthengine is due within ten minutes.";
+  if (left > 120) return "The answer to Healthengine is due within five minutes.";
+  if (left > 60) return "The answer to Healthengine is due within two minutes.";
+  return left > 0
+    ? "The answer to Healthengine is due within a minute."
+    : "Healthengine’s answer is overdue.";
 }
 
 export function needExplanation(booking: BookingView, need: NeedView): string {

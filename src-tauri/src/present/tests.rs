@@ -344,7 +344,7 @@ fn each_state_of_a_booking_asks_for_its_own() {
             BookingState::Unplaced(refusal()),
             None,
             PublicState::Attention,
-            &[A::TryAgain, A::EnteredByHand, A::Cancel],
+            &[A::PlaceBeside, A::PlaceElsewhere, A::Cancel, A::TryAgain, A::EnteredByHand],
             false,
         ),
         (
