@@ -76,6 +76,12 @@ impl Demo {
             made.await.map_err(|_| {
                 Failure::new("The made-up clinic could not be made. The log has the details.")
             })??;
+        } else {
+            let book = book.clone();
+            let kept = tokio::task::spawn_blocking(move || clinic::bring_up_to_date(&book));
+            kept.await.map_err(|_| {
+                Failure::new("The made-up clinic could not be opened. The log has the details.")
+            })??;
         }
         let simulator = start_simulator(&home).await?;
         link(&home, &book, &simulator).await?;

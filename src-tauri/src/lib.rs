@@ -13,6 +13,8 @@ mod doctor;
 mod inputs;
 mod linking;
 mod logging;
+#[cfg(target_os = "linux")]
+mod memory;
 mod placing;
 mod present;
 mod presenter;

@@ -1,11 +1,15 @@
 //! The one window. Closing it destroys it, so that a web view takes memory only while somebody looks.
 
 use crate::desktop::Desk;
+use chrono::TimeDelta;
 use std::sync::Arc;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 
 /// The window's label, named in the capabilities.
 pub const MAIN: &str = "main";
+
+/// People who closed a window by mistake open it again within this time.
+const CLOSED_FOR_GOOD: TimeDelta = TimeDelta::seconds(10);
 
 /// Brings the window up, making it where there is none.
 pub fn show(app: &AppHandle) {
@@ -25,13 +29,28 @@ pub fn show(app: &AppHandle) {
         Ok(window) => {
             let desk = app.state::<Arc<Desk>>().inner().clone();
             desk.look_again();
+            let closed = app.clone();
             window.on_window_event(move |event| {
                 if let WindowEvent::Destroyed = event {
                     tracing::debug!("The window was closed; the tray stays.");
+                    tauri::async_runtime::spawn(rest(closed.clone()));
                 }
             });
         }
         Err(error) => tracing::error!(%error, "The window could not be opened."),
+    }
+}
+
+/// Once nobody has looked for a while, gives back the memory that starting up or a window needed.
+pub async fn rest(app: AppHandle) {
+    let desk = app.state::<Arc<Desk>>().inner().clone();
+    let at = desk.now() + CLOSED_FOR_GOOD;
+    while desk.now() < at {
+        desk.clock().sleep_until(at).await;
+    }
+    if !is_open(&app) {
+        #[cfg(target_os = "linux")]
+        crate::memory::give_back();
     }
 }
 

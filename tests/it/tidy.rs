@@ -224,6 +224,13 @@ fn only_the_system_clock_asks_the_time() {
 }
 
 #[test]
+fn only_giving_memory_back_is_unsafe() {
+    forbid("unsafe code needs its own room", r"\bunsafe_code\b", |file| {
+        file.is_rust() && file.path != "src-tauri/src/memory.rs"
+    });
+}
+
+#[test]
 fn personal_data_is_revealed_only_where_it_must_be() {
     // The domain and its tests can reach neither a log nor the outside.
     let places = [

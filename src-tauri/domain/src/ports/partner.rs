@@ -1,6 +1,7 @@
 //! The services outside the clinic.
 
 use crate::booking::{BookingChange, BookingRequest, Inserted};
+use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
@@ -31,6 +32,21 @@ pub trait Partner: Send + Sync {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         None
     }
+
+    /// Reads the practice's days with their patients.
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        None
+    }
+}
+
+/// Reads the practice's days with their patients, where the practice agreed to that (sheet §4.6, `clientSnapshots`).
+#[async_trait]
+pub trait SnapshotReader: Send + Sync {
+    /// The days that it asks for.
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError>;
+
+    /// Hands a day over. Doing it again replaces it.
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError>;
 }
 
 /// What a partner waits for, by kind. Bookings come before everything else (sheet §7).

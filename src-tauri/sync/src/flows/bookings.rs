@@ -157,6 +157,9 @@ impl Bookings {
             self.memory(|memory| memory.changes_since.clear());
             self.note_asked(Asked::Changes, None);
         }
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;

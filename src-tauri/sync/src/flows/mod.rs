@@ -2,6 +2,7 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod client_snapshots;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -27,6 +28,8 @@ pub enum FlowName {
     Bookings,
     /// Free times, resources, appointment types, live hours.
     Availability,
+    /// Days with their patients, for a partner that asks for them.
+    ClientSnapshots,
 }
 
 /// What a pass asks of the engine.

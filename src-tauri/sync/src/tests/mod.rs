@@ -8,6 +8,7 @@
 
 mod availability;
 mod bookings;
+mod client_snapshots;
 mod clinic;
 mod engine;
 mod guards;

@@ -4,12 +4,13 @@ use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{BookingChange, BookingRequest, ChangeKind, Inserted};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
 use domain::ports::partner::{
-    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
+    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,8 @@ pub struct Desk {
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
     pub asked: Vec<OfferAsked>,
+    pub days_wanted: BTreeSet<SnapshotAsked>,
+    pub days_taken: Vec<ClientSnapshot>,
     /// Snapshots that are refused, as long as they are listed.
     pub refused_days: BTreeSet<(ResourceRef, NaiveDate)>,
     /// Answers with this error while it is set, where the name of the call is accepted.
@@ -235,6 +238,26 @@ impl Partner for FakePartner {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         Some(self)
     }
+
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for FakePartner {
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError> {
+        self.ask("days wanted".into(), |desk| desk.days_wanted.iter().copied().collect()).await
+    }
+
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError> {
+        self.tell(format!("day {}", snapshot.asked.day), |desk| {
+            desk.days_wanted.remove(&snapshot.asked);
+            desk.days_taken.push(snapshot.clone());
+            Ok(())
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -247,6 +270,7 @@ impl BookingDesk for FakePartner {
             availability: !desk.asked.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            client_snapshots: !desk.days_wanted.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()
         })

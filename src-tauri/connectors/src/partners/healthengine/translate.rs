@@ -125,7 +125,7 @@ fn booking_request(
 }
 
 /// A text with something in it. Empty means absent.
-fn text(field: &Lenient<Text>) -> Option<&str> {
+pub fn text(field: &Lenient<Text>) -> Option<&str> {
     match field {
         Lenient::Given(Text(text)) => Some(text.trim()).filter(|text| !text.is_empty()),
         Lenient::Absent | Lenient::Odd => None,
@@ -146,7 +146,7 @@ fn date_and_time(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// A date in `format`, ten characters long.
-fn date(text: &str, format: &str) -> Option<NaiveDate> {
+pub fn date(text: &str, format: &str) -> Option<NaiveDate> {
     (text.len() == "2026-03-04".len()).then(|| NaiveDate::parse_from_str(text, format).ok()).flatten()
 }
 

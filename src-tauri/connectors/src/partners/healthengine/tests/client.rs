@@ -351,7 +351,10 @@ async fn what_is_asked_for_is_seen_and_settled() {
     bench.healthengine.publish_appointment_types(&types()).await.unwrap();
     let offers = [("5:2", 4), ("4", 5), ("5:2", 5)].map(|(who, when)| offer(who, day(when), Vec::new()));
     bench.healthengine.publish(&offers).await.unwrap();
-    assert_eq!(bench.healthengine.waiting().await.unwrap(), Waiting::default());
+    assert_eq!(
+        bench.healthengine.waiting().await.unwrap(),
+        Waiting { appointment_changes: true, ..Waiting::default() }
+    );
     bench.understood_everything();
 }
 
