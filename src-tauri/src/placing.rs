@@ -26,18 +26,16 @@ const UNUSUAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Until when Healthengine wants an answer about a booking. `made_after`: when it did not wait yet, by our clock.
 pub fn deadlines(entry: &Entry, made_after: Option<DateTime<Utc>>) -> Option<DeadlinesView> {
-    let since = match &entry.state {
-        // The change that asks for it was seen then.
-        BookingState::Cancelling { by_hand: false, .. } => {
-            return Some(DeadlinesView {
-                repick_until: None,
-                answer_by: instant(entry.state_since + ANSWER_WITHIN),
-            });
-        }
-        // After an answer of which nobody knows whether it arrived, or that came late, Healthengine waits no more.
-        _ if entry.answered_at.is_some() || entry.state.step() == Step::Nothing => return None,
-        _ => entry.made_at(made_after),
-    };
+    // The change that asks for it was seen then.
+    if let BookingState::Cancelling { by_hand: false, .. } = &entry.state {
+        let answer_by = instant(entry.state_since + ANSWER_WITHIN);
+        return Some(DeadlinesView { repick_until: None, answer_by });
+    }
+    // Healthengine waits no more for what it has an answer about.
+    if entry.answered_at.is_some() || entry.state.step() == Step::Nothing {
+        return None;
+    }
+    let since = entry.made_at(made_after);
     Some(DeadlinesView {
         repick_until: Some(instant(since + REPICK_WITHIN)),
         answer_by: instant(since + ANSWER_WITHIN),

@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 
 import { Book, PatientPage } from "./desk/clinic.mjs";
 import { folder } from "./desk/processes.mjs";
+import { until } from "./desk/until.mjs";
 import { Window } from "./desk/window.mjs";
 
 const OUT = fileURLToPath(new URL("../../screenshots", import.meta.url));
@@ -108,7 +109,8 @@ async function unplaced(window, patients, book, take) {
     phone: "0491 570 157",
   });
   await book.take(time);
-  await new Promise((passed) => setTimeout(passed, TOO_LATE_MS));
+  const booked = performance.now();
+  await until("it is too late for a rejection", 30, async () => performance.now() - booked > TOO_LATE_MS);
   await patients.heal();
   await window.screen(2, "Bookings");
   await window.shows("Theo Sample could not be put into your book", 60);

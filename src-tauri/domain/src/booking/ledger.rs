@@ -151,8 +151,8 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
-    state: BookingState,
-    event: BookingEvent,
+    state: Box<BookingState>,
+    event: Box<BookingEvent>,
 }
 
 impl BookingState {
@@ -238,7 +238,7 @@ impl BookingState {
                 S::Cancelling { inserted: inserted.clone(), by_hand: true }
             }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
-            _ => return Err(IllegalEvent { state: self.clone(), event: event.clone() }),
+            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: Box::new(event.clone()) }),
         };
         Ok(next)
     }
