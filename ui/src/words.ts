@@ -532,7 +532,10 @@ export function otherwise(need: NeedView): string {
     case "newRecord":
       return "If nobody answers, we make a new record and mark it as a possible duplicate.";
     case "declines":
-      return "If nobody answers, we decline, and the patient chooses another time.";
+      // Too late for the patient to be asked again, or it would have been declined at once.
+      return need.task.kind === "notPlaced"
+        ? "If nobody decides, we decline, and ask you to phone the patient."
+        : "If nobody answers, we decline, and the patient chooses another time.";
     case "stays":
       return "If nobody answers, it stays here, in red.";
   }
