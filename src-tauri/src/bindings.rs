@@ -12,6 +12,9 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::current_view,
             commands::find_bookings,
             commands::booking_history,
+            commands::day_book,
+            commands::slot_story,
+            commands::open_document,
             commands::decide_booking,
             commands::free_times,
             commands::set_practice_enabled,
@@ -26,6 +29,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::unlink_practice,
             commands::change_settings,
             commands::open_logs_folder,
+            commands::webhook_address,
             commands::export_logs,
             commands::open_link,
         ])

@@ -1,7 +1,9 @@
 //! Puts the program together: data folder, key, store, connectors, engine. The only place that names concrete types.
 
+use crate::webhook_path;
 use async_trait::async_trait;
 use connectors::http::Http;
+use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
 use connectors::practices;
 use connectors::practices::sql::SqlPractice;
@@ -9,7 +11,7 @@ use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
-use domain::ports::store::{Leg, Problem, ProblemKind, StoreError, Vault};
+use domain::ports::store::{Leg, Problem, ProblemKind, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName};
 use domain::time::PracticeZone;
@@ -62,6 +64,20 @@ impl DataFolder {
         self.0.join("profiles")
     }
 
+    /// Where documents are laid out for reading, until the program ends.
+    pub fn opened(&self) -> PathBuf {
+        self.0.join("opened")
+    }
+
+    /// Takes away what was laid out for reading. What a viewer still holds open goes at the next start.
+    pub fn clear_opened(&self) {
+        if let Err(error) = std::fs::remove_dir_all(self.opened())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "Documents that were opened could not be taken away.");
+        }
+    }
+
     /// The made-up clinic's own folder.
     pub fn demo(&self) -> Self {
         Self(self.0.join("demo"))
@@ -112,18 +128,14 @@ impl Home {
         for notice in &opened.notices {
             tracing::warn!("{notice}");
         }
-        Ok(Self {
-            folder,
-            store: Arc::new(opened.store),
-            notices: opened.notices,
-            clock,
-            http: Http::default(),
-        })
+        let http = Http::default().with_clock(clock.clone());
+        Ok(Self { folder, store: Arc::new(opened.store), notices: opened.notices, clock, http })
     }
 
     /// A store that is only looked at, and where it lies.
     pub fn looked_at(folder: DataFolder, store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http: Http::default() }
+        let http = Http::default().with_clock(clock.clone());
+        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http }
     }
 
     /// Where everything lies.
@@ -175,9 +187,11 @@ impl Home {
             connect: Arc::new(self.connections()),
         });
         let mut state = handle.state();
+        let listener = tokio::spawn(listener::keep(self.store.clone(), handle.bell()));
         tokio::spawn(async move {
             // The engine has ended when nobody can change its state any more.
             while state.changed().await.is_ok() {}
+            listener.abort();
             drop(lock);
         });
         handle
@@ -305,6 +319,19 @@ impl AppConnect {
         let sockets = &self.sockets;
         sockets.healthengine(account, &settings.id, settings.zone, &api_key, &practice_key).map(Some)
     }
+
+    /// The public address at which the practice's webhooks come in; none where nobody listens or it has none.
+    async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
+        let listens = self.store.app_settings().await.map_err(|error| Problem {
+            kind: ProblemKind::Other,
+            sentence: format!("Our settings cannot be read: {error}. We keep trying."),
+        })?;
+        if listens.listener.is_none() {
+            return Ok(None);
+        }
+        let path = self.secret(&settings.id, SecretKind::HealthengineWebhookPath).await?;
+        Ok(path.and_then(|path| webhook_path::callback(settings, &path)))
+    }
 }
 
 #[async_trait]
@@ -315,7 +342,12 @@ impl Connect for AppConnect {
             self.secret(&settings.id, SecretKind::SystemPassword).await.map_err(of(Leg::System))?;
         let practice = self.sockets.practice_system(settings, password).map_err(of(Leg::System))?;
         let partner = self.partner(settings).await.map_err(of(Leg::Desk))?;
-        Ok(Connected { practice, partner })
+        let callback = self.callback(settings).await.map_err(of(Leg::Desk))?;
+        Ok(Connected { practice, partner, callback })
+    }
+
+    fn surroundings(&self) -> String {
+        practices::own_profiles_stamp(&self.sockets.profiles)
     }
 
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
@@ -326,16 +358,13 @@ impl Connect for AppConnect {
             digest.update(part);
         };
         add(format!("{settings:?}").as_bytes());
-        for kind in SecretKind::ALL {
+        for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
         }
-        // A profile of the clinic's own may be corrected while we run. It is taken up when anything is saved, or at the
-        // next start; one that cannot be used at all is tried again every minute. Where there is none, there is
-        // nothing to add.
-        let profile = self.sockets.profiles.join(format!("{}.toml", settings.system.profile));
-        add(&std::fs::read(profile).unwrap_or_default());
+        // A profile of the clinic's own may be corrected while we run.
+        add(&practices::own_profile_text(&settings.system.profile, &self.sockets.profiles));
         Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -344,7 +373,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");
@@ -367,6 +396,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),
@@ -376,6 +406,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: domain::settings::LiveHours::default(),
             }),
         }

@@ -237,6 +237,7 @@ mod tests {
                 first_name: None,
                 last_name: None,
                 specialty: None,
+                practitioner: None,
                 location: None,
             }],
             appointment_types: vec![AppointmentType {

@@ -1,17 +1,20 @@
 //! Listens to the engine and pushes whole views: to the tray always, to the window while it is open.
 
 use crate::desktop::{Desk, Running, push};
+use crate::present::documents::{DocumentsOfBookings, by_booking};
 use crate::present::{self, Inputs, LastDay, instant};
 use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
     UiError,
 };
-use crate::{decisions, linking, tray, windows};
+use crate::{decisions, linking, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
+use domain::ports::documents::DocumentLedger;
 use domain::ports::store::{Activity, ActivityLine, Leg, Marks, Revision, SettingsBook, StoreError};
-use domain::settings::{AppSettings, PracticeSettings};
+use domain::ports::webhooks::ListenerState;
+use domain::settings::{AppSettings, ListenerSettings, PracticeSettings};
 use domain::time::PracticeZone;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -89,6 +92,7 @@ struct Ledger {
     read_at: DateTime<Utc>,
     open: Vec<Entry>,
     days: BTreeMap<PracticeId, LastDay>,
+    documents: DocumentsOfBookings,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
 }
 
@@ -152,10 +156,12 @@ impl Seen {
                 read_at: now,
                 open: store.open_bookings().await?,
                 days: BTreeMap::new(),
+                documents: BTreeMap::new(),
                 unseen: BTreeMap::new(),
             };
             for id in engine.practices.keys() {
                 ledger.days.insert(id.clone(), last_day(&store, id, now).await?);
+                by_booking(&mut ledger.documents, store.documents_of_bookings(id).await?);
                 ledger.unseen.insert(id.clone(), decisions::unseen(&store, id, now).await?);
             }
             self.ledger = Some(ledger);
@@ -228,7 +234,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
     let profiles = seen.profiles(&desk.folder().profiles());
     seen.revision = seen.revision.wrapping_add(1);
     let set_up_at = seen.set_up.iter().map(|(id, (_, at))| (id.clone(), *at)).collect();
-    let (no_days, nothing_unseen, no_setups) = Default::default();
+    let (no_days, nothing_unseen, no_setups, no_documents) = Default::default();
     let ledger = seen.ledger.as_ref();
     let choices = seen.choices.as_ref();
     let no_choices = AppSettings::default();
@@ -240,12 +246,14 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
         set_up_at: &set_up_at,
         open: ledger.map_or(&[], |ledger| &ledger.open),
         unseen: ledger.map_or(&nothing_unseen, |ledger| &ledger.unseen),
+        documents: ledger.map_or(&no_documents, |ledger| &ledger.documents),
         days: ledger.map_or(&no_days, |ledger| &ledger.days),
         setups: choices.map_or(&no_setups, |choices| &choices.setups),
         settings: settings_view(
             desk,
             choices.map_or(&no_choices, |choices| &choices.settings),
             choices.and_then(|choices| choices.autostart),
+            engine.listener.as_ref(),
         ),
         profiles,
         about: AboutView {
@@ -273,13 +281,21 @@ fn own_zone() -> Option<String> {
     PracticeZone::parse(&name).map(|zone| zone.name().to_owned())
 }
 
-fn settings_view(desk: &Desk, settings: &AppSettings, autostart: Option<bool>) -> SettingsView {
+fn settings_view(
+    desk: &Desk,
+    settings: &AppSettings,
+    autostart: Option<bool>,
+    listening: Option<&ListenerState>,
+) -> SettingsView {
+    let listener = settings.listener.as_ref().map(|chosen| present::listener_view(chosen, listening));
     SettingsView {
         autostart,
         retention_days: settings.retention_days,
         minutes_to_decide: settings.decide_minutes,
         log_level: log_level(&settings.log_level),
         logs_folder: desk.logging().folder().display().to_string(),
+        listener,
+        offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
     }
 }
 

@@ -169,7 +169,7 @@ fn judge(
         );
         return (Health::Down, Some(error));
     }
-    let health = health::of_leg(note, now);
+    let health = health::of_leg_within(note, health::stale_after(settings, leg), now);
     let problem = note.and_then(|note| note.problem.as_ref()).map(|problem| problem.sentence.clone());
     let error = match health {
         Health::Ok => None,
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use domain::failure::ReadError;
     use domain::ids::PracticeId;
-    use domain::settings::{HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {
@@ -263,6 +263,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:1/pms-api/v1".into(),
@@ -272,6 +273,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: LiveHours::default(),
             }),
         }

@@ -15,7 +15,8 @@ use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::private::SecretString;
 use domain::settings::{
-    AppSettings, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+    AppSettings, DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings,
+    WriteMode,
 };
 use domain::time::Horizon;
 use store::{Store, StoreKey};
@@ -62,6 +63,7 @@ pub async fn measure() -> Result<Report> {
         clock: clock.clone(),
         state,
         look_closely: Arc::default(),
+        webhooks: Default::default(),
         noted: Arc::default(),
         half_hours: Arc::default(),
         writes_fail: Arc::default(),
@@ -155,6 +157,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url,
@@ -164,6 +167,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         }),
     }

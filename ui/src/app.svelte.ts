@@ -22,6 +22,8 @@ export class AppState {
   wantedBooking = $state<string | null>(null);
   /** Whether this person asks for less motion: clocks then move in minutes. */
   readonly lessMotion = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ?? false;
+  /** The day beside Healthengine that the overview shows in its place: of which practice, beginning with whom. */
+  day = $state.raw<{ practiceId: string; practitionerId: string } | null>(null);
   /** Said aloud by screen readers. */
   spoken = $state("");
 
@@ -76,6 +78,12 @@ export class AppState {
     this.screen = screen;
     this.linking = { kind: "list" };
     this.wantedBooking = null;
+    this.day = null;
+  }
+
+  showDay(practiceId: string, practitionerId: string): void {
+    this.go("overview");
+    this.day = { practiceId, practitionerId };
   }
 
   showBooking(practiceId: string, bookingId: string): void {

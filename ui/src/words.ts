@@ -5,12 +5,18 @@ import type {
   BookingState,
   BookingView,
   DeadlinesView,
+  DocumentPlace,
+  DocumentView,
   ErrorCode,
+  FailedDeliveriesView,
+  FeatureName,
+  FeatureView,
   Freshness,
   Headline,
   HistoryEntry,
   Light,
   ListKind,
+  ListenerView,
   LogLevel,
   NeedView,
   OutageView,
@@ -24,12 +30,14 @@ import type {
   UiError,
   Verdict,
   WaitingView,
+  WebhooksView,
   WriteAbility,
 } from "./backend";
 import {
   ago,
   count,
   counted,
+  fileSize,
   dayAndTime,
   dayName,
   duration,
@@ -118,7 +126,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   },
   partnerConsentMissing: {
     wrong: "Healthengine has no consent of your practice for these keys (403).",
-    todo: "In Practice Admin grant consent again, then paste the practice id and the new practice key.",
+    todo: "In Practice Admin grant consent again, then paste the practice id and the practice key that are shown there. If the consent page is not there, call Healthengine on 1300 377 639. What waits here is kept.",
   },
   partnerBusy: {
     wrong: "Healthengine asks us to slow down.",
@@ -687,6 +695,53 @@ export function writeAbility(value: WriteAbility): string {
   return WRITE_ABILITY[value];
 }
 
+const FEATURES: Record<FeatureName, { title: string; does: string }> = {
+  attachDocuments: {
+    title: "Documents from patients",
+    does: "Forms and referrals that patients send with a booking are filed for your practice.",
+  },
+  clientSnapshots: {
+    title: "Days with their patients",
+    does: "Healthengine reads whole days of your book, with names and phone numbers.",
+  },
+  documents: {
+    title: "Documents for patients",
+    does: "Scripts and referrals that your practice lays out are shown to their patients.",
+  },
+};
+
+export function featureTitle(feature: FeatureName): string {
+  return FEATURES[feature].title;
+}
+
+export function featureDoes(feature: FeatureName): string {
+  return FEATURES[feature].does;
+}
+
+/** "on", or why not. */
+export function featureState(feature: FeatureView): string {
+  if (feature.on) return feature.wanted ? "on" : "being switched off";
+  return feature.lacks ?? (feature.wanted ? "being switched on" : "off");
+}
+
+/** "REFERRAL · Knee scan", or whichever of the two there is. */
+export function documentTitle(document: DocumentView): string {
+  const words = [document.kind, document.name].filter((each) => each.trim() !== "");
+  return words.length > 0 ? words.join(" · ") : "Document";
+}
+
+const PLACES: Record<DocumentPlace, string> = {
+  waiting: "on its way",
+  practiceSystem: "in your practice system",
+  records: "kept here",
+};
+
+/** "240 KB, came in today 9:12 am, kept here" */
+export function documentLine(document: DocumentView, zone: string, now: number): string {
+  const size = document.bytes === null ? [] : [fileSize(document.bytes)];
+  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(", ");
+}
+
 const LOG_LEVELS: Record<LogLevel, string> = {
   warn: "Problems only",
   info: "Every change (usual)",
@@ -695,4 +750,76 @@ const LOG_LEVELS: Record<LogLevel, string> = {
 
 export function logLevel(level: LogLevel): string {
   return LOG_LEVELS[level];
+}
+
+/** How webhooks are doing: one word for the dot, and a sentence that says how often we ask meanwhile. */
+export function webhooks(value: WebhooksView, zone: string): { word: string; sentence: string } {
+  const asked = `We ask Healthengine every ${span(value.askedEvery)}.`;
+  switch (value.state.kind) {
+    case "listenerOff":
+      return { word: "off", sentence: `Nothing receives them: switch that on in Settings. ${asked}` };
+    case "notReceiving":
+      return { word: "not received", sentence: `${value.state.message} ${asked}` };
+    case "notSubscribed":
+      return {
+        word: "not subscribed",
+        sentence: `${value.state.message ?? "Healthengine is being asked to send them."} ${asked}`,
+      };
+    case "unproven":
+      return { word: "not proven yet", sentence: `They prove themselves with the next booking. ${asked}` };
+    case "reliable":
+      return { word: "arriving", sentence: `Bookings are announced at once. ${asked}` };
+    case "silent":
+      return {
+        word: "silent",
+        sentence: `Silent since ${timeOfDay(value.state.since, zone)}: a booking was found by asking. ${asked} Nothing is lost.`,
+      };
+  }
+}
+
+export function webhooksLight(value: WebhooksView): Light {
+  switch (value.state.kind) {
+    case "reliable":
+      return "ok";
+    case "unproven":
+    case "notSubscribed":
+      return "unknown";
+    case "listenerOff":
+    case "notReceiving":
+    case "silent":
+      return "attention";
+  }
+}
+
+export function webhooksDelivered(value: WebhooksView, zone: string, now: number): string {
+  return value.lastDeliveryAt
+    ? `Last delivery ${dayAndTime(value.lastDeliveryAt, zone, now)}.`
+    : "Nothing was delivered yet.";
+}
+
+/** "3 deliveries failed since yesterday 4:10 pm: time-out" */
+export function failedDeliveries(value: FailedDeliveriesView, zone: string, now: number): string {
+  const why = value.why ? `: ${value.why}` : "";
+  const when =
+    value.count === 1
+      ? dayAndTime(value.firstAt, zone, now)
+      : `since ${dayAndTime(value.firstAt, zone, now)}, the last ${dayAndTime(value.lastAt, zone, now)}`;
+  return `${counted(value.count, "delivery", "deliveries")} failed ${when}${why}`;
+}
+
+/** What there is to say about the listener; nothing while all is well. */
+export function listenerState(value: ListenerView): string[] {
+  const said: string[] = [];
+  if (value.problem) said.push(value.problem);
+  if (value.openToOthers) {
+    said.push(
+      "Other computers can connect to this address. Ask your IT to let nobody but your proxy through.",
+    );
+  }
+  if (value.wrongSources > 0) {
+    said.push(
+      `${counted(value.wrongSources, "delivery", "deliveries")} turned away since the start, because they came from other addresses.`,
+    );
+  }
+  return said;
 }

@@ -202,6 +202,7 @@ mod tests {
             first_name: None,
             last_name: None,
             specialty: None,
+            practitioner: None,
             location: None,
         };
         let horizon = Horizon { first: day(20), last: day(22) };

@@ -5,7 +5,7 @@ use crate::people::{CandidateJson, gender_name, phone_texts, read_gender};
 use crate::state::{StateColumns, event_kind, may_come_from_a_person, plan_columns, read_plan, read_state};
 use crate::thread::{Store, look_first_until};
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use domain::booking::{
     BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Placement, Step,
 };
@@ -150,6 +150,22 @@ impl BookingLedger for Store {
 }
 
 impl Store {
+    /// The practice's bookings that begin on this day of its calendar, whatever became of them, in the order of their
+    /// times.
+    pub async fn bookings_on(&self, practice: &PracticeId, day: NaiveDate) -> Result<Vec<Entry>, StoreError> {
+        let practice = practice.to_string();
+        self.call(move |conn| {
+            // The day's date is the beginning of every wall-clock time on it.
+            // Where a person put it elsewhere, that is where it begins.
+            let sql = entries!(
+                "WHERE practice = ?1 AND substr(coalesce(placed_starts, starts), 1, 10) = ?2
+                 ORDER BY coalesce(placed_starts, starts), id"
+            );
+            all(conn, sql, (practice, day.to_string()), read_entry)
+        })
+        .await
+    }
+
     /// Every booking that the desk has to see, however old: those that are not finished, those about which a patient
     /// has to be told, also where the appointment stands elsewhere than they believe, and those whose new record may duplicate another one. Oldest first.
     pub async fn open_bookings(&self) -> Result<Vec<Entry>, StoreError> {
@@ -364,6 +380,7 @@ fn forget_people(conn: &Connection, before: DateTime<Utc>) -> Result<u64, Fault>
              AND NOT (state = 'confirmed' AND tell_place)",
         [time_text(before)],
     )?;
+    crate::documents::forget(conn, before)?;
     Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
 }
 

@@ -3,8 +3,12 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, in order. A file's `user_version` is the number of steps that it has taken.
-pub(crate) const STEPS: &[&str] =
-    &[include_str!("../migrations/0001_start.sql"), include_str!("../migrations/0024_placing.sql")];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0023_webhooks.sql"),
+    include_str!("../migrations/0022_documents.sql"),
+    include_str!("../migrations/0024_placing.sql"),
+];
 
 #[derive(Debug)]
 pub(crate) enum MigrationError<C> {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::ReadError;
 use domain::ports::store::{Leg, LegNote, Problem, ProblemKind};
+use domain::settings::PracticeSettings;
 
 /// For how long silence is not worth a word, except in detail.
 pub const PATIENCE: TimeDelta = TimeDelta::minutes(1);
@@ -49,9 +50,26 @@ pub fn failed(before: Option<&LegNote>, problem: Problem, now: DateTime<Utc>) ->
 /// How a leg is doing at `now`. A leg that stopped proving itself is down, whatever its last note said: the light
 /// never lies (`product.md`, promise 2).
 pub fn of_leg(note: Option<&LegNote>, now: DateTime<Utc>) -> Health {
+    of_leg_within(note, STALE_AFTER, now)
+}
+
+/// For how long a leg of this practice may stay unproven. Where webhooks stand in for polls, whoever chose a longer
+/// interval between them chose an older proof too.
+pub fn stale_after(settings: &PracticeSettings, leg: Leg) -> TimeDelta {
+    let account = settings.healthengine.as_ref().filter(|account| account.webhook_url.is_some());
+    match (leg, account) {
+        (Leg::Desk, Some(account)) => {
+            STALE_AFTER.max(TimeDelta::seconds(i64::from(account.poll_seconds)) + PATIENCE)
+        }
+        (Leg::System | Leg::Desk | Leg::Board, _) => STALE_AFTER,
+    }
+}
+
+/// The same for a leg that may stay unproven for `stale_after`.
+pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTime<Utc>) -> Health {
     let Some(note) = note else { return Health::Down };
     // A proof from the future is none: the computer's clock was set back.
-    let fresh = |at: DateTime<Utc>| (TimeDelta::seconds(-5)..=STALE_AFTER).contains(&(now - at));
+    let fresh = |at: DateTime<Utc>| (TimeDelta::seconds(-5)..=stale_after).contains(&(now - at));
     let stale = !note.proven_at.is_some_and(fresh);
     let lasting = note.failing_since.is_some_and(|since| now - since > STALE_AFTER);
     match &note.problem {
@@ -93,12 +111,16 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ),
         ReadError::NotAuthorised => (
             ProblemKind::Credentials,
-            "Healthengine refuses the key (401). Open Connections to renew it.".to_owned(),
+            "Healthengine refuses the keys (401). If it is the API key, every practice that uses it has stopped. Open \
+             Connections to renew them."
+                .to_owned(),
         ),
         ReadError::NoConsent => (
             ProblemKind::Consent,
             "Healthengine says that the practice's consent is missing or was withdrawn (403). Grant it again in Practice \
-             Admin, under API consumer consent, then enter the new practice id and key in Connections."
+             Admin, under API consumer consent, then enter the practice id and key that are shown there in Connections. \
+             If the consent page is not there, call Healthengine on 1300 377 639. Until then nothing is lost: what waits \
+             here is kept."
                 .to_owned(),
         ),
         ReadError::NotFound => (ProblemKind::Other, format!("{who} does not know what we asked for. Check the address in Connections.")),
@@ -149,6 +171,6 @@ mod tests {
         assert_eq!(problem(Leg::Desk, &ReadError::NotAuthorised).kind, ProblemKind::Credentials);
         let consent = problem(Leg::Desk, &ReadError::NoConsent);
         assert_eq!(consent.kind, ProblemKind::Consent);
-        assert!(consent.sentence.contains("Practice Admin"));
+        assert!(consent.sentence.contains("Practice Admin") && consent.sentence.contains("1300 377 639"));
     }
 }

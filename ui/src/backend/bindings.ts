@@ -11,10 +11,14 @@ export const commands = {
 	findBookings: (query: BookingQuery) => typedError<BookingPage, UiError>(__TAURI_INVOKE("find_bookings", { query })),
 	/**  The timeline behind "Why?". */
 	bookingHistory: (practiceId: string, bookingId: string) => typedError<BookingHistory, UiError>(__TAURI_INVOKE("booking_history", { practiceId, bookingId })),
+	/**  A day of the book beside what Healthengine shows. */
+	dayBook: (practiceId: string, day: string) => typedError<DayBookView, UiError>(__TAURI_INVOKE("day_book", { practiceId, day })),
+	/**  The timeline behind "Why?" on a time of the day. */
+	slotStory: (practiceId: string, resourceId: string, day: string, start: string, end: string) => typedError<SlotStoryView, UiError>(__TAURI_INVOKE("slot_story", { practiceId, resourceId, day, start, end })),
+	/**  Opens a document that lies in our own records. */
+	openDocument: (practiceId: string, documentId: string) => typedError<null, UiError>(__TAURI_INVOKE("open_document", { practiceId, documentId })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
-	/**  The free times of a day for a booking that could not be placed; without a day the nearest ones. */
-	freeTimes: (practiceId: string, bookingId: string, day: string | null) => typedError<FreeTimesView, UiError>(__TAURI_INVOKE("free_times", { practiceId, bookingId, day })),
 	/**  Pauses or resumes one practice. */
 	setPracticeEnabled: (practiceId: string, enabled: boolean) => typedError<null, UiError>(__TAURI_INVOKE("set_practice_enabled", { practiceId, enabled })),
 	/**  Pauses or resumes every practice. */
@@ -39,6 +43,8 @@ export const commands = {
 	changeSettings: (settings: SettingsInput) => typedError<null, UiError>(__TAURI_INVOKE("change_settings", { settings })),
 	/**  Shows the folder in the file manager. */
 	openLogsFolder: () => typedError<null, UiError>(__TAURI_INVOKE("open_logs_folder")),
+	/**  The public address at which the practice's webhooks come in. It is a secret, so it stands in no view. */
+	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
 	/**  Opens one of the known pages in the browser. */
@@ -98,16 +104,6 @@ export type AppView = {
 	about: AboutView,
 };
 
-/**  What the patient asked for. */
-export type AskedView = {
-	/**  None if that time does not exist in the practice's zone, or exists twice. */
-	startsAt: string | null,
-	/**  The practice-local wall clock, `2026-11-20 10:30`. */
-	startsWritten: string,
-	/**  None if the booking names nobody, or somebody who is gone. */
-	practitioner: string | null,
-};
-
 /**  Something that needs a person; the screens show it from its own place in the view. */
 export type AttentionView = 
 /**  One of `open_bookings`, with `needs`. */
@@ -155,12 +151,6 @@ export type BookingAction =
 "enteredByHand" | 
 /**  A person cancelled it: look into the book, then tell Healthengine. */
 "cancelledByHand" | 
-/**  Write it at the time that was asked for, although something stands there. */
-"placeBeside" | 
-/**  Write it at another free time, see `free_times`. */
-"placeElsewhere" | 
-/**  The patient knows where it was put. */
-"patientTold" | 
 /**  The patient was phoned and knows. */
 "patientPhoned" | 
 /**  The duplicate was merged, or is none. */
@@ -198,16 +188,6 @@ patientId: string } |
 { kind: "enteredByHand" } | 
 /**  A person cancelled it in the practice system. */
 { kind: "cancelledByHand" } | 
-/**  Write it at the time that was asked for, although something stands there. */
-{ kind: "placeBeside" } | 
-/**  Write it at this free time. */
-{ kind: "placeElsewhere"; 
-/**  The free time's `resource_id`. */
-resourceId: string; 
-/**  The free time's `starts_written`. */
-startsWritten: string } | 
-/**  The patient was told where it was put. */
-{ kind: "patientTold" } | 
 /**  The patient was phoned. */
 { kind: "patientPhoned" } | 
 /**  The duplicate was handled. */
@@ -298,13 +278,8 @@ export type BookingView = {
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
 	needs: NeedView | null,
-	/**  Until when Healthengine wants an answer. None once it has one. */
-	deadlines: DeadlinesView | null,
-	/**
-	 *  What Healthengine still shows the patient, where a person put the booking elsewhere; `starts_at`,
-	 *  `starts_written`, `practitioner` and `appointment_type` then say where it stands.
-	 */
-	asked: AskedView | null,
+	/**  Documents that the patient sent, oldest first. */
+	documents: DocumentView[],
 };
 
 /**  A patient of the practice who could be the one on the booking. */
@@ -338,15 +313,93 @@ export type Consent =
 /**  Nothing was asked yet. */
 "unknown";
 
-/**  Until when Healthengine wants an answer, by the engine's clock. */
-export type DeadlinesView = {
+/**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
+export type DayBookView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  Practice-local date. */
+	day: string,
 	/**
-	 *  Until then a rejection lets the patient choose another time. A hint: clocks may be wrong. None where the answer
-	 *  is about a change.
+	 *  When the book was read whole; None if that has not happened since the program started. It is read again when
+	 *  anything in it changes.
 	 */
-	repickUntil: string | null,
-	/**  After that Healthengine may count the practice as unhealthy. */
-	answerBy: string,
+	readAt: string | null,
+	/**  The grid on which bookings may start. */
+	slotMinutes: number,
+	/**  Each practitioner, room or device that can be booked. */
+	practitioners: DayColumnsView[],
+};
+
+/**  A booking on the day. */
+export type DayBookingView = {
+	/**  Healthengine's number. */
+	bookingId: string,
+	/**  None after the retention time, or if the booking has none. */
+	patientName: string | null,
+	/**  How far it is. */
+	state: BookingState,
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+};
+
+/**  One practitioner's day. */
+export type DayColumnsView = {
+	/**  The practice system's id. */
+	id: string,
+	/**  The name that patients see. */
+	name: string,
+	/**  The book: working time and what stands in it, in order. What lies between is no working time. */
+	book: StretchView[],
+	/**
+	 *  What Healthengine last accepted, in order. None where that is not known: nothing was accepted yet, or everything
+	 *  is about to be sent again.
+	 */
+	offered: StretchView[] | null,
+	/**  When that was accepted, or, if `in_doubt`, when something newer was sent. */
+	acceptedAt: string | null,
+	/**  Whether something newer was sent whose answer is not known, or that was refused. */
+	inDoubt: boolean,
+	/**  Where the two differ. */
+	differences: DayDifferenceView[],
+	/**  Since when a difference has been known; None where nothing has to be sent. */
+	differsSince: string | null,
+	/**  Bookings of Healthengine that begin on this day, whatever became of them. */
+	bookings: DayBookingView[],
+};
+
+/**  A stretch in which Healthengine does not show what the book shows. */
+export type DayDifferenceView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  How. */
+	change: SlotChange,
+/**  Where a document is. */
+export type DocumentPlace = 
+/**  On its way. */
+"waiting" | 
+/**  In the practice system, by its folder. */
+"practiceSystem" | 
+/**  In our own records: it can be opened here. */
+"records";
+
+/**  A document that a patient sent for a booking. */
+export type DocumentView = {
+	/**  Healthengine's number of it. */
+	id: string,
+	/**  "REFERRAL", in Healthengine's words. */
+	kind: string,
+	/**  As it was named. */
+	name: string,
+	/**  In bytes. None if it was not said. */
+	bytes: number | null,
+	/**  When the app first saw it. */
+	receivedAt: string,
+	/**  Where it is. */
+	place: DocumentPlace,
 };
 
 /**  How a practice system is reached. */
@@ -417,8 +470,6 @@ export type ErrorCode =
 "bookingChanged" | 
 /**  There is no such booking any more. */
 "bookingUnknown" | 
-/**  The time that was chosen is not free any more. */
-"timeNotFree" | 
 /**  "Done" was pressed, and the appointment is not in the book. */
 "appointmentNotFound" | 
 /**  There is no such practice any more. */
@@ -437,34 +488,55 @@ export type ExternalLink =
 /**  The demo's page "Act as a patient". */
 "patientPage";
 
+/**  Deliveries that failed for the same reason. */
+export type FailedDeliveriesView = {
+	/**  How many. */
+	count: number,
+	/**  The oldest of them. */
+	firstAt: string,
+	/**  The newest of them. */
+	lastAt: string,
+	/**  Healthengine's words; empty where it gave none. */
+	why: string,
+};
+
+/**  An extra feature of Healthengine. */
+export type FeatureName = 
+/**  Documents that patients fill in reach the practice. */
+"attachDocuments" | 
+/**  The practice's days, with their patients, reach Healthengine. */
+"clientSnapshots" | 
+/**  Scripts and referrals of the practice reach its patients. */
+"documents";
+
+/**  Whether a practice system could serve an extra feature. */
+export type FeatureTest = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it can be served. */
+	served: boolean,
+	/**  How, or what it lacks, in words. */
+	said: string,
+};
+
+/**  An extra feature of Healthengine. */
+export type FeatureView = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it was asked for. */
+	wanted: boolean,
+	/**  Whether it is on at Healthengine. */
+	on: boolean,
+	/**  What it lacks, in words. None if it can be on. */
+	lacks: string | null,
+};
+
 /**  A value that a person may copy into the practice system. */
 export type FieldView = {
 	/**  Which field. */
 	field: PersonField,
 	/**  What to type. */
 	value: string,
-};
-
-/**  A free time. */
-export type FreeTimeView = {
-	/**  The practice system's id, given back with the decision. */
-	resourceId: string,
-	/**  With whom. */
-	practitioner: string,
-	/**  When. */
-	startsAt: string,
-	/**  The practice-local wall clock, given back with the decision. */
-	startsWritten: string,
-};
-
-/**  Free times that a booking fits into. */
-export type FreeTimesView = {
-	/**  In the order in which to offer them. */
-	times: FreeTimeView[],
-	/**  The first practice-local date that can be asked for. */
-	firstDay: string,
-	/**  The last one. */
-	lastDay: string,
 };
 
 /**  How Healthengine's picture compares with the book. */
@@ -535,6 +607,10 @@ export type HealthengineInput = {
 	environment: Environment,
 	/**  Free times are published for today and this many days on, 1 to 365. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
+	/**  The public address that leads to the listener; None or empty for polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  A Healthengine account without its keys. */
@@ -549,6 +625,10 @@ export type HealthengineSetupView = {
 	environment: Environment,
 	/**  Days of free times that are published. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
+	/**  The public address that leads to the listener; None is polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  What a test of a Healthengine account found. */
@@ -573,6 +653,12 @@ export type HealthengineView = {
 	counts: BookingCounts,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  The extra features, once they were looked at. */
+	features: FeatureView[],
+	/**  What keeps documents waiting, and what to do about it. */
+	documentsProblem: string | null,
+	/**  How its webhooks are doing; None where the practice has no public address. */
+	webhooks: WebhooksView | null,
 };
 
 /**  One thing that happened to a booking. */
@@ -611,6 +697,28 @@ export type ListKind =
 "resources" | 
 /**  Appointment types. */
 "appointmentTypes";
+
+/**  Where webhooks are received, and from whom. */
+export type ListenerInput = {
+	/**  Address and port on this computer, `127.0.0.1:8765`. */
+	address: string,
+	/**  The addresses from which Healthengine delivers. */
+	sources: string[],
+	/**  Whether deliveries from elsewhere are turned away. */
+	checkSources: boolean,
+};
+
+/**  The listener for webhooks. */
+export type ListenerView = {
+	/**  What was chosen. */
+	chosen: ListenerInput,
+	/**  True if other computers can connect to it, which a proxy on this one does not need. */
+	openToOthers: boolean,
+	/**  Why it does not listen, and what to do. */
+	problem: string | null,
+	/**  How many deliveries were turned away since the start because they came from elsewhere. */
+	wrongSources: number,
+};
 
 /**  When this computer is on: only then does Healthengine read silence as a failure. */
 export type LiveHours = {
@@ -754,6 +862,10 @@ export type PracticeSetupView = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
 	/**  When this computer is on. */
@@ -848,8 +960,6 @@ export type ProgressView = {
 export type ReasonCode = 
 /**  Somebody else has that time in the book. */
 "timeTaken" | 
-/**  Somebody else has taken the time that a person chose for it. */
-"chosenTimeTaken" | 
 /**  The time is outside working hours. */
 "outsideHours" | 
 /**  The practitioner is not in the book, or the booking names none. */
@@ -916,6 +1026,8 @@ export type SettingsInput = {
 	minutesToDecide: number,
 	/**  How much the log says. */
 	logLevel: LogLevel,
+	/**  Receives webhooks; None switches that off. */
+	listener: ListenerInput | null,
 };
 
 /**  What was chosen on the settings screen. */
@@ -930,6 +1042,10 @@ export type SettingsView = {
 	logLevel: LogLevel,
 	/**  Where the logs lie. */
 	logsFolder: string,
+	/**  Receives webhooks; None while it is switched off. */
+	listener: ListenerView | null,
+	/**  What a listener that is switched on begins with. */
+	offeredListener: ListenerInput,
 };
 
 /**  A list that lost more than half of its entries, or all of them. */
@@ -944,6 +1060,78 @@ export type ShrunkListView = {
 	missing: string[],
 	/**  When this was noticed. */
 	noticedAt: string,
+};
+
+/**  How a time changed in the book. */
+export type SlotChange = 
+/**  It became free. */
+"freed" | 
+/**  It is not free any more. */
+"taken" | 
+/**  It is free for other appointment types. */
+"otherTypes";
+
+/**  What happened to a time of the day, oldest first. */
+export type SlotStoryView = {
+	/**  The lines; empty where nothing was noted. */
+	entries: StoryEntryView[],
+};
+
+/**  One line of it. */
+export type StoryEntryView = {
+	/**  When. */
+	at: string,
+	/**  What. */
+	what: StoryLine,
+};
+
+/**  What can happen to a time of the day. */
+export type StoryLine = 
+/**  A change was noticed in the book. */
+{ kind: "changed"; 
+/**  From. */
+start: string; 
+/**  To. */
+end: string; 
+/**  How. */
+change: SlotChange } | 
+/**  The day's free times were sent to Healthengine with that change. */
+{ kind: "sent" } | 
+/**  Healthengine accepted them. */
+{ kind: "accepted" } | 
+/**
+ *  Healthengine accepted the day as a whole, this time as it had been: for the first time, at the daily repetition,
+ *  because somebody asked for it, or because another time of the day had changed.
+ */
+{ kind: "dayAccepted" } | 
+/**  Free times were sent, and Healthengine's answer is not known or was a refusal. */
+{ kind: "unanswered" } | 
+/**  Something happened to a booking for this time. */
+{ kind: "booking"; 
+/**  Healthengine's number. */
+bookingId: string; 
+/**  A sentence that names nobody. */
+sentence: string };
+
+/**  What a stretch of the day is. */
+export type StretchKind = 
+/**  It can be booked. */
+"free" | 
+/**  Something stands there, or a booking is on its way to it. */
+"taken" | 
+/**  Free, and shorter than the shortest appointment: it is not offered. */
+"tooShort";
+
+/**  A stretch of the day. */
+export type StretchView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  What it is. */
+	kind: StretchKind,
+	/**  The names of the appointment types that it is reserved for; empty for any. */
+	onlyTypes: string[],
 };
 
 /**  Whether this computer can be switched off. */
@@ -983,6 +1171,10 @@ export type SystemInput = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 };
 
 /**  What a test of a practice system found. */
@@ -1005,6 +1197,8 @@ export type SystemTest = {
 	writeAbility: WriteAbility,
 	/**  The rights that the account lacks for writing, as statements for the clinic's IT. */
 	missingRights: string[],
+	/**  Which extra features of Healthengine could be served. */
+	features: FeatureTest[],
 };
 
 /**  The leg between this computer and the practice system. */
@@ -1039,8 +1233,6 @@ fields: FieldView[] } |
 { kind: "notPlaced"; 
 /**  What to type, should a person enter it. */
 fields: FieldView[] } | 
-/**  A person put it elsewhere, and Healthengine still shows the patient the old time: phone the patient. */
-{ kind: "tellPatient" } | 
 /**  Healthengine told the patient that the appointment stands, and it does not: phone the patient. */
 { kind: "phonePatient" } | 
 /**  The patient cancelled, and the practice is read-only: cancel this appointment in the practice system. */
@@ -1094,8 +1286,6 @@ export type WaitingKind =
 "changesToApply" | 
 /**  Days of free times to be published. */
 "daysToPublish" | 
-/**  Free times that Healthengine has asked for. */
-"freeTimesToSend" | 
 /**  Bookings that wait for a person; only of [`SwitchOffView`]. */
 "decisionsToMake";
 
@@ -1107,8 +1297,41 @@ export type WaitingView = {
 	count: number,
 	/**  When the oldest of them began to wait. */
 	oldestAt: string | null,
-	/**  When Healthengine wants the first answer among them, where it waits for one. */
-	answerBy: string | null,
+};
+
+/**  Whether webhooks can be relied upon. */
+export type WebhooksState = 
+/**  Nothing receives them: the listener is switched off. */
+{ kind: "listenerOff" } | 
+/**  Nothing receives them. */
+{ kind: "notReceiving"; 
+/**  Why, and what to do. */
+message: string } | 
+/**  Healthengine was not asked for them yet, or could not be. */
+{ kind: "notSubscribed"; 
+/**  Why, where it is known. */
+message: string | null } | 
+/**  Nothing that came in has been announced or missed yet. */
+{ kind: "unproven" } | 
+/**  What polls find was announced. */
+{ kind: "reliable" } | 
+/**  A poll found what was not announced. */
+{ kind: "silent"; 
+/**  Since when. */
+since: string };
+
+/**  How the webhooks of a practice are doing. */
+export type WebhooksView = {
+	/**  Whether they can be relied upon. */
+	state: WebhooksState,
+	/**  How often Healthengine is asked meanwhile, in seconds. */
+	askedEvery: number,
+	/**  When something was last delivered. */
+	lastDeliveryAt: string | null,
+	/**  Until when the subscription stands; it is renewed in time. */
+	subscribedUntil: string | null,
+	/**  Deliveries that failed within the last day, by why, the newest first. */
+	failed: FailedDeliveriesView[],
 };
 
 /**  Whether the app could write. */

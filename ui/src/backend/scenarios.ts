@@ -5,16 +5,21 @@ import type {
   BookingView,
   CandidateView,
   ComparedField,
+  DocumentPlace,
+  DocumentView,
   FieldView,
   FreeTimesView,
   FreeTimeView,
   HalfHourView,
   HistoryEntry,
+  ListenerInput,
+  ListenerView,
   LiveHours,
   NeedView,
   PracticeView,
   PractitionerView,
   ProfileView,
+  WebhooksView,
 } from "./index";
 
 export interface Scenario {
@@ -90,6 +95,12 @@ const PROFILES: ProfileView[] = [
   },
 ];
 
+const LISTENER: ListenerInput = {
+  address: "127.0.0.1:8765",
+  sources: ["13.55.48.1", "52.62.53.70", "13.54.122.64"],
+  checkSources: true,
+};
+
 function person(
   id: string,
   name: string,
@@ -132,6 +143,18 @@ function practice(): PracticeView {
       lastAvailabilityAt: before(371),
       counts: { confirmed: 148, rejected: 6, cancelled: 11, pending: 0, attention: 0 },
       problem: null,
+      features: [
+        { feature: "attachDocuments", wanted: true, on: true, lacks: null },
+        { feature: "clientSnapshots", wanted: false, on: false, lacks: null },
+        {
+          feature: "documents",
+          wanted: true,
+          on: false,
+          lacks: "documents needs a folder into which the practice lays scripts and referrals.",
+        },
+      ],
+      documentsProblem: null,
+      webhooks: null,
     },
     practitioners: [
       person("11", "Dr Mei Lee", "physiotherapist", 7, 16, 2),
@@ -157,12 +180,16 @@ function practice(): PracticeView {
       hasPassword: true,
       write: true,
       locations: [],
+      documentsIn: "",
+      documentsOut: "",
       healthengine: {
         practiceId: "1234567",
         baseUrl: "https://healthengine.com.au/pms-api/v1",
         contactEmail: "support@example.com.au",
         environment: "PROD",
         horizonDays: 60,
+        features: ["attachDocuments", "documents"],
+        webhookUrl: null,
       },
       liveHours: HOURS,
     },
@@ -220,6 +247,8 @@ function view(): AppView {
       minutesToDecide: 8,
       logLevel: "info",
       logsFolder: "AppData\\Roaming\\au.cliniccompanion.desktop\\logs",
+      listener: null,
+      offeredListener: LISTENER,
     },
     profiles: PROFILES,
     about: { version: "0.1.0", dataFolder: "AppData\\Roaming\\au.cliniccompanion.desktop" },
@@ -254,13 +283,25 @@ function booking(
     needs: null,
     deadlines: null,
     asked: null,
+    documents: [],
     ...given,
   };
 }
 
+function document(id: string, kind: string, name: string, place: DocumentPlace): DocumentView {
+  return { id, kind, name, bytes: 240_000 + Number(id), receivedAt: before(3000), place };
+}
+
 function finished(): BookingView[] {
   return [
-    booking(1, "Priya Raman", "2026-11-22T22:00:00.000Z", { startsWritten: "2026-11-23 09:00" }),
+    booking(1, "Priya Raman", "2026-11-22T22:00:00.000Z", {
+      startsWritten: "2026-11-23 09:00",
+      documents: [
+        document("91", "NEW PATIENT FORM", "New Patient Form", "records"),
+        document("92", "REFERRAL", "Knee scan.pdf", "practiceSystem"),
+        document("93", "REFERRAL", "Letter", "waiting"),
+      ],
+    }),
     booking(2, "Wei Chen", "2026-11-24T03:30:00.000Z", {
       startsWritten: "2026-11-24 14:30",
       practitioner: "Tom Okafor",
@@ -666,7 +707,57 @@ function changed(change: (base: AppView) => Partial<AppView>): Scenario {
   return { view: { ...base, ...change(base) }, finished: finished() };
 }
 
+/** A practice with a public address, its webhooks as given. */
+function withWebhooks(given: Partial<WebhooksView>, listening: Partial<ListenerView> = {}): Scenario {
+  const base = view();
+  const webhooks: WebhooksView = {
+    state: { kind: "reliable" },
+    askedEvery: 3600,
+    lastDeliveryAt: before(612),
+    subscribedUntil: after(5 * 86_400),
+    failed: [],
+    ...given,
+  };
+  return {
+    view: {
+      ...base,
+      practices: base.practices.map((each) => ({
+        ...each,
+        healthengine: each.healthengine && { ...each.healthengine, webhooks },
+        setup: {
+          ...each.setup,
+          healthengine: each.setup.healthengine && {
+            ...each.setup.healthengine,
+            webhookUrl: "https://hooks.richmond-physio.example",
+          },
+        },
+      })),
+      settings: {
+        ...base.settings,
+        listener: { chosen: LISTENER, openToOthers: false, problem: null, wrongSources: 0, ...listening },
+      },
+    },
+    finished: finished(),
+  };
+}
+
 /** Each scenario by the name that `?fake=` takes. */
+/** A time that was taken at the desk a moment ago is still offered. */
+function onItsWay(): Scenario {
+  return changed((base) => ({
+    headline: "catchingUp",
+    practices: base.practices.map((each) => ({
+      ...each,
+      light: "working",
+      practitioners: each.practitioners.map((one) =>
+        one.id === "13"
+          ? { ...one, light: "working", freshness: { kind: "onItsWay", changedAt: before(2) } }
+          : one,
+      ),
+    })),
+  }));
+}
+
 export const SCENARIOS = {
   healthy: () => changed(() => ({})),
   empty: () => without("notLinked"),
@@ -755,7 +846,22 @@ export const SCENARIOS = {
       practices: base.practices.map((each) => switched(each, false)),
     })),
   several,
+  "on-its-way": onItsWay,
   shrunk,
+  webhooks: () => withWebhooks({}),
+  "webhooks-silent": () =>
+    withWebhooks(
+      {
+        state: { kind: "silent", since: before(1300) },
+        askedEvery: 5,
+        lastDeliveryAt: before(9 * 3600),
+        failed: [
+          { count: 3, firstAt: before(20 * 3600), lastAt: before(1260), why: "time-out" },
+          { count: 1, firstAt: before(22 * 3600), lastAt: before(22 * 3600), why: "" },
+        ],
+      },
+      { openToOthers: true, wrongSources: 14 },
+    ),
   locked: () => without("down", { code: "storeWrongKey", message: "", since: null }),
   error: () => ({ ...changed(() => ({})), failing: true }),
   "list-error": () => ({ ...changed(() => ({})), failingLists: true }),

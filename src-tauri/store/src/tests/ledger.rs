@@ -1,6 +1,7 @@
 //! The ledger through its port.
 
 use super::*;
+use chrono::TimeDelta;
 use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Placement};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
@@ -121,6 +122,12 @@ async fn orders_and_practices() {
     assert_eq!(names(store.unfinished(&practice()).await.unwrap()), ["richmond/b", "richmond/a"]);
     assert_eq!(names(store.newest(None, 9).await.unwrap()), ["carlton/a", "richmond/b", "richmond/a"]);
     assert_eq!(names(store.newest(Some(&practice()), 1).await.unwrap()), ["richmond/b"]);
+    let mut tomorrow = request("c");
+    tomorrow.starts.0 += TimeDelta::days(1);
+    store.file(&tomorrow, second(0)).await.unwrap();
+    let day = request("a").starts.day();
+    assert_eq!(names(store.bookings_on(&practice(), day).await.unwrap()), ["richmond/a", "richmond/b"]);
+    assert_eq!(names(store.bookings_on(&practice(), tomorrow.starts.day()).await.unwrap()), ["richmond/c"]);
 }
 
 #[tokio::test]
@@ -266,7 +273,7 @@ async fn a_row_that_cannot_be_read_says_where_and_not_what() {
 async fn where_a_person_put_a_booking_survives_until_the_patient_was_told() {
     let (dir, store) = fresh();
     let unplaced = walk(&store, "1", &[E::RefusedLate(Refusal::SlotTaken)]).await;
-    let starts = domain::time::PracticeTime(unplaced.request.starts.0 + chrono::TimeDelta::minutes(45));
+    let starts = domain::time::PracticeTime(unplaced.request.starts.0 + TimeDelta::days(3));
     let chosen = Placement {
         resource: ResourceRef::new("9"),
         starts,
@@ -287,6 +294,9 @@ async fn where_a_person_put_a_booking_survives_until_the_patient_was_told() {
     let entry = store.record(&entry, &E::PartnerKnows, None, second(62)).await.unwrap();
     assert_eq!(store.open_bookings().await.unwrap(), std::slice::from_ref(&entry));
     assert_eq!(store.forget_people(second(1_000)).await.unwrap(), 0);
+
+    let on_that_day = store.bookings_on(&practice(), chosen.starts.day()).await.unwrap();
+    assert_eq!(on_that_day, std::slice::from_ref(&entry));
 
     let told = store.record(&entry, &E::PatientTold, None, second(63)).await.unwrap();
     assert!(!told.tell_place);

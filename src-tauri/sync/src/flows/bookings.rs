@@ -3,6 +3,7 @@
 use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
 use crate::pace;
 use crate::state::Asked;
+use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
@@ -102,11 +103,11 @@ impl Flow for Bookings {
     }
 
     async fn pass(&self) -> Outcome {
-        let poll = self.poll();
         let started = self.ports.clock.now();
         let mut wake = BTreeSet::new();
         let ended = self.run(&mut wake).await;
         let now = self.ports.clock.now();
+        let poll = self.ports.webhooks.interval(self.poll(), now);
         let again_at = match ended {
             Ok(next_due) => {
                 self.ports.store_works();
@@ -114,7 +115,8 @@ impl Flow for Bookings {
                 let next_poll = (started + poll).max(now + AT_ONCE);
                 next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
             }
-            Err(stop) => self.ports.stopped(stop, poll).await,
+            // A look that failed is not put off for as long as one that found nothing.
+            Err(stop) => self.ports.stopped(stop, poll.min(ALONE)).await,
         };
         Outcome { again_at, wake }
     }
@@ -157,6 +159,11 @@ impl Bookings {
             self.memory(|memory| memory.changes_since.clear());
             self.note_asked(Asked::Changes, None);
         }
+        // After the bookings, which documents belong to (sheet §7).
+        if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
+            wake.insert(FlowName::Documents);
+        }
+        self.judge_webhooks(wake).await?;
         if waiting.client_snapshots {
             wake.insert(FlowName::ClientSnapshots);
         }
@@ -193,6 +200,33 @@ impl Bookings {
         });
     }
 
+    /// Compares what was found with what webhooks announced, and tells when they fall silent or come back.
+    async fn judge_webhooks(&self, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
+        let now = self.ports.clock.now();
+        let news = self.ports.webhooks.polled(now);
+        let trust = self.ports.webhooks.trust();
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            if let Some(shown) = &mut practice.webhooks {
+                shown.trust = trust;
+            }
+        });
+        let (kind, text) = match news {
+            None => return Ok(()),
+            Some(News::Silent(found)) => {
+                // Perhaps the subscription is gone, and its log says why nothing arrived.
+                wake.insert(FlowName::Subscriptions);
+                let booking = found.booking();
+                let text = format!(
+                    "Healthengine\u{2019}s webhooks are silent: booking {booking} was found by asking. Healthengine is asked every 5 seconds until they come again."
+                );
+                ("webhooks/silent", text)
+            }
+            Some(News::Back) => ("webhooks/back", "Healthengine\u{2019}s webhooks come again.".to_owned()),
+        };
+        tracing::info!(practice.id = %self.ports.id(), "{text}");
+        Ok(self.tell(kind, text).await?)
+    }
+
     /// A kind of request that this program does not know is left to its maker, once in a run.
     async fn tell_of_unknown_kinds(&self, waiting: &Waiting) -> Result<(), Stop> {
         for kind in &waiting.unknown {
@@ -216,6 +250,7 @@ impl Bookings {
         if waiting.bookings {
             let (mut answered, mut unreadable) = (Vec::new(), Vec::new());
             for incoming in desk.bookings().await.map_err(failed)? {
+                self.ports.webhooks.found(Found::Booking(incoming.booking().clone()));
                 match incoming {
                     Incoming::Booking(request) => {
                         if !self.file(&request).await? {
@@ -298,12 +333,12 @@ impl Bookings {
         let answer = match &entry.state {
             BookingState::Confirmed(inserted)
             | BookingState::Cancelling { inserted, .. }
-            | BookingState::Cancelled(inserted) => desk.confirm(&key.booking, inserted).await,
+            | BookingState::Cancelled(inserted) => self.say_it_stands(desk, key, inserted).await,
             BookingState::Rejected { why, .. } => desk.decline(&key.booking, why, false).await,
             // Somebody has dealt with it, and only the book knows how.
             BookingState::Closed => match self.standing(&entry).await {
                 Ok(Some(Held { appointment, patient: Some(patient) })) => {
-                    desk.confirm(&key.booking, &Inserted { appointment, patient }).await
+                    self.say_it_stands(desk, key, &Inserted { appointment, patient }).await
                 }
                 Ok(Some(Held { patient: None, .. })) => return Ok(()),
                 Ok(None) => desk.decline(&key.booking, &Refusal::DeclinedAtDesk, false).await,
@@ -857,8 +892,29 @@ impl Bookings {
 
     async fn confirm(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
         let BookingState::Inserted(inserted) = &entry.state else { return Ok(None) };
-        let answer = desk.confirm(&entry.request.key.booking, inserted).await;
+        let answer = self.say_it_stands(desk, &entry.request.key, inserted).await;
         self.told(entry, answer).await
+    }
+
+    /// Confirms, with where a video consultation takes place as far as the practice says so in time. The patient does
+    /// not wait for it.
+    async fn say_it_stands(
+        &self,
+        desk: &dyn BookingDesk,
+        key: &BookingKey,
+        inserted: &Inserted,
+    ) -> Result<(), WriteError> {
+        if self.memory(|memory| memory.practice_silent) {
+            return desk.confirm(&key.booking, inserted).await;
+        }
+        match self.ports.practice.video_visit(&inserted.appointment).await {
+            Ok(Some(visit)) => desk.confirm_visit(&key.booking, inserted, &visit).await,
+            Ok(None) => desk.confirm(&key.booking, inserted).await,
+            Err(error) => {
+                tracing::warn!(booking.id = %key.booking, cause = error_chain(&error), "Confirmed without a link for the video consultation.");
+                desk.confirm(&key.booking, inserted).await
+            }
+        }
     }
 
     async fn decline(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
@@ -939,6 +995,7 @@ impl Bookings {
         self.note_changes(&changes);
         let mut first_failure = None;
         for change in changes {
+            self.ports.webhooks.found(Found::Change(change.id.clone(), change.booking.clone()));
             match self.apply(desk, &change, wake).await {
                 Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
                 // Patience, a refused key and a missing consent hold for all that follow, and so does a second failure.

@@ -9,9 +9,11 @@ use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -51,7 +53,13 @@ pub struct Desk {
     pub wants_types: bool,
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
+    pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
+    /// Subscriptions to webhooks, ours and those of others.
+    pub subscriptions: Vec<Subscription>,
+    /// How many were made.
+    pub subscribed: usize,
+    pub failed_deliveries: Vec<FailedDelivery>,
     pub days_wanted: BTreeSet<SnapshotAsked>,
     pub days_taken: Vec<ClientSnapshot>,
     /// Snapshots that are refused, as long as they are listed.
@@ -188,7 +196,7 @@ impl FakePartner {
         })
     }
 
-    async fn ask<T: Send>(
+    pub async fn ask<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> T + Send,
@@ -199,7 +207,7 @@ impl FakePartner {
         }
     }
 
-    async fn tell<T: Send>(
+    pub async fn tell<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> Result<T, Refusal> + Send,
@@ -231,11 +239,23 @@ impl Partner for FakePartner {
         self.ask("check".into(), |_| ()).await
     }
 
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
     fn booking_desk(&self) -> Option<&dyn BookingDesk> {
         Some(self)
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 
@@ -270,6 +290,7 @@ impl BookingDesk for FakePartner {
             availability: !desk.asked.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            attach_documents: !desk.documents.offers.is_empty(),
             client_snapshots: !desk.days_wanted.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()

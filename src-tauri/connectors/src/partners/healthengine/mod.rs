@@ -2,12 +2,16 @@
 
 mod client;
 mod client_snapshot;
+mod documents;
 #[cfg(feature = "sims")]
 pub mod sim;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod webhooks;
 mod wire;
+
+pub use webhooks::announced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -15,12 +19,14 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use domain::booking::{BookingChange, Inserted};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{AppointmentType, Resource};
+use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::WebhookDesk;
 use domain::private::SecretString;
 use domain::settings::{HealthengineSettings, LiveHours};
 use domain::time::PracticeZone;
@@ -182,6 +188,10 @@ impl Partner for Healthengine {
         self.client.fingerprint().to_owned()
     }
 
+    fn retire(&self) {
+        self.client.retire();
+    }
+
     async fn check(&self) -> Result<(), ReadError> {
         self.client.kinds().await.map(|_| ())
     }
@@ -191,6 +201,18 @@ impl Partner for Healthengine {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
         Some(self)
     }
 
@@ -230,7 +252,17 @@ impl BookingDesk for Healthengine {
     }
 
     async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError> {
-        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&translate::confirmation(held))).await
+        self.confirm_visit(booking, held, &VideoVisit::default()).await
+    }
+
+    async fn confirm_visit(
+        &self,
+        booking: &ForeignBookingId,
+        held: &Inserted,
+        visit: &VideoVisit,
+    ) -> Result<(), WriteError> {
+        let answer = translate::confirmation(held, visit);
+        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&answer)).await
     }
 
     async fn decline(

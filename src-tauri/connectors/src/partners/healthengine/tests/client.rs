@@ -49,6 +49,7 @@ fn settings(base_url: &str) -> HealthengineSettings {
         horizon_days: 60,
         poll_seconds: 5,
         features: Vec::new(),
+        webhook_url: None,
         live_hours: LiveHours::default(),
     }
 }
@@ -164,6 +165,7 @@ fn resources() -> Vec<Resource> {
         last_name: Some("Lee".to_owned()),
         specialty: Some(specialty.to_owned()),
         location: None,
+        practitioner: None,
     };
     vec![resource("4", "Physiotherapist"), resource("5:2", "Podiatrist")]
 }
