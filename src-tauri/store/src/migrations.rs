@@ -8,6 +8,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0020_settled_people.sql"),
     include_str!("../migrations/0022_documents.sql"),
     include_str!("../migrations/0023_webhooks.sql"),
+    include_str!("../migrations/0024_placing.sql"),
 ];
 
 #[derive(Debug)]

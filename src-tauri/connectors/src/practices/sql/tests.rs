@@ -137,6 +137,7 @@ fn order(booking: &str, starts: PracticeTime) -> AppointmentOrder {
         patient: PatientPlan::New { possible_duplicate_of: None },
         details: person("Ada", "Wattle"),
         note: private("sore knee"),
+        beside: false,
     }
 }
 
@@ -524,6 +525,38 @@ async fn refusals_say_why() {
     untyped.appointment_type = None;
     let held = practice.insert(&untyped).await.unwrap();
     assert_eq!(clinic.number(&format!("SELECT type_id FROM appointment WHERE id = {}", held.appointment)), 1);
+}
+
+#[tokio::test]
+async fn what_a_person_wants_beside_something_is_written_there_once() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let starts = clinic.free_time(30).await;
+    practice.insert(&order("1", starts)).await.unwrap();
+    let mut beside = order("2", starts);
+    assert_eq!(refusal(practice.insert(&beside).await), Refusal::SlotTaken);
+    beside.beside = true;
+    let held = practice.insert(&beside).await.unwrap();
+    assert_eq!(practice.insert(&beside).await.unwrap(), held);
+    assert_eq!(practice.find(&beside.key).await.unwrap(), Some(held.clone()));
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:2]')"), 1);
+    assert!(practice.overlapped(&beside, &held.appointment).await.unwrap());
+
+    // Everything but the free time is looked at as ever.
+    let mut wrong = order("3", at(starts.day(), 5 * 60));
+    wrong.beside = true;
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::OutsideHours);
+    wrong.starts = starts;
+    wrong.resource = ResourceRef::new("99");
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::ResourceUnknown);
+    wrong.resource = ResourceRef::new("2");
+    wrong.appointment_type = Some(AppointmentTypeRef::new("99"));
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::TypeUnknown);
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:3]')"), 0);
+    // Lunch stands in the book like an appointment, and a person may know better.
+    wrong.appointment_type = Some(AppointmentTypeRef::new("1"));
+    wrong.starts = at(starts.day(), 13 * 60);
+    practice.insert(&wrong).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
