@@ -47,8 +47,6 @@ pub struct Wanted {
     pub settings: PracticeSettings,
     /// Its secrets, resolved.
     pub secrets: Vec<(SecretKind, SecretString)>,
-    /// Keys that this version takes and does not use yet.
-    pub unused: Vec<&'static str>,
 }
 
 const POLL_SYSTEM: RangeInclusive<i64> = 1..=300;
@@ -281,11 +279,10 @@ impl Reader<'_> {
         self.sockets
             .practice_database(&settings, password)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
-        let mut unused = Vec::new();
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
         }
-        Ok(Wanted { settings, secrets, unused })
+        Ok(Wanted { settings, secrets })
     }
 
     fn system(
