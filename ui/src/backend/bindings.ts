@@ -313,31 +313,6 @@ export type Consent =
 /**  Nothing was asked yet. */
 "unknown";
 
-/**  Where a document is. */
-export type DocumentPlace = 
-/**  On its way. */
-"waiting" | 
-/**  In the practice system, by its folder. */
-"practiceSystem" | 
-/**  In our own records: it can be opened here. */
-"records";
-
-/**  A document that a patient sent for a booking. */
-export type DocumentView = {
-	/**  Healthengine's number of it. */
-	id: string,
-	/**  "REFERRAL", in Healthengine's words. */
-	kind: string,
-	/**  As it was named. */
-	name: string,
-	/**  In bytes. None if it was not said. */
-	bytes: number | null,
-	/**  When the app first saw it. */
-	receivedAt: string,
-	/**  Where it is. */
-	place: DocumentPlace,
-};
-
 /**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
 export type DayBookView = {
 	/**  The practice. */
@@ -402,6 +377,31 @@ export type DayDifferenceView = {
 	end: string,
 	/**  How. */
 	change: SlotChange,
+};
+
+/**  Where a document is. */
+export type DocumentPlace = 
+/**  On its way. */
+"waiting" | 
+/**  In the practice system, by its folder. */
+"practiceSystem" | 
+/**  In our own records: it can be opened here. */
+"records";
+
+/**  A document that a patient sent for a booking. */
+export type DocumentView = {
+	/**  Healthengine's number of it. */
+	id: string,
+	/**  "REFERRAL", in Healthengine's words. */
+	kind: string,
+	/**  As it was named. */
+	name: string,
+	/**  In bytes. None if it was not said. */
+	bytes: number | null,
+	/**  When the app first saw it. */
+	receivedAt: string,
+	/**  Where it is. */
+	place: DocumentPlace,
 };
 
 /**  How a practice system is reached. */
