@@ -305,7 +305,8 @@ async fn end_of(world: &World) -> Ended {
     let mut clinic = Clinic::new();
     world.story.set_up(&mut clinic);
     // A person who never comes is waited for in longer steps, so that thousands of worlds are walked in seconds.
-    if matches!(world.story, Story::NobodyDecides | Story::RefusedLate | Story::NobodyEnters) {
+    let waits_long = matches!(world.story, Story::NobodyDecides | Story::RefusedLate | Story::NobodyEnters);
+    if waits_long {
         clinic.settings.system.poll_seconds = 60;
         clinic.settings.healthengine.as_mut().unwrap().poll_seconds = 60;
     }
@@ -335,6 +336,10 @@ async fn end_of(world: &World) -> Ended {
             again_at = step(&program, clinic.now()) => Some(again_at),
         };
         match lived {
+            // Requests are looked for every few seconds whatever was chosen; a computer may be slower than that.
+            Some(again_at) if waits_long && again_at - clinic.now() >= TimeDelta::seconds(5) => {
+                clinic.clock.move_by(TimeDelta::seconds(60));
+            }
             Some(again_at) => clinic.clock.move_to(again_at.max(clinic.now())),
             None => {
                 clinic.reaper.revive();
