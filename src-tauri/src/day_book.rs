@@ -372,6 +372,8 @@ mod tests {
             },
             state: BookingState::NEW,
             decision: None,
+            placement: None,
+            tell_place: false,
             revision: 0,
             received_at: ago(90),
             answered_at: None,
