@@ -3,11 +3,11 @@
 use crate::desktop::Desk;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
-    AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, ErrorCode, ExternalLink,
-    HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat, SettingsInput,
-    SystemInput, SystemTest, UiError,
+    AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, DayBookView, ErrorCode,
+    ExternalLink, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat,
+    SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
 };
-use crate::{decisions, linking, presenter, settings};
+use crate::{day_book, decisions, linking, presenter, settings};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -40,6 +40,39 @@ pub async fn booking_history(
     booking_id: String,
 ) -> Result<BookingHistory, UiError> {
     decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id), desk.now()).await
+}
+
+/// A day of the book beside what Healthengine shows.
+#[tauri::command]
+#[specta::specta]
+pub async fn day_book(desk: Shared<'_>, practice_id: String, day: String) -> Result<DayBookView, UiError> {
+    day_book::day(desk.running()?, &PracticeId::new(practice_id), &day).await
+}
+
+/// The timeline behind "Why?" on a time of the day.
+#[tauri::command]
+#[specta::specta]
+pub async fn slot_story(
+    desk: Shared<'_>,
+    practice_id: String,
+    resource_id: String,
+    day: String,
+    start: String,
+    end: String,
+) -> Result<SlotStoryView, UiError> {
+    let slot = day_book::SlotOf { resource: &resource_id, day: &day, start: &start, end: &end };
+    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot).await
+}
+
+/// Opens a document that lies in our own records.
+#[tauri::command]
+#[specta::specta]
+pub async fn open_document(
+    desk: Shared<'_>,
+    practice_id: String,
+    document_id: String,
+) -> Result<(), UiError> {
+    decisions::open_document(&desk, &practice_id, &document_id).await
 }
 
 /// What a person decided for a booking.

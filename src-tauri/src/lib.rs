@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod commands;
 mod compose;
+mod day_book;
 mod decisions;
 mod demo;
 mod desktop;

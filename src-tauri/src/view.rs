@@ -13,6 +13,8 @@
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
 //! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
+//! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
+//! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
 //! | `acknowledge_notice` | `practice_id, at` | `()` | somebody has seen to what the notice of this instant says |
 //! | `test_practice_system` | `practice_id: Option, system: SystemInput, time_zone` | [`SystemTest`] | connects and reads; changes nothing |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
@@ -29,6 +31,13 @@
 //! practice's IANA zone, which stands beside it. A date is `2026-11-20`, a time of day `08:30`, both practice-local.
 //! A secret goes in and never comes out: inputs hold `Option<String>` where `None` means "keep what is stored".
 //! Numbers are 32 bits wide, since the window's language has no whole numbers of 64 bits.
+
+mod day;
+
+pub use day::{
+    DayBookView, DayBookingView, DayColumnsView, DayDifferenceView, SlotChange, SlotStoryView,
+    StoryEntryView, StoryLine, StretchKind, StretchView,
+};
 
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -272,8 +281,50 @@ pub struct HealthengineView {
     pub counts: BookingCounts,
     /// What is wrong.
     pub problem: Option<ProblemView>,
+    /// The extra features, once they were looked at.
+    pub features: Vec<FeatureView>,
+    /// What keeps documents waiting, and what to do about it.
+    pub documents_problem: Option<String>,
     /// How its webhooks are doing; None where the practice has no public address.
     pub webhooks: Option<WebhooksView>,
+}
+
+/// An extra feature of Healthengine.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureView {
+    /// Which.
+    pub feature: FeatureName,
+    /// Whether it was asked for.
+    pub wanted: bool,
+    /// Whether it is on at Healthengine.
+    pub on: bool,
+    /// What it lacks, in words. None if it can be on.
+    pub lacks: Option<String>,
+}
+
+/// An extra feature of Healthengine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum FeatureName {
+    /// Documents that patients fill in reach the practice.
+    AttachDocuments,
+    /// The practice's days, with their patients, reach Healthengine.
+    ClientSnapshots,
+    /// Scripts and referrals of the practice reach its patients.
+    Documents,
+}
+
+/// Whether a practice system could serve an extra feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureTest {
+    /// Which.
+    pub feature: FeatureName,
+    /// Whether it can be served.
+    pub served: bool,
+    /// How, or what it lacks, in words.
+    pub said: String,
 }
 
 /// How the webhooks of a practice are doing.
@@ -578,6 +629,38 @@ pub struct BookingView {
     pub reason: Option<ReasonView>,
     /// What a person must do. None if nothing.
     pub needs: Option<NeedView>,
+    /// Documents that the patient sent, oldest first.
+    pub documents: Vec<DocumentView>,
+}
+
+/// A document that a patient sent for a booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentView {
+    /// Healthengine's number of it.
+    pub id: String,
+    /// "REFERRAL", in Healthengine's words.
+    pub kind: String,
+    /// As it was named.
+    pub name: String,
+    /// In bytes. None if it was not said.
+    pub bytes: Option<u32>,
+    /// When the app first saw it.
+    pub received_at: String,
+    /// Where it is.
+    pub place: DocumentPlace,
+}
+
+/// Where a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum DocumentPlace {
+    /// On its way.
+    Waiting,
+    /// In the practice system, by its folder.
+    PracticeSystem,
+    /// In our own records: it can be opened here.
+    Records,
 }
 
 /// How far a booking is, as `bookings --json` calls it.
@@ -1137,6 +1220,10 @@ pub struct SystemInput {
     pub write: bool,
     /// The location ids that this practice covers; empty for all.
     pub locations: Vec<String>,
+    /// The folder in which the practice system picks documents up; empty for the profile's.
+    pub documents_in: String,
+    /// The folder into which the practice lays documents for patients; empty for the profile's.
+    pub documents_out: String,
 }
 
 /// What a test of a practice system found.
@@ -1161,6 +1248,8 @@ pub struct SystemTest {
     pub write_ability: WriteAbility,
     /// The rights that the account lacks for writing, as statements for the clinic's IT.
     pub missing_rights: Vec<String>,
+    /// Which extra features of Healthengine could be served.
+    pub features: Vec<FeatureTest>,
 }
 
 /// Something with an id and a name.
@@ -1219,6 +1308,8 @@ pub struct HealthengineInput {
     pub environment: Environment,
     /// Free times are published for today and this many days on, 1 to 365.
     pub horizon_days: u32,
+    /// The extra features that are asked for.
+    pub features: Vec<FeatureName>,
     /// The public address that leads to the listener; None or empty for polling alone.
     pub webhook_url: Option<String>,
 }
@@ -1307,6 +1398,10 @@ pub struct PracticeSetupView {
     pub write: bool,
     /// The location ids that this practice covers; empty for all.
     pub locations: Vec<String>,
+    /// The folder in which the practice system picks documents up; empty for the profile's.
+    pub documents_in: String,
+    /// The folder into which the practice lays documents for patients; empty for the profile's.
+    pub documents_out: String,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineSetupView>,
     /// When this computer is on.
@@ -1327,6 +1422,8 @@ pub struct HealthengineSetupView {
     pub environment: Environment,
     /// Days of free times that are published.
     pub horizon_days: u32,
+    /// The extra features that are asked for.
+    pub features: Vec<FeatureName>,
     /// The public address that leads to the listener; None is polling alone.
     pub webhook_url: Option<String>,
 }

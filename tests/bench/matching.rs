@@ -185,6 +185,7 @@ async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result<Arc
         write: WriteMode::None,
         locations: None,
         poll_seconds: 5,
+        documents: Default::default(),
     };
     let folder = tempfile::tempdir()?;
     Ok(Arc::new(practices::open(&settings, None, ZONE, folder.path(), Arc::new(SystemClock))?))

@@ -1,6 +1,7 @@
 // What is typed on the linking screen before it is saved. Secrets live here only, until they are sent.
 import type {
   Environment,
+  FeatureName,
   HealthengineInput,
   LiveHours,
   PracticeInput,
@@ -10,19 +11,9 @@ import type {
   SystemInput,
   TimeRange,
 } from "./backend";
-import { showTimeOfDay } from "./format";
+import { DAYS, rangeWords, type Day } from "./hours";
 
-export const DAYS = [
-  "monday",
-  "tuesday",
-  "wednesday",
-  "thursday",
-  "friday",
-  "saturday",
-  "sunday",
-  "publicHolidays",
-] as const satisfies readonly (keyof LiveHours)[];
-export type Day = (typeof DAYS)[number];
+export { DAYS, type Day };
 
 const OFFICE_HOURS: TimeRange = { start: "08:00", end: "18:00" };
 
@@ -59,6 +50,8 @@ export class PracticeDraft {
   password = $state("");
   write = $state(false);
   locations = $state<string[]>([]);
+  documentsIn = $state("");
+  documentsOut = $state("");
 
   wantsHealthengine = $state(true);
   practiceId = $state("");
@@ -68,6 +61,7 @@ export class PracticeDraft {
   contactEmail = $state("");
   environment = $state<Environment>("PROD");
   horizonDays = $state("60");
+  features = $state<FeatureName[]>([]);
   webhookUrl = $state("");
 
   hours = $state<LiveHours>(usualHours());
@@ -89,6 +83,8 @@ export class PracticeDraft {
     this.profile = setup.profile;
     this.write = setup.write;
     this.locations = [...setup.locations];
+    this.documentsIn = setup.documentsIn;
+    this.documentsOut = setup.documentsOut;
     this.hours = copyOfHours(setup.liveHours);
     switch (setup.address.engine) {
       case "sqlite":
@@ -108,6 +104,7 @@ export class PracticeDraft {
       this.contactEmail = setup.healthengine.contactEmail;
       this.environment = setup.healthengine.environment;
       this.horizonDays = String(setup.healthengine.horizonDays);
+      this.features = [...setup.healthengine.features];
       this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
   }
@@ -134,6 +131,8 @@ export class PracticeDraft {
       password: this.password === "" && this.hasPassword ? null : this.password,
       write: this.write,
       locations: [...this.locations],
+      documentsIn: this.documentsIn.trim(),
+      documentsOut: this.documentsOut.trim(),
     };
   }
 
@@ -147,6 +146,7 @@ export class PracticeDraft {
       contactEmail: typed(this.contactEmail),
       environment: this.environment,
       horizonDays: Number(this.horizonDays),
+      features: [...this.features],
       webhookUrl: typed(this.webhookUrl),
     };
   }
@@ -191,9 +191,7 @@ const SHORT: Record<Day, string> = {
 export function hoursSummary(hours: LiveHours): string {
   const groups: { first: Day; last: Day; text: string }[] = [];
   for (const day of DAYS) {
-    const text = hours[day]
-      .map((each) => `${showTimeOfDay(each.start)} to ${showTimeOfDay(each.end)}`)
-      .join(" and ");
+    const text = hours[day].map(rangeWords).join(" and ");
     if (text === "") continue;
     const group = groups.at(-1);
     const follows = group && DAYS.indexOf(group.last) + 1 === DAYS.indexOf(day) && day !== "publicHolidays";

@@ -11,6 +11,12 @@ export const commands = {
 	findBookings: (query: BookingQuery) => typedError<BookingPage, UiError>(__TAURI_INVOKE("find_bookings", { query })),
 	/**  The timeline behind "Why?". */
 	bookingHistory: (practiceId: string, bookingId: string) => typedError<BookingHistory, UiError>(__TAURI_INVOKE("booking_history", { practiceId, bookingId })),
+	/**  A day of the book beside what Healthengine shows. */
+	dayBook: (practiceId: string, day: string) => typedError<DayBookView, UiError>(__TAURI_INVOKE("day_book", { practiceId, day })),
+	/**  The timeline behind "Why?" on a time of the day. */
+	slotStory: (practiceId: string, resourceId: string, day: string, start: string, end: string) => typedError<SlotStoryView, UiError>(__TAURI_INVOKE("slot_story", { practiceId, resourceId, day, start, end })),
+	/**  Opens a document that lies in our own records. */
+	openDocument: (practiceId: string, documentId: string) => typedError<null, UiError>(__TAURI_INVOKE("open_document", { practiceId, documentId })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
 	/**  Pauses or resumes one practice. */
@@ -278,6 +284,8 @@ export type BookingView = {
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
 	needs: NeedView | null,
+	/**  Documents that the patient sent, oldest first. */
+	documents: DocumentView[],
 };
 
 /**  A patient of the practice who could be the one on the booking. */
@@ -332,6 +340,95 @@ candidates: CandidateView[] } |
 { kind: "over"; 
 /**  Why. */
 why: CorrectionOver };
+
+/**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
+export type DayBookView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  Practice-local date. */
+	day: string,
+	/**
+	 *  When the book was read whole; None if that has not happened since the program started. It is read again when
+	 *  anything in it changes.
+	 */
+	readAt: string | null,
+	/**  The grid on which bookings may start. */
+	slotMinutes: number,
+	/**  Each practitioner, room or device that can be booked. */
+	practitioners: DayColumnsView[],
+};
+
+/**  A booking on the day. */
+export type DayBookingView = {
+	/**  Healthengine's number. */
+	bookingId: string,
+	/**  None after the retention time, or if the booking has none. */
+	patientName: string | null,
+	/**  How far it is. */
+	state: BookingState,
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+};
+
+/**  One practitioner's day. */
+export type DayColumnsView = {
+	/**  The practice system's id. */
+	id: string,
+	/**  The name that patients see. */
+	name: string,
+	/**  The book: working time and what stands in it, in order. What lies between is no working time. */
+	book: StretchView[],
+	/**
+	 *  What Healthengine last accepted, in order. None where that is not known: nothing was accepted yet, or everything
+	 *  is about to be sent again.
+	 */
+	offered: StretchView[] | null,
+	/**  When that was accepted, or, if `in_doubt`, when something newer was sent. */
+	acceptedAt: string | null,
+	/**  Whether something newer was sent whose answer is not known, or that was refused. */
+	inDoubt: boolean,
+	/**  Where the two differ. */
+	differences: DayDifferenceView[],
+	/**  Since when a difference has been known; None where nothing has to be sent. */
+	differsSince: string | null,
+	/**  Bookings of Healthengine that begin on this day, whatever became of them. */
+	bookings: DayBookingView[],
+};
+
+/**  A stretch in which Healthengine does not show what the book shows. */
+export type DayDifferenceView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  How. */
+	change: SlotChange,
+/**  Where a document is. */
+export type DocumentPlace = 
+/**  On its way. */
+"waiting" | 
+/**  In the practice system, by its folder. */
+"practiceSystem" | 
+/**  In our own records: it can be opened here. */
+"records";
+
+/**  A document that a patient sent for a booking. */
+export type DocumentView = {
+	/**  Healthengine's number of it. */
+	id: string,
+	/**  "REFERRAL", in Healthengine's words. */
+	kind: string,
+	/**  As it was named. */
+	name: string,
+	/**  In bytes. None if it was not said. */
+	bytes: number | null,
+	/**  When the app first saw it. */
+	receivedAt: string,
+	/**  Where it is. */
+	place: DocumentPlace,
+};
 
 /**  How a practice system is reached. */
 export type EngineKind = 
@@ -433,6 +530,37 @@ export type FailedDeliveriesView = {
 	why: string,
 };
 
+/**  An extra feature of Healthengine. */
+export type FeatureName = 
+/**  Documents that patients fill in reach the practice. */
+"attachDocuments" | 
+/**  The practice's days, with their patients, reach Healthengine. */
+"clientSnapshots" | 
+/**  Scripts and referrals of the practice reach its patients. */
+"documents";
+
+/**  Whether a practice system could serve an extra feature. */
+export type FeatureTest = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it can be served. */
+	served: boolean,
+	/**  How, or what it lacks, in words. */
+	said: string,
+};
+
+/**  An extra feature of Healthengine. */
+export type FeatureView = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it was asked for. */
+	wanted: boolean,
+	/**  Whether it is on at Healthengine. */
+	on: boolean,
+	/**  What it lacks, in words. None if it can be on. */
+	lacks: string | null,
+};
+
 /**  A value that a person may copy into the practice system. */
 export type FieldView = {
 	/**  Which field. */
@@ -509,6 +637,8 @@ export type HealthengineInput = {
 	environment: Environment,
 	/**  Free times are published for today and this many days on, 1 to 365. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
 	/**  The public address that leads to the listener; None or empty for polling alone. */
 	webhookUrl: string | null,
 };
@@ -525,6 +655,8 @@ export type HealthengineSetupView = {
 	environment: Environment,
 	/**  Days of free times that are published. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
 	/**  The public address that leads to the listener; None is polling alone. */
 	webhookUrl: string | null,
 };
@@ -551,6 +683,10 @@ export type HealthengineView = {
 	counts: BookingCounts,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  The extra features, once they were looked at. */
+	features: FeatureView[],
+	/**  What keeps documents waiting, and what to do about it. */
+	documentsProblem: string | null,
 	/**  How its webhooks are doing; None where the practice has no public address. */
 	webhooks: WebhooksView | null,
 };
@@ -756,6 +892,10 @@ export type PracticeSetupView = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
 	/**  When this computer is on. */
@@ -952,6 +1092,78 @@ export type ShrunkListView = {
 	noticedAt: string,
 };
 
+/**  How a time changed in the book. */
+export type SlotChange = 
+/**  It became free. */
+"freed" | 
+/**  It is not free any more. */
+"taken" | 
+/**  It is free for other appointment types. */
+"otherTypes";
+
+/**  What happened to a time of the day, oldest first. */
+export type SlotStoryView = {
+	/**  The lines; empty where nothing was noted. */
+	entries: StoryEntryView[],
+};
+
+/**  One line of it. */
+export type StoryEntryView = {
+	/**  When. */
+	at: string,
+	/**  What. */
+	what: StoryLine,
+};
+
+/**  What can happen to a time of the day. */
+export type StoryLine = 
+/**  A change was noticed in the book. */
+{ kind: "changed"; 
+/**  From. */
+start: string; 
+/**  To. */
+end: string; 
+/**  How. */
+change: SlotChange } | 
+/**  The day's free times were sent to Healthengine with that change. */
+{ kind: "sent" } | 
+/**  Healthengine accepted them. */
+{ kind: "accepted" } | 
+/**
+ *  Healthengine accepted the day as a whole, this time as it had been: for the first time, at the daily repetition,
+ *  because somebody asked for it, or because another time of the day had changed.
+ */
+{ kind: "dayAccepted" } | 
+/**  Free times were sent, and Healthengine's answer is not known or was a refusal. */
+{ kind: "unanswered" } | 
+/**  Something happened to a booking for this time. */
+{ kind: "booking"; 
+/**  Healthengine's number. */
+bookingId: string; 
+/**  A sentence that names nobody. */
+sentence: string };
+
+/**  What a stretch of the day is. */
+export type StretchKind = 
+/**  It can be booked. */
+"free" | 
+/**  Something stands there, or a booking is on its way to it. */
+"taken" | 
+/**  Free, and shorter than the shortest appointment: it is not offered. */
+"tooShort";
+
+/**  A stretch of the day. */
+export type StretchView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  What it is. */
+	kind: StretchKind,
+	/**  The names of the appointment types that it is reserved for; empty for any. */
+	onlyTypes: string[],
+};
+
 /**  Whether this computer can be switched off. */
 export type SwitchOffView = {
 	/**  True if nobody waits for an answer, neither this computer's nor a person's. */
@@ -989,6 +1201,10 @@ export type SystemInput = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 };
 
 /**  What a test of a practice system found. */
@@ -1011,6 +1227,8 @@ export type SystemTest = {
 	writeAbility: WriteAbility,
 	/**  The rights that the account lacks for writing, as statements for the clinic's IT. */
 	missingRights: string[],
+	/**  Which extra features of Healthengine could be served. */
+	features: FeatureTest[],
 };
 
 /**  The leg between this computer and the practice system. */

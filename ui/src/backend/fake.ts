@@ -13,6 +13,8 @@ import type {
   PracticeView,
   PractitionerView,
 } from "./index";
+import { localDate } from "../format";
+import { fakeDay, fakeStory } from "./fakeDay";
 import { historyOf, SCENARIOS, switched, type Scenario, type ScenarioName } from "./scenarios";
 
 function ok<T>(data: T): Promise<Answer<T>> {
@@ -93,6 +95,21 @@ export class FakeBackend implements Backend {
         const booking = this.#find(practiceId, bookingId);
         return booking ? ok(historyOf(booking)) : refuse("bookingUnknown");
       },
+      dayBook: (practiceId, day) => {
+        if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
+        const book = this.#day(practiceId, day);
+        return book ? ok(book) : refuse("practiceUnknown");
+      },
+      slotStory: (practiceId, resourceId, day, start, end) => {
+        const column = this.#day(practiceId, day)?.practitioners.find((each) => each.id === resourceId);
+        return column ? ok(fakeStory(column, { start, end }, this.#view.now)) : refuse("practiceUnknown");
+      },
+      openDocument: (practiceId, documentId) => {
+        const known = [...this.#view.openBookings, ...this.#finished].some(
+          (each) => each.practiceId === practiceId && each.documents.some((one) => one.id === documentId),
+        );
+        return known ? ok(null) : refuse("fileFailed", "our records do not hold this document any more");
+      },
       decideBooking: (practiceId, bookingId, decision) => this.#decide(practiceId, bookingId, decision),
       setPracticeEnabled: (practiceId, enabled) => {
         this.#changePractices((each) => (each.id === practiceId ? switched(each, enabled) : each));
@@ -149,6 +166,17 @@ export class FakeBackend implements Backend {
                 "GRANT INSERT ON openemr.patient_data TO 'reader'@'%';",
               ]
             : [],
+          features: [
+            { feature: "attachDocuments", served: true, said: "It can be served." },
+            { feature: "clientSnapshots", served: true, said: "It can be served." },
+            system.documentsOut === ""
+              ? {
+                  feature: "documents",
+                  served: false,
+                  said: "documents needs a folder into which the practice lays scripts and referrals.",
+                }
+              : { feature: "documents", served: true, said: `The folder ${system.documentsOut} can be used.` },
+          ],
         });
       },
       testHealthengine: (_practiceId, account) => {
@@ -220,6 +248,12 @@ export class FakeBackend implements Backend {
 
   #practice(id: string): PracticeView | undefined {
     return this.#view.practices.find((each) => each.id === id);
+  }
+
+  #day(practiceId: string, day: string) {
+    const practice = this.#practice(practiceId);
+    const { now } = this.#view;
+    return practice && fakeDay(practice, day, localDate(now, practice.timeZone), now);
   }
 
   #find(practiceId: string, bookingId: string): BookingView | undefined {
@@ -331,6 +365,8 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
           lastAvailabilityAt: null,
           counts: { confirmed: 0, rejected: 0, cancelled: 0, pending: 0, attention: 0 },
           problem: null,
+          features: [],
+          documentsProblem: null,
           webhooks: null,
         }
       : null,
@@ -345,6 +381,8 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       hasPassword: practice.system.password !== "",
       write: practice.system.write,
       locations: practice.system.locations,
+      documentsIn: practice.system.documentsIn,
+      documentsOut: practice.system.documentsOut,
       healthengine: practice.healthengine
         ? {
             practiceId: practice.healthengine.practiceId,
@@ -352,6 +390,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             contactEmail: practice.healthengine.contactEmail ?? "support@example.com.au",
             environment: practice.healthengine.environment,
             horizonDays: practice.healthengine.horizonDays,
+            features: practice.healthengine.features,
             webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,

@@ -4,6 +4,7 @@ use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLin
 use crate::failure::Cause;
 use crate::ids::{PatientRef, PracticeId};
 use crate::matching::{Decision, Settled};
+use crate::ports::documents::DocumentLedger;
 use crate::private::Private;
 use crate::settings::{AppSettings, PracticeSettings, SecretName};
 use async_trait::async_trait;
@@ -361,13 +362,23 @@ pub trait Revision: Send + Sync {
 
 /// Everything a store offers. One struct implements it.
 pub trait Store:
-    BookingLedger + SettledPeople + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+    BookingLedger
+    + SettledPeople
+    + DocumentLedger
+    + Marks
+    + Watermarks
+    + Wishes
+    + SettingsBook
+    + Vault
+    + Activity
+    + Revision
 {
 }
 
 impl<T> Store for T where
     T: BookingLedger
         + SettledPeople
+        + DocumentLedger
         + Marks
         + Watermarks
         + Wishes

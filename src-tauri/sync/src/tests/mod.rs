@@ -10,6 +10,7 @@ mod availability;
 mod bookings;
 mod client_snapshots;
 mod clinic;
+mod documents;
 mod engine;
 mod guards;
 mod kill;

@@ -9,6 +9,7 @@ use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -52,6 +53,7 @@ pub struct Desk {
     pub wants_types: bool,
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
+    pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
     /// Subscriptions to webhooks, ours and those of others.
     pub subscriptions: Vec<Subscription>,
@@ -244,6 +246,14 @@ impl Partner for FakePartner {
         self.ask("check".into(), |_| ()).await
     }
 
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
     fn booking_desk(&self) -> Option<&dyn BookingDesk> {
         Some(self)
     }
@@ -287,6 +297,7 @@ impl BookingDesk for FakePartner {
             availability: !desk.asked.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            attach_documents: !desk.documents.offers.is_empty(),
             client_snapshots: !desk.days_wanted.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use domain::booking::{BOOKED_AT_UNKNOWN, BookingChange, BookingKey, BookingRequest, ChangeKind, Inserted};
-use domain::diary::{AppointmentType, Resource};
+use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::Refusal;
 use domain::ids::{
     AppointmentTypeRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
@@ -258,11 +258,16 @@ pub fn asked(item: &serde_json::Value) -> Result<OfferAsked, Nameless> {
     Ok(OfferAsked { day, resource: text(&request.pms_resource_id).map(ResourceRef::new) })
 }
 
-/// What stands in the book, for Healthengine.
-pub fn confirmation(held: &Inserted) -> wire::ConfirmInsert<'_> {
+/// What stands in the book, for Healthengine, and where a video consultation takes place.
+pub fn confirmation<'a>(held: &'a Inserted, visit: &'a VideoVisit) -> wire::ConfirmInsert<'a> {
+    let shown = |text: &'a Option<Private<String>>| text.as_ref().map(|text| text.reveal().as_str());
     wire::ConfirmInsert {
         pms_appointment_ids: [held.appointment.as_str()],
         pms_patient_id: held.patient.as_str(),
+        patient_appointment_link: shown(&visit.patient_link),
+        patient_appointment_description: shown(&visit.patient_description),
+        practitioner_appointment_link: shown(&visit.practitioner_link),
+        practitioner_appointment_description: shown(&visit.practitioner_description),
     }
 }
 
