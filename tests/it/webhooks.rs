@@ -378,7 +378,7 @@ async fn a_port_that_is_taken_is_told_and_polling_goes_on() {
 
 #[tokio::test]
 async fn healthengine_delivers_by_itself_and_what_it_could_not_is_shown() {
-    let mut hooked = Hooked::new().await;
+    let mut hooked = Hooked::new(System::Demo).await;
     let patients = hooked.world.known_patients();
     let mut state = hooked.world.engine.as_ref().unwrap().state();
     let booking = hooked.world.book_next(&patients[0].1);

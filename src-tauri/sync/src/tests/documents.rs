@@ -873,7 +873,7 @@ async fn kill(place: Place, faults: &[(usize, Fault)]) -> (usize, Vec<String>) {
 }
 
 #[tokio::test]
-async fn killed_or_cut_off_at_any_touch_each_document_is_filed_exactly_once() {
+async fn cut_off_or_dead_at_any_touch_each_document_is_filed_exactly_once() {
     for place in [Place::Folder, Place::Records] {
         let (touches, wrong) = kill(place, &[]).await;
         assert_eq!(wrong, [""; 0], "{place:?} without a fault");
