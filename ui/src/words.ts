@@ -657,7 +657,9 @@ const PLACES: Record<DocumentPlace, string> = {
 /** "240 KB, came in today 9:12 am, kept here" */
 export function documentLine(document: DocumentView, zone: string, now: number): string {
   const size = document.bytes === null ? [] : [fileSize(document.bytes)];
-  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(", ");
+  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(
+    ", ",
+  );
 }
 
 const LOG_LEVELS: Record<LogLevel, string> = {

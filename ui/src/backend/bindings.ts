@@ -405,6 +405,8 @@ export type DayDifferenceView = {
 	end: string,
 	/**  How. */
 	change: SlotChange,
+};
+
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
