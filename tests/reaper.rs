@@ -380,32 +380,6 @@ impl BookingLedger for Reaped<dyn Store> {
 }
 
 #[async_trait]
-impl SettledPeople for Reaped<dyn Store> {
-    async fn settle(
-        &self,
-        practice: &PracticeId,
-        person: &Private<String>,
-        how: Settled,
-        patient: Option<&PatientRef>,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.reaper.touch(self.port.settle(practice, person, how, patient, now)).await
-    }
-
-    async fn settled(
-        &self,
-        practice: &PracticeId,
-        person: &Private<String>,
-    ) -> Result<Vec<SettledPerson>, StoreError> {
-        self.reaper.touch(self.port.settled(practice, person)).await
-    }
-
-    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
-        self.reaper.touch(self.port.is_made_and_unused(key, patient)).await
-    }
-}
-
-#[async_trait]
 impl DocumentLedger for Reaped<dyn Store> {
     async fn receive_document(&self, offer: &DocumentOffer, now: DateTime<Utc>) -> Result<bool, StoreError> {
         self.reaper.touch(self.port.receive_document(offer, now)).await
@@ -458,6 +432,32 @@ impl DocumentLedger for Reaped<dyn Store> {
         patient: &PatientRef,
     ) -> Result<Option<ForeignBookingId>, StoreError> {
         self.reaper.touch(self.port.booking_of_patient(practice, partner, patient)).await
+    }
+}
+
+#[async_trait]
+impl SettledPeople for Reaped<dyn Store> {
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.settle(practice, person, how, patient, now)).await
+    }
+
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError> {
+        self.reaper.touch(self.port.settled(practice, person)).await
+    }
+
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.is_made_and_unused(key, patient)).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bookings screen: the ledger, a booking's timeline, and what people decide.
 
 use crate::desktop::{Desk, Running};
+use crate::placing;
 use crate::present::documents::{DocumentsOfBookings, by_booking, of_booking};
 use crate::present::{
     answers_to, booking_view, compared_with_chosen, correction, instant, is_open, public_state,
@@ -196,7 +197,7 @@ pub async fn history(
     Ok(BookingHistory { entries, compared: compared_with_chosen(&entry), correction })
 }
 
-fn unknown() -> UiError {
+pub(crate) fn unknown() -> UiError {
     failure(ErrorCode::BookingUnknown, "There is no such booking any more.")
 }
 
@@ -216,6 +217,11 @@ pub async fn decide(
         BookingDecision::Decline | BookingDecision::Cancel => Choice::Decline,
         BookingDecision::TryAgain => Choice::TryAgain,
         BookingDecision::EnteredByHand | BookingDecision::CancelledByHand => Choice::Entered,
+        BookingDecision::PlaceBeside => placing::beside(&store, key).await?,
+        BookingDecision::PlaceElsewhere { resource_id, starts_written } => {
+            placing::elsewhere(running, key, resource_id, starts_written, clock.now()).await?
+        }
+        BookingDecision::PatientTold => Choice::PatientTold,
         BookingDecision::PatientPhoned => Choice::SeenTo,
         BookingDecision::NotThisPatient { patient_id } => {
             Choice::NotThisPatient(patient_id.as_deref().map(PatientRef::new))

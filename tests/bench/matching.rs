@@ -11,7 +11,7 @@ use domain::matching::population::{Kind, Population};
 use domain::matching::{self};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::practice::PracticeSystem;
-use domain::settings::{SystemSettings, WriteMode};
+use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
 use tests::mariadb::Server;
 use tests::openemr::{Version, create_tables};
 use tests::real_time::SystemClock;
@@ -185,7 +185,7 @@ async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result<Arc
         write: WriteMode::None,
         locations: None,
         poll_seconds: 5,
-        documents: Default::default(),
+        documents: DocumentFolders::default(),
     };
     let folder = tempfile::tempdir()?;
     Ok(Arc::new(practices::open(&settings, None, ZONE, folder.path(), Arc::new(SystemClock))?))

@@ -121,6 +121,7 @@ fn order(booking: &str, practitioner: i64, starts: PracticeTime) -> AppointmentO
             ..PersonDetails::default()
         },
         note: private("sore knee"),
+        beside: false,
     }
 }
 
@@ -381,6 +382,45 @@ async fn mariadb_a_booking_is_written_as_openemr_would() {
         )
         .await;
         assert_eq!(practice.insert(&order).await.unwrap(), held);
+    }
+}
+
+/// Somebody at the desk of two computers says "beside": it stands there once, beside what stood there before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mariadb_a_booking_wanted_beside_something_is_written_once_by_two_writers() {
+    for version in [Version::Seven, Version::Eight] {
+        let clinic = clinic(version).await;
+        let first = practice(&clinic, WriteMode::Sql);
+        let starts = free_times(&clinic, FIRST_PRACTITIONER).next().unwrap();
+        let stands = first.insert(&order("1", FIRST_PRACTITIONER, starts)).await.unwrap();
+        let mut beside = order("2", FIRST_PRACTITIONER, starts);
+        assert_eq!(refusal(first.insert(&beside).await), Refusal::SlotTaken);
+        beside.beside = true;
+        let barrier = Arc::new(tokio::sync::Barrier::new(2));
+        let writers = (0..2).map(|_| {
+            let (practice, barrier) = (practice(&clinic, WriteMode::Sql), Arc::clone(&barrier));
+            let beside = beside.clone();
+            tokio::spawn(async move {
+                barrier.wait().await;
+                practice.insert(&beside).await.unwrap()
+            })
+        });
+        let mut held = Vec::new();
+        for writer in writers.collect::<Vec<_>>() {
+            held.push(writer.await.unwrap());
+        }
+        assert_eq!(held[0], held[1]);
+        assert_ne!(held[0].appointment, stands.appointment);
+        assert_eq!(first.find(&beside.key).await.unwrap().as_ref(), held.first());
+        let there = first.appointments_with_patients(&beside.resource, starts.day()).await.unwrap();
+        let there: Vec<_> =
+            there.into_iter().filter(|(appointment, _)| appointment.starts == starts).collect();
+        assert_eq!(there.len(), 2, "{there:?}");
+        // Outside the working hours nothing is written, whoever wants it.
+        let mut night =
+            order("3", FIRST_PRACTITIONER, PracticeTime(starts.day().and_hms_opt(3, 0, 0).unwrap()));
+        night.beside = true;
+        assert_eq!(refusal(first.insert(&night).await), Refusal::OutsideHours);
     }
 }
 

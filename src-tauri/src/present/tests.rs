@@ -170,6 +170,8 @@ pub fn entry(state: BookingState, decision: Option<Decision>) -> Entry {
         },
         state,
         decision,
+        placement: None,
+        tell_place: false,
         revision: 0,
         received_at: ago(15),
         answered_at: None,
@@ -348,7 +350,7 @@ fn each_state_of_a_booking_asks_for_its_own() {
             BookingState::Unplaced(refusal()),
             None,
             PublicState::Attention,
-            &[A::TryAgain, A::EnteredByHand, A::Cancel],
+            &[A::PlaceBeside, A::PlaceElsewhere, A::Cancel, A::TryAgain, A::EnteredByHand],
             false,
         ),
         (

@@ -205,6 +205,8 @@ pub(crate) fn event_kind(event: &BookingEvent) -> &'static str {
         BookingEvent::PartnerKnows => "partner_knows",
         BookingEvent::GaveUp(_) => "gave_up",
         BookingEvent::TriedAgain => "tried_again",
+        BookingEvent::PlacedByPerson(_) => "placed",
+        BookingEvent::PatientTold => "patient_told",
         BookingEvent::SeenTo => "seen_to",
         BookingEvent::CancelAsked { .. } => "cancel_asked",
         BookingEvent::Cancelled => "cancelled",
@@ -220,6 +222,8 @@ pub(crate) fn may_come_from_a_person(event: &BookingEvent) -> bool {
             | BookingEvent::CalledOff(_)
             | BookingEvent::HandedToDesk
             | BookingEvent::TriedAgain
+            | BookingEvent::PlacedByPerson(_)
+            | BookingEvent::PatientTold
             | BookingEvent::SeenTo
     )
 }

@@ -1,7 +1,7 @@
 //! What people at the desk decide about bookings.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::booking::{BookingEvent, BookingKey, BookingState, Entry};
+use domain::booking::{BookingEvent, BookingKey, BookingState, Entry, Placement};
 use domain::failure::Refusal;
 use domain::ids::PatientRef;
 use domain::matching::{self, Decision, Settled};
@@ -20,6 +20,10 @@ pub enum Choice {
     Decline,
     /// Try to put it into the book again.
     TryAgain,
+    /// Put it into the book there.
+    Place(Placement),
+    /// Somebody told the patient that it stands elsewhere than the partner says.
+    PatientTold,
     /// Somebody has entered it into the book, or cancelled it there: look now.
     Entered,
     /// Somebody has dealt with it: told the patient, or checked the book.
@@ -177,6 +181,12 @@ fn event(entry: &Entry, choice: &Choice) -> Option<Option<BookingEvent>> {
         Choice::NewPatient => BookingEvent::PatientDecided(PatientPlan::New { possible_duplicate_of: None }),
         Choice::Decline => BookingEvent::CalledOff(Refusal::DeclinedAtDesk),
         Choice::TryAgain => BookingEvent::TriedAgain,
+        Choice::Place(placement) => BookingEvent::PlacedByPerson(placement.clone()),
+        Choice::PatientTold if entry.has_to_tell_place() => {
+            let told = BookingEvent::PatientTold;
+            return state.next(&told).is_ok().then_some(Some(told));
+        }
+        Choice::PatientTold => return None,
         Choice::Entered => match state {
             BookingState::Entering | BookingState::Cancelling { by_hand: true, .. } => return Some(None),
             BookingState::Unplaced(_) => BookingEvent::HandedToDesk,

@@ -319,28 +319,6 @@ export type Consent =
 /**  Nothing was asked yet. */
 "unknown";
 
-/**  Why a patient cannot be corrected here. */
-export type CorrectionOver = 
-/**  The booking came in more than 30 days ago. */
-"tooOld" | 
-/**  The appointment has begun. */
-"begun" | 
-/**  The practice may only be read. */
-"readOnly";
-
-/**  Whether the patient of a booking that stands in the book can be corrected. */
-export type CorrectionView = 
-/**  It can. */
-{ kind: "offered"; 
-/**  Until then at the most. */
-until: string; 
-/**  Other records that were near, most alike first. */
-candidates: CandidateView[] } | 
-/**  Only in the practice system. */
-{ kind: "over"; 
-/**  Why. */
-why: CorrectionOver };
-
 /**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
 export type DayBookView = {
 	/**  The practice. */
@@ -405,8 +383,6 @@ export type DayDifferenceView = {
 	end: string,
 	/**  How. */
 	change: SlotChange,
-};
-
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
@@ -431,6 +407,27 @@ export type DocumentView = {
 	/**  Where it is. */
 	place: DocumentPlace,
 };
+/**  Why a patient cannot be corrected here. */
+export type CorrectionOver = 
+/**  The booking came in more than 30 days ago. */
+"tooOld" | 
+/**  The appointment has begun. */
+"begun" | 
+/**  The practice may only be read. */
+"readOnly";
+
+/**  Whether the patient of a booking that stands in the book can be corrected. */
+export type CorrectionView = 
+/**  It can. */
+{ kind: "offered"; 
+/**  Until then at the most. */
+until: string; 
+/**  Other records that were near, most alike first. */
+candidates: CandidateView[] } | 
+/**  Only in the practice system. */
+{ kind: "over"; 
+/**  Why. */
+why: CorrectionOver };
 
 /**  How a practice system is reached. */
 export type EngineKind = 

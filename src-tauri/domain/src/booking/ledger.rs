@@ -10,7 +10,7 @@
 //! A confirmed booking whose patient somebody corrects is `Naming` again, `instead_of` the one that stands there. It
 //! leaves the book never: it comes back as what the book holds then, or with the patient it had.
 
-use super::{Held, Inserted};
+use super::{Held, Inserted, Placement};
 use crate::failure::Refusal;
 use crate::ids::{AppointmentRef, PatientRef};
 use crate::people::PatientPlan;
@@ -112,6 +112,10 @@ pub enum BookingEvent {
     GaveUp(String),
     /// Somebody at the desk asks for another try.
     TriedAgain,
+    /// Somebody at the desk chose where it goes although it could not go where it was asked for.
+    PlacedByPerson(Placement),
+    /// Somebody told the patient where it was put.
+    PatientTold,
     /// Somebody at the desk has dealt with it.
     SeenTo,
     /// The patient cancelled what stands in the book.
@@ -155,7 +159,7 @@ pub enum Step {
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
     state: Box<BookingState>,
-    event: BookingEvent,
+    event: Box<BookingEvent>,
 }
 
 impl BookingState {
@@ -221,7 +225,8 @@ impl BookingState {
                 S::Refused { why: why.clone(), tell_patient: false }
             }
 
-            (S::Unplaced(_), E::TriedAgain) => S::Received { tries: 0 },
+            // Not from `Stuck`: there the book may hold it, and another place would make it two.
+            (S::Unplaced(_), E::TriedAgain | E::PlacedByPerson(_)) => S::Received { tries: 0 },
             (S::Unplaced(_), E::HandedToDesk) => S::Entering,
             (S::Unplaced(why), E::TimeRanOut) => S::Refused { why: why.clone(), tell_patient: true },
             (S::Stuck { .. }, E::TriedAgain) => S::Inserting { tries: 0, plan: PatientPlan::Undecided },
@@ -239,7 +244,7 @@ impl BookingState {
                 S::Rejected { why: why.clone(), tell_patient: false }
             }
             // Somebody has looked at a possible duplicate; the booking stands as it did.
-            (S::Confirmed(inserted), E::SeenTo) => S::Confirmed(inserted.clone()),
+            (S::Confirmed(inserted), E::SeenTo | E::PatientTold) => S::Confirmed(inserted.clone()),
             (S::Confirmed(inserted), E::CancelAsked { by_hand }) => {
                 S::Cancelling { inserted: inserted.clone(), by_hand: *by_hand }
             }
@@ -251,7 +256,7 @@ impl BookingState {
                 S::Cancelling { inserted: inserted.clone(), by_hand: true }
             }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
-            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: event.clone() }),
+            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: Box::new(event.clone()) }),
         };
         Ok(next)
     }
@@ -372,6 +377,13 @@ impl BookingEvent {
             BookingEvent::PartnerKnows => "Our answer has arrived.".into(),
             BookingEvent::GaveUp(why) => format!("Somebody has to look: {why}."),
             BookingEvent::TriedAgain => "Somebody at the desk asked for another try.".into(),
+            BookingEvent::PlacedByPerson(Placement { beside: true, .. }) => {
+                "Somebody at the desk wants it beside what stands at that time.".into()
+            }
+            BookingEvent::PlacedByPerson(Placement { starts, .. }) => {
+                format!("Somebody at the desk chose another time: {}.", starts.0.format("%d/%m/%Y %H:%M"))
+            }
+            BookingEvent::PatientTold => "Somebody told the patient the new time.".into(),
             BookingEvent::SeenTo => "Somebody at the desk has dealt with it.".into(),
             BookingEvent::CancelAsked { by_hand: false } => {
                 "The patient cancelled. Cancelling it in the book.".into()

@@ -1,10 +1,12 @@
 //! A booking, from the partner asking for it to the partner knowing how it went.
 
 mod ledger;
+mod placing;
 #[cfg(test)]
 mod tests;
 
 pub use ledger::{BookingEvent, BookingState, IllegalEvent, Step};
+pub use placing::{ANSWER_WITHIN, Moved, Placement, REPICK_WITHIN};
 
 use crate::failure::Refusal;
 use crate::ids::{
@@ -150,6 +152,8 @@ pub struct AppointmentOrder {
     pub details: PersonDetails,
     /// For the appointment's note.
     pub note: Private<String>,
+    /// A person wants it there although something else stands there. Nothing else is left unchecked.
+    pub beside: bool,
 }
 
 /// One booking in the ledger.
@@ -161,6 +165,10 @@ pub struct Entry {
     pub state: BookingState,
     /// How the patient was decided on, once tried.
     pub decision: Option<Decision>,
+    /// Where a person put it, where that was needed; see [`Entry::placed`].
+    pub placement: Option<Placement>,
+    /// Whether the patient has to hear where it was put, because the partner tells them another time.
+    pub tell_place: bool,
     /// Rises with every event.
     pub revision: u32,
     /// When we first saw it.

@@ -363,8 +363,8 @@ pub trait Revision: Send + Sync {
 /// Everything a store offers. One struct implements it.
 pub trait Store:
     BookingLedger
-    + SettledPeople
     + DocumentLedger
+    + SettledPeople
     + Marks
     + Watermarks
     + Wishes
@@ -377,8 +377,8 @@ pub trait Store:
 
 impl<T> Store for T where
     T: BookingLedger
-        + SettledPeople
         + DocumentLedger
+        + SettledPeople
         + Marks
         + Watermarks
         + Wishes

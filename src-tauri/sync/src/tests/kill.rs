@@ -7,7 +7,7 @@ use super::reaper::Fault;
 use crate::desk::{Choice, decide};
 use crate::flows::{Flow, FlowName};
 use chrono::TimeDelta;
-use domain::booking::{BookingState, Step};
+use domain::booking::{BookingState, Placement, Step};
 use domain::failure::Refusal;
 use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
 use domain::people::PatientRecord;
@@ -39,6 +39,10 @@ enum Story {
     RefusedLate,
     /// The same, and somebody makes room and asks for another try.
     RefusedLateThenPlaced,
+    /// The time is taken, and somebody puts it beside what stands there.
+    PlacedBeside,
+    /// The time is taken, and somebody chooses another practitioner and time.
+    PlacedElsewhere,
     /// The practice may only be read, and somebody enters it.
     Entered,
     /// The practice may only be read, and nobody enters it.
@@ -61,7 +65,7 @@ enum Story {
     SameUnclearTwice,
 }
 
-const STORIES: [Story; 20] = [
+const STORIES: [Story; 22] = [
     Story::Known,
     Story::KnownAndNew,
     Story::DecidedSame,
@@ -72,6 +76,8 @@ const STORIES: [Story; 20] = [
     Story::RefusedEarly,
     Story::RefusedLate,
     Story::RefusedLateThenPlaced,
+    Story::PlacedBeside,
+    Story::PlacedElsewhere,
     Story::Entered,
     Story::NobodyEnters,
     Story::EnteredThenCancelled,
@@ -120,7 +126,17 @@ impl Story {
         if matches!(self, Story::RefusedEarly | Story::RefusedLate | Story::RefusedLateThenPlaced) {
             first.resource = Some(ResourceRef::new("gone"));
         }
-        if matches!(self, Story::RefusedLate | Story::RefusedLateThenPlaced) {
+        if matches!(self, Story::PlacedBeside | Story::PlacedElsewhere) {
+            clinic.practice.diary(|diary| {
+                // A practice system that checks nothing would take it without a word, and nobody would have to choose.
+                diary.refuses_taken_time = true;
+                diary.enter("r1", at("14:00"), "somebody");
+            });
+        }
+        if matches!(
+            self,
+            Story::RefusedLate | Story::RefusedLateThenPlaced | Story::PlacedBeside | Story::PlacedElsewhere
+        ) {
             first.booked_at = start() - TimeDelta::minutes(2);
         }
         clinic.partner.desk(|desk| {
@@ -182,6 +198,12 @@ impl Story {
                 });
                 choose(Choice::TryAgain).await;
             }
+            Story::PlacedBeside if matches!(state, BookingState::Unplaced(_)) => {
+                choose(Choice::Place(placement("r1", "14:00", true))).await;
+            }
+            Story::PlacedElsewhere if matches!(state, BookingState::Unplaced(_)) => {
+                choose(Choice::Place(placement("r2", "15:30", false))).await;
+            }
             Story::Entered | Story::EnteredThenCancelled => {
                 self.enter_and_clear(clinic, &state);
                 let entered = clinic.practice.diary(|diary| !diary.appointments.is_empty());
@@ -216,6 +238,8 @@ impl Story {
             | Story::DecidedNew
             | Story::NobodyDecides
             | Story::RefusedLateThenPlaced
+            | Story::PlacedBeside
+            | Story::PlacedElsewhere
             | Story::Entered
             | Story::UnreadableBeside => vec![("1", End::Stands)],
             Story::DeclinedAtDesk
@@ -240,6 +264,10 @@ impl Story {
             _ => 0,
         }
     }
+}
+
+fn placement(resource: &str, starts: &str, beside: bool) -> Placement {
+    Placement { resource: ResourceRef::new(resource), starts: at(starts), appointment_type: None, beside }
 }
 
 /// Deliberate mistakes, to prove that the checks below find them.
@@ -382,10 +410,38 @@ fn what_is_wrong(world: &World, clinic: &Clinic) -> Vec<String> {
 
 fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<String> {
     let mut wrong = Vec::new();
-    let starts = if booking == "2" { at("15:00") } else { at("14:00") };
+    let starts = match story {
+        Story::PlacedElsewhere => at("15:30"),
+        _ if booking == "2" => at("15:00"),
+        _ => at("14:00"),
+    };
+    // What stood there before is nobody's booking.
+    let before = Some(PatientRef::new("somebody"));
     let there: Vec<_> = clinic.practice.diary(|diary| {
-        diary.active_at(starts).into_iter().map(|stands| stands.appointment.clone()).collect()
+        let there = diary.active_at(starts).into_iter().map(|stands| stands.appointment.clone());
+        there.filter(|appointment| appointment.patient != before).collect()
     });
+    let everywhere = clinic.practice.diary(|diary| {
+        diary
+            .appointments
+            .iter()
+            .filter(|stands| stands.active() && stands.key == Some(super::clinic::key(booking)))
+            .count()
+    });
+    if everywhere > 1 {
+        wrong.push(format!("booking {booking} stands at {everywhere} places"));
+    }
+    if story == Story::PlacedElsewhere {
+        let placed = clinic.store.disk(|disk| disk.entries[&super::clinic::key(booking)].clone());
+        if placed.placed() != Some((&ResourceRef::new("r2"), at("15:30"))) || !placed.has_to_tell_place() {
+            wrong.push(format!("the place of booking {booking} was forgotten: {:?}", placed.placement));
+        }
+    }
+    if story == Story::PlacedBeside
+        && clinic.store.disk(|disk| disk.told.iter().any(|(_, line)| line.kind == "look/overlap"))
+    {
+        wrong.push("somebody is told of an overlap that a person wanted".into());
+    }
     let answer = clinic.partner.desk(|desk| desk.answer(booking));
     let Some(state) = clinic.store.disk(|disk| disk.state(booking)) else {
         return vec![format!("booking {booking} is not in the ledger")];
@@ -538,23 +594,28 @@ async fn one_fault_anywhere_when_it_cannot_be_written() {
 }
 
 #[tokio::test]
+async fn one_fault_anywhere_while_somebody_places_it() {
+    one_fault_in(&STORIES[10..12]).await;
+}
+
+#[tokio::test]
 async fn one_fault_anywhere_when_the_book_may_only_be_read() {
-    one_fault_in(&STORIES[10..13]).await;
+    one_fault_in(&STORIES[12..15]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_around_a_cancellation() {
-    one_fault_in(&STORIES[13..16]).await;
+    one_fault_in(&STORIES[15..18]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_while_somebody_corrects_the_patient() {
-    one_fault_in(&STORIES[16..18]).await;
+    one_fault_in(&STORIES[18..20]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_in_two_bookings_of_one_person() {
-    one_fault_in(&STORIES[18..]).await;
+    one_fault_in(&STORIES[20..]).await;
 }
 
 async fn two_faults_in(stories: &[Story]) {
@@ -578,12 +639,12 @@ async fn two_faults_in_the_first_stories() {
 
 #[tokio::test]
 async fn two_faults_in_the_other_stories() {
-    two_faults_in(&STORIES[8..16]).await;
+    two_faults_in(&STORIES[8..18]).await;
 }
 
 #[tokio::test]
 async fn two_faults_around_whose_a_booking_is() {
-    two_faults_in(&STORIES[16..]).await;
+    two_faults_in(&STORIES[18..]).await;
 }
 
 /// An insert that outlives its connection, and anything else that goes wrong after it.

@@ -65,6 +65,8 @@ pub struct Diary {
     pub loses_keys: bool,
     pub refuses_cancelling: Option<Refusal>,
     pub refuses_correcting: Option<Refusal>,
+    /// Taken time is refused even by a practice system that otherwise writes whatever it is told.
+    pub refuses_taken_time: bool,
     /// Inserts have no effect, and nobody can tell.
     pub swallows_inserts: bool,
     /// Inserts are answered with this while it is set; reading works.
@@ -126,6 +128,7 @@ impl Diary {
             loses_keys: false,
             refuses_cancelling: None,
             refuses_correcting: None,
+            refuses_taken_time: false,
             swallows_inserts: false,
             refuses_inserting: None,
             refuses_looking_for_overlaps: false,
@@ -264,9 +267,13 @@ impl Diary {
         if !self.resources.iter().any(|known| known.id == order.resource) {
             return Err(Refusal::ResourceUnknown);
         }
-        if self.care != Care::Blind {
+        if self.care != Care::Blind || self.refuses_taken_time {
             let wanted = order.starts.range(order.length).ok_or(Refusal::BadLength)?;
-            match self.day(&order.resource, order.starts.day()).room_for(wanted, None) {
+            let mut day = self.day(&order.resource, order.starts.day());
+            if order.beside {
+                day.busy.clear();
+            }
+            match day.room_for(wanted, None) {
                 Room::Free => {}
                 Room::Taken => return Err(Refusal::SlotTaken),
                 Room::Closed => return Err(Refusal::OutsideHours),

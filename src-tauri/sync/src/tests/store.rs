@@ -3,7 +3,9 @@
 use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
+use domain::booking::{
+    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step,
+};
 use domain::ids::{PatientRef, PracticeId};
 use domain::matching::{Decision, Settled};
 use domain::ports::store::{
@@ -86,6 +88,8 @@ impl BookingLedger for FakeStore {
                 request: request.clone(),
                 state: BookingState::NEW,
                 decision: None,
+                placement: None,
+                tell_place: false,
                 revision: 0,
                 received_at: now,
                 answered_at: None,
@@ -111,13 +115,15 @@ impl BookingLedger for FakeStore {
             if known.revision != entry.revision {
                 return Err(StoreError::Stale);
             }
-            let state = known.state.next(event)?;
+            let Moved { state, placement, tell_place } = known.moved(event)?;
             if disk.forgets_intent && matches!(event, BookingEvent::InsertBegan(_)) {
                 disk.unsaved.insert(key.clone(), known.clone());
             } else {
                 disk.unsaved.remove(key);
             }
             known.state = state;
+            known.placement = placement;
+            known.tell_place = tell_place;
             known.revision += 1;
             known.state_since = now;
             known.not_before = now;

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{Appointment, Book, PracticeCard, VideoVisit, Writable};
+use domain::diary::{Appointment, Book, PracticeCard, Resource, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
@@ -277,7 +277,7 @@ impl SqlPractice {
         });
         let named = |next: &Appointment| {
             let resource = book.resources.iter().find(|resource| resource.id == next.resource);
-            (next.starts, resource.map(|resource| resource.name.clone()).unwrap_or_default())
+            (next.starts, resource.map(Resource::titled_name).unwrap_or_default())
         };
         Ok(PracticeCard {
             system: format!("{} {} on {engine}", self.profile.title, known.version),

@@ -137,6 +137,7 @@ fn order(booking: &str, starts: PracticeTime) -> AppointmentOrder {
         patient: PatientPlan::New { possible_duplicate_of: None },
         details: person("Ada", "Wattle"),
         note: private("sore knee"),
+        beside: false,
     }
 }
 
@@ -389,6 +390,47 @@ async fn a_booking_is_written_once_found_named_and_cancelled() {
 }
 
 #[tokio::test]
+async fn a_line_is_added_to_a_note_once_and_folders_lie_beside_the_file() {
+    let clinic = Clinic::new();
+    let practice = link(shipped("demo"), &clinic.path(), WriteMode::Sql);
+    let order = order("77", clinic.free_time(30).await);
+    let held = practice.insert(&order).await.unwrap();
+    let mark = "[healthengine-document:91]";
+    for _ in 0..2 {
+        practice.add_to_note(&held.appointment, mark, &format!("{mark} A document\ncame in.")).await.unwrap();
+    }
+    let note = "SELECT note FROM appointment ORDER BY id DESC LIMIT 1";
+    assert_eq!(
+        clinic.text(note),
+        "[healthengine:77]\nsore knee\n[healthengine-document:91] A document came in."
+    );
+    assert_eq!(practice.find(&order.key).await.unwrap(), Some(held.clone()), "our own mark stays in front");
+    let gone = practice.add_to_note(&AppointmentRef::new("999999"), mark, "x").await;
+    assert_eq!(refusal(gone), Refusal::BookingUnknown);
+    let reader = clinic.practice(WriteMode::None);
+    assert_eq!(refusal(reader.add_to_note(&held.appointment, "[x]", "[x]").await), Refusal::ReadOnly);
+
+    let title = practice.document_inbox().unwrap().title();
+    let beside = clinic.folder.path().join("demo-documents/for-the-practice");
+    assert_eq!(title, format!("The folder {}", beside.display()));
+    assert!(practice.document_source().is_some());
+    let own = DocumentFolders { inward: Some("/srv/import".into()), outward: None };
+    let practice = practice.with_document_folders(&own);
+    assert_eq!(practice.document_inbox().unwrap().title(), "The folder /srv/import");
+    let (profile, url) = (parse(shipped("openemr")).unwrap(), "mysql://a@127.0.0.1:1/b");
+    let openemr = SqlPractice::link(profile, url, None, MELBOURNE, WriteMode::None, None, clock()).unwrap();
+    assert!(openemr.document_inbox().is_none() && openemr.document_source().is_none());
+}
+
+#[tokio::test]
+async fn a_pattern_with_a_mistake_is_named_with_its_place() {
+    let text = shipped("demo").replace("[documents]", "[documents]\nimport_name = \"{name}.{ext}\"");
+    let mistake = parse(&text).unwrap_err();
+    assert!(mistake.message.contains("{patient_id}"), "{mistake}");
+    assert!(text.lines().nth(mistake.line - 1).unwrap().starts_with("import_name"), "{mistake}");
+}
+
+#[tokio::test]
 async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     let clinic = Clinic::new();
     let practice = clinic.practice(WriteMode::Sql);
@@ -429,47 +471,6 @@ async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::AlreadyBegun);
     clinic.change("UPDATE appointment SET status = 'cancelled' WHERE instr(note, '[healthengine:81]')");
     assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::BookingUnknown);
-}
-
-#[tokio::test]
-async fn a_line_is_added_to_a_note_once_and_folders_lie_beside_the_file() {
-    let clinic = Clinic::new();
-    let practice = link(shipped("demo"), &clinic.path(), WriteMode::Sql);
-    let order = order("77", clinic.free_time(30).await);
-    let held = practice.insert(&order).await.unwrap();
-    let mark = "[healthengine-document:91]";
-    for _ in 0..2 {
-        practice.add_to_note(&held.appointment, mark, &format!("{mark} A document\ncame in.")).await.unwrap();
-    }
-    let note = "SELECT note FROM appointment ORDER BY id DESC LIMIT 1";
-    assert_eq!(
-        clinic.text(note),
-        "[healthengine:77]\nsore knee\n[healthengine-document:91] A document came in."
-    );
-    assert_eq!(practice.find(&order.key).await.unwrap(), Some(held.clone()), "our own mark stays in front");
-    let gone = practice.add_to_note(&AppointmentRef::new("999999"), mark, "x").await;
-    assert_eq!(refusal(gone), Refusal::BookingUnknown);
-    let reader = clinic.practice(WriteMode::None);
-    assert_eq!(refusal(reader.add_to_note(&held.appointment, "[x]", "[x]").await), Refusal::ReadOnly);
-
-    let title = practice.document_inbox().unwrap().title();
-    let beside = clinic.folder.path().join("demo-documents/for-the-practice");
-    assert_eq!(title, format!("The folder {}", beside.display()));
-    assert!(practice.document_source().is_some());
-    let own = DocumentFolders { inward: Some("/srv/import".into()), outward: None };
-    let practice = practice.with_document_folders(&own);
-    assert_eq!(practice.document_inbox().unwrap().title(), "The folder /srv/import");
-    let (profile, url) = (parse(shipped("openemr")).unwrap(), "mysql://a@127.0.0.1:1/b");
-    let openemr = SqlPractice::link(profile, url, None, MELBOURNE, WriteMode::None, None, clock()).unwrap();
-    assert!(openemr.document_inbox().is_none() && openemr.document_source().is_none());
-}
-
-#[tokio::test]
-async fn a_pattern_with_a_mistake_is_named_with_its_place() {
-    let text = shipped("demo").replace("[documents]", "[documents]\nimport_name = \"{name}.{ext}\"");
-    let mistake = parse(&text).unwrap_err();
-    assert!(mistake.message.contains("{patient_id}"), "{mistake}");
-    assert!(text.lines().nth(mistake.line - 1).unwrap().starts_with("import_name"), "{mistake}");
 }
 
 #[tokio::test]
@@ -524,6 +525,38 @@ async fn refusals_say_why() {
     untyped.appointment_type = None;
     let held = practice.insert(&untyped).await.unwrap();
     assert_eq!(clinic.number(&format!("SELECT type_id FROM appointment WHERE id = {}", held.appointment)), 1);
+}
+
+#[tokio::test]
+async fn what_a_person_wants_beside_something_is_written_there_once() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let starts = clinic.free_time(30).await;
+    practice.insert(&order("1", starts)).await.unwrap();
+    let mut beside = order("2", starts);
+    assert_eq!(refusal(practice.insert(&beside).await), Refusal::SlotTaken);
+    beside.beside = true;
+    let held = practice.insert(&beside).await.unwrap();
+    assert_eq!(practice.insert(&beside).await.unwrap(), held);
+    assert_eq!(practice.find(&beside.key).await.unwrap(), Some(held.clone()));
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:2]')"), 1);
+    assert!(practice.overlapped(&beside, &held.appointment).await.unwrap());
+
+    // Everything but the free time is looked at as ever.
+    let mut wrong = order("3", at(starts.day(), 5 * 60));
+    wrong.beside = true;
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::OutsideHours);
+    wrong.starts = starts;
+    wrong.resource = ResourceRef::new("99");
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::ResourceUnknown);
+    wrong.resource = ResourceRef::new("2");
+    wrong.appointment_type = Some(AppointmentTypeRef::new("99"));
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::TypeUnknown);
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:3]')"), 0);
+    // Lunch stands in the book like an appointment, and a person may know better.
+    wrong.appointment_type = Some(AppointmentTypeRef::new("1"));
+    wrong.starts = at(starts.day(), 13 * 60);
+    practice.insert(&wrong).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

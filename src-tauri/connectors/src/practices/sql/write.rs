@@ -611,7 +611,8 @@ impl SqlPractice {
         rows.retain(|row| row.id != appointment.as_str());
         let calendar = Calendar { resource: &order.resource, name: &name };
         let planned = plan(&rows, &[calendar], horizon, &self.rules(known));
-        Ok(room(&planned, order, &stretches, None) == Room::Taken)
+        let alone = AppointmentOrder { beside: false, ..order.clone() };
+        Ok(room(&planned, &alone, &stretches, None) == Room::Taken)
     }
 }
 
@@ -660,6 +661,7 @@ fn stretches(order: &AppointmentOrder) -> Result<Vec<(NaiveDate, DayRange)>, Ref
     Ok(stretches)
 }
 
+/// Whether there is room for the order. What a person wants beside something else needs working hours, but no free time.
 fn room(
     planned: &Plan,
     order: &AppointmentOrder,
@@ -669,7 +671,13 @@ fn room(
     let rooms: Vec<Room> = stretches
         .iter()
         .map(|(day, range)| match planned.get(&(order.resource.clone(), *day)) {
-            Some(planned) => planned.book_day().room_for(*range, appointment_type),
+            Some(planned) => {
+                let mut day = planned.book_day();
+                if order.beside {
+                    day.busy.clear();
+                }
+                day.room_for(*range, appointment_type)
+            }
             None => Room::Closed,
         })
         .collect();
