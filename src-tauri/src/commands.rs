@@ -12,6 +12,7 @@ use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
 use sync::flows::availability::{APPOINTMENT_TYPES, RESOURCES};
+use sync::flows::changes::APPOINTMENTS;
 use sync::practices;
 use tauri::{AppHandle, State};
 
@@ -111,6 +112,7 @@ pub async fn decide_shrunk_list(
     let list = match list {
         ListKind::Resources => RESOURCES,
         ListKind::AppointmentTypes => APPOINTMENT_TYPES,
+        ListKind::Appointments => APPOINTMENTS,
     };
     let wish = match decision {
         ListDecision::SendShorter => Wish::AcceptShrink(list.to_owned()),

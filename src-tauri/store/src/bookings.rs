@@ -23,7 +23,7 @@ macro_rules! entries {
                     says_new_patient, booked_at, cancelled, first_name, last_name, birth_date, phones, email, street,
                     suburb, address_state, postcode, gender, medicare_number, medicare_irn, medicare_expiry, note,
                     state, tries, plan, plan_patient, appointment, patient, refusal, why, tell_patient, by_hand,
-                    decision_plan, decision_patient, decision_score, decision_reason, candidates,
+                    undoing, moved_resource, moved_starts, decision_plan, decision_patient, decision_score, decision_reason, candidates,
                     received_at, answered_at, state_since, not_before, revision
              FROM booking ",
             $tail
@@ -84,6 +84,16 @@ impl BookingLedger for Store {
         .await
     }
 
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError> {
+        let (practice, from) = (practice.to_string(), from.0.format(WALL_CLOCK).to_string());
+        self.call(move |conn| {
+            let sql =
+                entries!("WHERE practice = ?1 AND state = 'confirmed' AND starts >= ?2 ORDER BY starts, id");
+            all(conn, sql, (practice, from), read_entry)
+        })
+        .await
+    }
+
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let practice = practice.map(ToString::to_string);
         self.call(move |conn| match practice {
@@ -119,10 +129,11 @@ impl BookingLedger for Store {
             let mut counts = BookingCounts::default();
             for (state, by_person, bookings) in groups {
                 *match (state.as_str(), by_person) {
-                    ("confirmed", _) => &mut counts.confirmed,
-                    ("cancelled", _) => &mut counts.cancelled,
+                    ("confirmed" | "not_attended", _) => &mut counts.confirmed,
+                    ("cancelled" | "ended", _) => &mut counts.cancelled,
                     ("rejected", false) | ("closed", _) => &mut counts.rejected,
                     ("received" | "inserting" | "naming" | "withdrawing" | "refused" | "inserted", _)
+                    | ("undone", _)
                     | ("cancelling", false) => &mut counts.pending,
                     ("held" | "entering" | "unplaced" | "stuck", _) | ("rejected" | "cancelling", true) => {
                         &mut counts.attention
@@ -252,7 +263,7 @@ fn record(
     conn.prepare_cached(
         "UPDATE booking
          SET state_since = :now, not_before = :now, revision = revision + 1,
-             answered_at = CASE WHEN :answered THEN :now ELSE answered_at END,
+             answered_at = CASE WHEN :answered THEN coalesce(answered_at, :now) ELSE answered_at END,
              finished_at = CASE WHEN :finished THEN coalesce(finished_at, :now) END
          WHERE id = :booking",
     )?
@@ -271,7 +282,7 @@ pub(crate) fn set_state(conn: &Connection, booking: i64, state: &BookingState) -
         "UPDATE booking
          SET state = :state, tries = :tries, plan = :plan, plan_patient = :plan_patient, appointment = :appointment,
              patient = :patient, refusal = :refusal, why = :why, tell_patient = :tell_patient,
-             by_hand = :by_hand
+             by_hand = :by_hand, undoing = :undoing, moved_resource = :moved_resource, moved_starts = :moved_starts
          WHERE id = :booking",
     )?
     .execute(named_params! {
@@ -285,6 +296,9 @@ pub(crate) fn set_state(conn: &Connection, booking: i64, state: &BookingState) -
         ":why": columns.why,
         ":tell_patient": columns.tell_patient,
         ":by_hand": columns.by_hand,
+        ":undoing": columns.undoing,
+        ":moved_resource": columns.moved_resource,
+        ":moved_starts": columns.moved_starts,
         ":booking": booking,
     })?;
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
+use crate::flows::changes::Changes;
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
 use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
@@ -467,6 +468,9 @@ impl Engine {
             half_hours: Arc::default(),
         };
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        if let Some(changes) = Changes::new(ports.clone()) {
+            flows.push(Arc::new(changes));
+        }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));
         }

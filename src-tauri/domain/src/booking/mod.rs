@@ -3,8 +3,10 @@
 mod ledger;
 #[cfg(test)]
 mod tests;
+mod undoing;
 
-pub use ledger::{BookingEvent, BookingState, IllegalEvent, Step};
+pub use ledger::{BookingEvent, BookingState, IllegalEvent, Stage, Step};
+pub use undoing::{AskedAbout, Difference, Standing, Undoing, Watched};
 
 use crate::failure::Refusal;
 use crate::ids::{

@@ -5,6 +5,7 @@ use crate::failure::Cause;
 use crate::ids::PracticeId;
 use crate::matching::Decision;
 use crate::settings::{AppSettings, PracticeSettings, SecretName};
+use crate::time::PracticeTime;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -59,6 +60,9 @@ pub trait BookingLedger: Send + Sync {
 
     /// The practice's unfinished entries, whether due or not, oldest booking first.
     async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError>;
+
+    /// The practice's entries that the partner knows to stand, booked for `from` or later, earliest first.
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError>;
 
     /// The newest entries, newest first; of one practice, or of all.
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError>;
@@ -232,7 +236,7 @@ pub enum Wish {
     ResyncConfiguration,
     /// Send every day of the horizon again.
     ResyncAvailability,
-    /// The list of this name may shrink: `resources` or `appointment_types`.
+    /// The list of this name may shrink: `resources`, `appointment_types`, or the watched `appointments`.
     AcceptShrink(String),
 }
 

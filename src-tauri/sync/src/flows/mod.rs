@@ -2,6 +2,7 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod changes;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -25,6 +26,8 @@ use crate::state::StateBoard;
 pub enum FlowName {
     /// Bookings and their changes.
     Bookings,
+    /// What staff do in the practice to bookings that stand.
+    Changes,
     /// Free times, resources, appointment types, live hours.
     Availability,
 }

@@ -7,7 +7,8 @@ use super::reaper::Fault;
 use crate::desk::{Choice, decide};
 use crate::flows::{Flow, FlowName};
 use chrono::TimeDelta;
-use domain::booking::{BookingState, Step};
+use domain::booking::{BookingState, Step, Undoing};
+use domain::diary::AppointmentStatus;
 use domain::failure::Refusal;
 use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
 use domain::ports::partner::Incoming;
@@ -50,9 +51,21 @@ enum Story {
     CancelledAfter,
     /// A booking that cannot be read lies beside one that can.
     UnreadableBeside,
+    /// Staff cancel it once it is confirmed.
+    CancelledByStaff,
+    /// Staff move it.
+    MovedByStaff,
+    /// Staff take it out of the book.
+    DeletedByStaff,
+    /// Staff note that the patient did not come, and the partner asks about it as well.
+    NotAttended,
+    /// Staff merge the patient's record with another one.
+    Merged,
+    /// Staff and the patient cancel it in the same moment.
+    CancelledByBoth,
 }
 
-const STORIES: [Story; 16] = [
+const STORIES: [Story; 22] = [
     Story::Known,
     Story::KnownAndNew,
     Story::DecidedSame,
@@ -69,6 +82,12 @@ const STORIES: [Story; 16] = [
     Story::CancelledBefore,
     Story::CancelledAfter,
     Story::UnreadableBeside,
+    Story::CancelledByStaff,
+    Story::MovedByStaff,
+    Story::DeletedByStaff,
+    Story::NotAttended,
+    Story::Merged,
+    Story::CancelledByBoth,
 ];
 
 /// How a booking has to end.
@@ -76,6 +95,8 @@ const STORIES: [Story; 16] = [
 enum End {
     Stands,
     Gone,
+    /// Staff undid it, and the partner knows how.
+    Undone,
 }
 
 impl Story {
@@ -99,6 +120,7 @@ impl Story {
             first.booked_at = start() - TimeDelta::minutes(2);
         }
         clinic.partner.desk(|desk| {
+            desk.records_merge = self == Story::Merged;
             desk.book(first);
             if self == Story::KnownAndNew {
                 desk.book(request("2", grace(), at("15:00")));
@@ -110,7 +132,8 @@ impl Story {
                 let booking = ForeignBookingId::new("0");
                 let why = Refusal::Unreadable("pmsAppointmentTime".into());
                 let incoming = Incoming::Unreadable { booking: booking.clone(), why };
-                let booked = Booked { incoming, booked_at: start(), answer: None, declined_late: false };
+                let booked =
+                    Booked { incoming, booked_at: start(), answer: None, declined_late: false, undone: None };
                 desk.bookings.insert(booking, booked);
             }
         });
@@ -138,6 +161,12 @@ impl Story {
             {
                 clinic.partner.desk(|desk| desk.cancel("1"));
             }
+            _ if self.is_about_staff()
+                && matches!(state, BookingState::Confirmed(_))
+                && !self.staff_have_acted(clinic) =>
+            {
+                self.act_as_staff(clinic);
+            }
             Story::RefusedLateThenPlaced if matches!(state, BookingState::Unplaced(_)) => {
                 clinic.practice.diary(|diary| {
                     if diary.resources.len() == 2 {
@@ -156,6 +185,48 @@ impl Story {
             }
             _ => {}
         }
+    }
+
+    fn is_about_staff(self) -> bool {
+        matches!(
+            self,
+            Story::CancelledByStaff
+                | Story::MovedByStaff
+                | Story::DeletedByStaff
+                | Story::NotAttended
+                | Story::Merged
+                | Story::CancelledByBoth
+        )
+    }
+
+    fn staff_have_acted(self, clinic: &Clinic) -> bool {
+        clinic.practice.diary(|diary| {
+            !diary.appointments.iter().any(|stands| {
+                let appointment = &stands.appointment;
+                appointment.starts == at("14:00")
+                    && appointment.status == AppointmentStatus::Booked
+                    && appointment.patient == Some(PatientRef::new("p1"))
+            })
+        })
+    }
+
+    fn act_as_staff(self, clinic: &Clinic) {
+        clinic.practice.diary(|diary| match self {
+            Story::MovedByStaff => diary.change(at("14:00"), |stands| stands.starts = at("16:00")),
+            Story::DeletedByStaff => diary.delete(|stands| stands.starts == at("14:00")),
+            Story::NotAttended => {
+                diary.change(at("14:00"), |stands| stands.status = AppointmentStatus::DidNotAttend);
+            }
+            Story::Merged => {
+                diary.change(at("14:00"), |stands| stands.patient = Some(PatientRef::new("p9")));
+            }
+            _ => diary.cancel_all_of(at("14:00")),
+        });
+        clinic.partner.desk(|desk| match self {
+            Story::NotAttended => desk.ask_about("1", &["a1"]),
+            Story::CancelledByBoth => desk.cancel("1"),
+            _ => {}
+        });
     }
 
     /// What the desk does where the practice may only be read.
@@ -178,7 +249,11 @@ impl Story {
             | Story::NobodyDecides
             | Story::RefusedLateThenPlaced
             | Story::Entered
+            | Story::Merged
             | Story::UnreadableBeside => vec![("1", End::Stands)],
+            Story::CancelledByStaff | Story::MovedByStaff | Story::DeletedByStaff | Story::NotAttended => {
+                vec![("1", End::Undone)]
+            }
             Story::DeclinedAtDesk
             | Story::CancelledWhileHeld
             | Story::RefusedEarly
@@ -186,6 +261,7 @@ impl Story {
             | Story::NobodyEnters
             | Story::EnteredThenCancelled
             | Story::CancelledBefore
+            | Story::CancelledByBoth
             | Story::CancelledAfter => vec![("1", End::Gone)],
         }
     }
@@ -260,7 +336,7 @@ async fn end_of(world: &World) -> Ended {
         let lived = tokio::select! {
             biased;
             () = clinic.reaper.death() => None,
-            again_at = step(&program, clinic.now()) => Some(again_at),
+            again_at = step(&program, story.is_about_staff(), clinic.now()) => Some(again_at),
         };
         match lived {
             Some(again_at) => clinic.clock.move_to(again_at.max(clinic.now())),
@@ -273,7 +349,7 @@ async fn end_of(world: &World) -> Ended {
         }
         clinic.practice.diary(|diary| diary.catch_up(clinic.now()));
         story.act(&clinic, false).await;
-        if is_settled(&clinic) {
+        if is_settled(world, &clinic) {
             break;
         }
     }
@@ -286,17 +362,31 @@ async fn end_of(world: &World) -> Ended {
     }
 }
 
-/// Both flows, as the engine would run them.
-async fn step(program: &Program, now: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
+/// The flows, as the engine would run them.
+async fn step(
+    program: &Program,
+    watches: bool,
+    now: chrono::DateTime<chrono::Utc>,
+) -> chrono::DateTime<chrono::Utc> {
     let bookings = program.bookings.pass().await;
     let availability = program.availability.pass().await;
+    // The engine also runs it at its start, and after whatever went wrong; here that is simply always.
+    if watches && !program.changes.pass().await.wake.is_empty() {
+        return now + TimeDelta::milliseconds(100);
+    }
     if bookings.wake.contains(&FlowName::Availability) {
         return bookings.again_at.min(availability.again_at).max(now + TimeDelta::seconds(1));
     }
     bookings.again_at.min(availability.again_at)
 }
 
-fn is_settled(clinic: &Clinic) -> bool {
+fn is_settled(world: &World, clinic: &Clinic) -> bool {
+    let staff_to_come = world.story.ends().iter().any(|(booking, end)| {
+        *end == End::Undone && clinic.partner.desk(|desk| desk.undone(booking).is_none())
+    });
+    if staff_to_come || world.story == Story::Merged && !merge_is_told(clinic) {
+        return false;
+    }
     let final_ledger = clinic.store.disk(|disk| {
         !disk.entries.is_empty() && disk.entries.values().all(|e| e.state.step() == Step::Nothing)
     });
@@ -304,6 +394,11 @@ fn is_settled(clinic: &Clinic) -> bool {
         && clinic.partner.desk(|desk| desk.nothing_waits(clinic.now()))
         && clinic.practice.diary(|diary| diary.late.is_empty())
         && clinic.shows_the_book().is_ok()
+}
+
+fn merge_is_told(clinic: &Clinic) -> bool {
+    let merged = PatientRef::new("p9");
+    matches!(clinic.partner.desk(|desk| desk.answer("1")), Some(Answer::Confirmed(told)) if told.patient == merged)
 }
 
 /// Everything that must hold at the end, whatever went wrong on the way.
@@ -363,6 +458,26 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
                 wrong.push("it went to another patient than was decided".into());
             }
         }
+        End::Undone => {
+            let told = clinic.partner.desk(|desk| desk.undone(booking));
+            let as_it_was = match story {
+                Story::MovedByStaff => {
+                    matches!(&told, Some(Undoing::Moved { starts, .. }) if *starts == at("16:00"))
+                }
+                Story::DeletedByStaff => told == Some(Undoing::Deleted),
+                Story::NotAttended => told == Some(Undoing::DidNotAttend),
+                _ => told == Some(Undoing::Cancelled),
+            };
+            if !as_it_was || !matches!(state, BookingState::Ended { .. }) {
+                wrong.push(format!("booking {booking} was told as {told:?} in {state:?}"));
+            }
+            let desk_hears = clinic.store.disk(|disk| {
+                disk.told.iter().any(|(_, line)| line.kind == "look/moved" && line.text.contains("16:00"))
+            });
+            if desk_hears != (story == Story::MovedByStaff) {
+                wrong.push(format!("the desk hears of a move: {desk_hears}"));
+            }
+        }
         End::Gone => {
             if !there.is_empty() {
                 wrong.push(format!("booking {booking} stands {} times although it is gone", there.len()));
@@ -371,7 +486,9 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
                 clinic.partner.desk(|desk| desk.changes.iter().all(|c| c.applied == Some(Ok(()))));
             match answer {
                 Some(Answer::Declined { .. }) => {}
-                Some(Answer::Confirmed(_)) if cancelled && matches!(state, BookingState::Cancelled(_)) => {}
+                Some(Answer::Confirmed(_))
+                    if cancelled
+                        && matches!(state, BookingState::Cancelled(_) | BookingState::Ended { .. }) => {}
                 other => wrong.push(format!("booking {booking} was answered {other:?} in {state:?}")),
             }
             wrong.extend(patient_left_waiting(clinic, booking, &state));
@@ -492,7 +609,17 @@ async fn one_fault_anywhere_when_the_book_may_only_be_read() {
 
 #[tokio::test]
 async fn one_fault_anywhere_around_a_cancellation() {
-    one_fault_in(&STORIES[13..]).await;
+    one_fault_in(&STORIES[13..16]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_staff_undo_it() {
+    one_fault_in(&STORIES[16..19]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_staff_change_it() {
+    one_fault_in(&STORIES[19..]).await;
 }
 
 async fn two_faults_in(stories: &[Story]) {
@@ -516,7 +643,12 @@ async fn two_faults_in_the_first_stories() {
 
 #[tokio::test]
 async fn two_faults_in_the_other_stories() {
-    two_faults_in(&STORIES[8..]).await;
+    two_faults_in(&STORIES[8..16]).await;
+}
+
+#[tokio::test]
+async fn two_faults_in_the_stories_of_staff() {
+    two_faults_in(&STORIES[16..]).await;
 }
 
 /// An insert that outlives its connection, and anything else that goes wrong after it.

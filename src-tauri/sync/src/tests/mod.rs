@@ -8,6 +8,7 @@
 
 mod availability;
 mod bookings;
+mod changes;
 mod clinic;
 mod engine;
 mod guards;

@@ -3,7 +3,9 @@
 use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
+use domain::booking::{
+    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step, Undoing,
+};
 use domain::ids::PracticeId;
 use domain::matching::Decision;
 use domain::ports::store::{
@@ -12,6 +14,7 @@ use domain::ports::store::{
 };
 use domain::private::SecretString;
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
+use domain::time::PracticeTime;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -120,7 +123,7 @@ impl BookingLedger for FakeStore {
             known.state_since = now;
             known.not_before = now;
             if *event == BookingEvent::PartnerKnows {
-                known.answered_at = Some(now);
+                known.answered_at.get_or_insert(now);
             }
             if let Some(decision) = decision {
                 known.decision = Some(decision.clone());
@@ -164,6 +167,20 @@ impl BookingLedger for FakeStore {
         .await
     }
 
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError> {
+        self.touch(|disk| {
+            let entries = disk.entries.values().filter(|entry| entry.request.key.practice == *practice);
+            let mut standing: Vec<Entry> = entries
+                .filter(|entry| matches!(entry.state, BookingState::Confirmed(_)))
+                .filter(|entry| entry.request.starts >= from)
+                .cloned()
+                .collect();
+            standing.sort_by_key(|entry| entry.request.starts);
+            standing
+        })
+        .await
+    }
+
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         self.touch(|disk| {
             let entries = disk.entries.values().rev();
@@ -190,7 +207,8 @@ impl BookingLedger for FakeStore {
                 match &entry.state {
                     state if state.needs_person() => counts.attention += 1,
                     BookingState::Confirmed(_) => counts.confirmed += 1,
-                    BookingState::Cancelled(_) => counts.cancelled += 1,
+                    BookingState::Ended { how: Undoing::DidNotAttend, .. } => counts.confirmed += 1,
+                    BookingState::Cancelled(_) | BookingState::Ended { .. } => counts.cancelled += 1,
                     BookingState::Rejected { .. } | BookingState::Closed => counts.rejected += 1,
                     _ => counts.pending += 1,
                 }

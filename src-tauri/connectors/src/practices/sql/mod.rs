@@ -13,6 +13,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod value;
+mod watch;
 mod write;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::diary::{Appointment, Book, PracticeCard, Writable};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
@@ -375,6 +376,13 @@ impl PracticeSystem for SqlPractice {
             Ok(self.find_marked(session, known, key).await?.map(|standing| standing.held()))
         })
         .await
+    }
+
+    async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError> {
+        if watched.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.reading(async |session, known| self.read_standings(session, known, watched).await).await
     }
 
     async fn name_patient(

@@ -178,6 +178,8 @@ struct RawQueries {
     #[serde(default)]
     patients_by_phone: Option<Sql>,
     appointment: Sql,
+    #[serde(default)]
+    appointments: Option<Sql>,
     appointment_by_mark: Sql,
 }
 
@@ -277,6 +279,7 @@ pub(super) struct Queries {
     pub(super) patients_by_person: Statement,
     pub(super) patients_by_phone: Option<Statement>,
     pub(super) appointment: Statement,
+    pub(super) appointments: Option<Statement>,
     pub(super) appointment_by_mark: Statement,
 }
 
@@ -500,6 +503,7 @@ impl Reader<'_> {
                 &["phone_pattern"],
             )?,
             appointment: self.statement("appointment", &raw.appointment, &["appointment"])?,
+            appointments: self.optional("appointments", &raw.appointments, &["appointments"])?,
             appointment_by_mark: self.statement(
                 "appointment_by_mark",
                 &raw.appointment_by_mark,
@@ -606,7 +610,9 @@ impl Profile {
         all.extend(&query.stamp);
         all.extend([&query.patient_count, &query.patient, &query.patients_by_person]);
         all.extend(&query.patients_by_phone);
-        all.extend([&query.appointment, &query.appointment_by_mark]);
+        all.push(&query.appointment);
+        all.extend(&query.appointments);
+        all.push(&query.appointment_by_mark);
         all
     }
 }
