@@ -6,13 +6,14 @@ use domain::booking::{
     AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, Entry, Held,
     HistoryLine, Inserted, Standing, Undoing, Watched,
 };
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PracticeId, ResourceRef};
 use domain::matching::Decision;
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::partner::{
-    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
+    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
@@ -183,6 +184,14 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         self.reaper.touch(self.port.name_patient(appointment, key, plan, details)).await
     }
 
+    fn serves_snapshots(&self) -> bool {
+        self.port.serves_snapshots()
+    }
+
+    async fn client_snapshot(&self, asked: SnapshotAsked) -> Result<ClientSnapshot, ReadError> {
+        self.reaper.touch(self.port.client_snapshot(asked)).await
+    }
+
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.reaper.touch(self.port.cancel(held)).await
     }
@@ -213,11 +222,30 @@ impl Partner for Reaped<dyn Partner> {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         self.port.availability_board().map(|_| self as &dyn AvailabilityBoard)
     }
+
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        self.port.snapshot_reader().map(|_| self as &dyn SnapshotReader)
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for Reaped<dyn Partner> {
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError> {
+        self.reaper.touch(self.reader().snapshots_asked()).await
+    }
+
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError> {
+        self.reaper.touch(self.reader().take_snapshot(snapshot)).await
+    }
 }
 
 impl Reaped<dyn Partner> {
     fn desk(&self) -> &dyn BookingDesk {
         self.port.booking_desk().expect("it was asked for before")
+    }
+
+    fn reader(&self) -> &dyn SnapshotReader {
+        self.port.snapshot_reader().expect("it was asked for before")
     }
 
     fn board(&self) -> &dyn AvailabilityBoard {

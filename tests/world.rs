@@ -89,6 +89,19 @@ impl Wiring {
             .map(|partner| Some(Arc::new(partner) as Arc<dyn Partner>))
             .map_err(|error| other(error.to_string()))
     }
+
+    /// The address at which webhooks come in; none where the practice has no public address.
+    async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
+        let account = settings.healthengine.as_ref();
+        let Some(url) = account.and_then(|account| account.webhook_url.as_ref()) else { return Ok(None) };
+        let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+        let path = self
+            .store
+            .secret(&name)
+            .await
+            .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })?;
+        Ok(path.map(|path| format!("{url}/{}", path.expose_secret()).into()))
+    }
 }
 
 #[async_trait]
@@ -96,12 +109,13 @@ impl Connect for Wiring {
     async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)> {
         let practice = self.practice(settings).map_err(|problem| (Leg::System, problem))?;
         let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
-        Ok(Connected { practice, partner })
+        let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
+        Ok(Connected { practice, partner, callback })
     }
 
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
         let mut text = format!("{settings:?}");
-        for kind in SecretKind::ALL {
+        for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             text.push_str(secret.as_ref().map_or("", |secret| secret.expose_secret()));
         }
@@ -226,6 +240,7 @@ impl World {
                 horizon_days: make.horizon_days,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
             }),
         }

@@ -12,6 +12,8 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::current_view,
             commands::find_bookings,
             commands::booking_history,
+            commands::day_book,
+            commands::slot_story,
             commands::decide_booking,
             commands::set_practice_enabled,
             commands::set_all_enabled,
@@ -25,6 +27,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::unlink_practice,
             commands::change_settings,
             commands::open_logs_folder,
+            commands::webhook_address,
             commands::export_logs,
             commands::open_link,
         ])

@@ -6,7 +6,7 @@ use crate::compose::{self, DataFolder, Home, NoDataFolder, Sockets, StartError};
 use crate::demo::Demo;
 use crate::logging::LogControl;
 use crate::logging::{self, LogFormat};
-use crate::provision::{self, Plan, ProvisionError};
+use crate::provision::{self, Plan, PlanError, ProvisionError};
 use crate::status::Status;
 use crate::{doctor, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -192,6 +192,15 @@ because!(
     DemoError: "The made-up clinic cannot be made. Delete the demo's folder to begin anew.",
     io::Error: "The operating system refused a file, a thread or a signal. Check the data folder's disk and permissions; the log has the details.",
 );
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Store(error) => error.into(),
+            PlanError::NoRandomNumbers(_) => Self::of(&error),
+        }
+    }
+}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {

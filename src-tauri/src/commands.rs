@@ -3,11 +3,11 @@
 use crate::desktop::Desk;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
-    AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, ErrorCode, ExternalLink,
-    HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat, SettingsInput,
-    SystemInput, SystemTest, UiError,
+    AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, DayBookView, ErrorCode,
+    ExternalLink, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat,
+    SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
 };
-use crate::{decisions, linking, presenter, settings};
+use crate::{day_book, decisions, linking, presenter, settings};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -41,6 +41,28 @@ pub async fn booking_history(
     booking_id: String,
 ) -> Result<BookingHistory, UiError> {
     decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id)).await
+}
+
+/// A day of the book beside what Healthengine shows.
+#[tauri::command]
+#[specta::specta]
+pub async fn day_book(desk: Shared<'_>, practice_id: String, day: String) -> Result<DayBookView, UiError> {
+    day_book::day(desk.running()?, &PracticeId::new(practice_id), &day).await
+}
+
+/// The timeline behind "Why?" on a time of the day.
+#[tauri::command]
+#[specta::specta]
+pub async fn slot_story(
+    desk: Shared<'_>,
+    practice_id: String,
+    resource_id: String,
+    day: String,
+    start: String,
+    end: String,
+) -> Result<SlotStoryView, UiError> {
+    let slot = day_book::SlotOf { resource: &resource_id, day: &day, start: &start, end: &end };
+    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot).await
 }
 
 /// What a person decided for a booking.
@@ -202,6 +224,13 @@ pub async fn change_settings(
 pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
     open::that_detached(desk.logging().folder())
         .map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+}
+
+/// The public address at which the practice's webhooks come in. It is a secret, so it stands in no view.
+#[tauri::command]
+#[specta::specta]
+pub async fn webhook_address(desk: Shared<'_>, practice_id: String) -> Result<Option<String>, UiError> {
+    linking::webhook_address(&desk, &practice_id).await
 }
 
 /// Writes a zip and answers where it lies.

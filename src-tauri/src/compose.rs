@@ -1,7 +1,9 @@
 //! Puts the program together: data folder, key, store, connectors, engine. The only place that names concrete types.
 
+use crate::webhook_path;
 use async_trait::async_trait;
 use connectors::http::Http;
+use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
 use connectors::practices;
 use connectors::practices::sql::SqlPractice;
@@ -9,7 +11,7 @@ use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
-use domain::ports::store::{Leg, Problem, ProblemKind, StoreError, Vault};
+use domain::ports::store::{Leg, Problem, ProblemKind, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName};
 use domain::time::PracticeZone;
@@ -175,9 +177,11 @@ impl Home {
             connect: Arc::new(self.connections()),
         });
         let mut state = handle.state();
+        let listener = tokio::spawn(listener::keep(self.store.clone(), handle.bell()));
         tokio::spawn(async move {
             // The engine has ended when nobody can change its state any more.
             while state.changed().await.is_ok() {}
+            listener.abort();
             drop(lock);
         });
         handle
@@ -305,6 +309,19 @@ impl AppConnect {
         let sockets = &self.sockets;
         sockets.healthengine(account, &settings.id, settings.zone, &api_key, &practice_key).map(Some)
     }
+
+    /// The public address at which the practice's webhooks come in; none where nobody listens or it has none.
+    async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
+        let listens = self.store.app_settings().await.map_err(|error| Problem {
+            kind: ProblemKind::Other,
+            sentence: format!("Our settings cannot be read: {error}. We keep trying."),
+        })?;
+        if listens.listener.is_none() {
+            return Ok(None);
+        }
+        let path = self.secret(&settings.id, SecretKind::HealthengineWebhookPath).await?;
+        Ok(path.and_then(|path| webhook_path::callback(settings, &path)))
+    }
 }
 
 #[async_trait]
@@ -315,7 +332,8 @@ impl Connect for AppConnect {
             self.secret(&settings.id, SecretKind::SystemPassword).await.map_err(of(Leg::System))?;
         let practice = self.sockets.practice_system(settings, password).map_err(of(Leg::System))?;
         let partner = self.partner(settings).await.map_err(of(Leg::Desk))?;
-        Ok(Connected { practice, partner })
+        let callback = self.callback(settings).await.map_err(of(Leg::Desk))?;
+        Ok(Connected { practice, partner, callback })
     }
 
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
@@ -326,7 +344,7 @@ impl Connect for AppConnect {
             digest.update(part);
         };
         add(format!("{settings:?}").as_bytes());
-        for kind in SecretKind::ALL {
+        for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
@@ -376,6 +394,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: domain::settings::LiveHours::default(),
             }),
         }

@@ -76,6 +76,12 @@ impl Demo {
             made.await.map_err(|_| {
                 Failure::new("The made-up clinic could not be made. The log has the details.")
             })??;
+        } else {
+            let book = book.clone();
+            let kept = tokio::task::spawn_blocking(move || clinic::bring_up_to_date(&book));
+            kept.await.map_err(|_| {
+                Failure::new("The made-up clinic could not be opened. The log has the details.")
+            })??;
         }
         let simulator = start_simulator(&home).await?;
         link(&home, &book, &simulator).await?;
@@ -207,6 +213,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours {
                 weekdays: LiveDay::ALL
                     .into_iter()

@@ -136,7 +136,9 @@ pub fn run(start: Start) -> anyhow::Result<()> {
             tray::create(&handle, &first)?;
             quit_when_asked(&handle)?;
             tauri::async_runtime::spawn(presenter::run(handle.clone(), desk, first));
-            if !hidden {
+            if hidden {
+                tauri::async_runtime::spawn(windows::rest(handle));
+            } else {
                 windows::show(&handle);
             }
             Ok(())

@@ -1,7 +1,9 @@
 //! `doctor`: tries everything that normal work needs, and changes nothing.
 
 use crate::compose::{AppConnect, DataFolder, Home, Sockets};
+use crate::inputs;
 use chrono::{DateTime, Utc};
+use connectors::listener;
 use domain::diary::{PracticeCard, Writable};
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
@@ -10,6 +12,7 @@ use domain::ports::store::{Leg, SettingsBook};
 use domain::settings::{PracticeSettings, SecretKind};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use store::{KeySource, Store};
@@ -179,6 +182,7 @@ pub async fn consult(
         system(&mut report, &connections, settings).await;
         partner(&mut report, &connections, settings).await;
     }
+    webhooks(&mut report, &store, folder, &practices).await;
     let mut addresses: Vec<&str> = practices
         .iter()
         .filter_map(|settings| Some(settings.healthengine.as_ref()?.base_url.as_str()))
@@ -264,6 +268,60 @@ async fn partner(report: &mut Report, connections: &AppConnect, settings: &Pract
     report.add("healthengine", Some(&settings.id), result);
 }
 
+/// Whether the listener could listen, and what to try from outside. That a public address leads here cannot be tried
+/// from inside: the practice's own network often does not let it through.
+async fn webhooks(report: &mut Report, store: &Store, folder: &DataFolder, practices: &[PracticeSettings]) {
+    let listener = match store.app_settings().await {
+        Ok(settings) => settings.listener,
+        Err(error) => {
+            let said = format!("Our settings cannot be read: {}.", error_chain(&error));
+            return report.add("listener", None, Err(said));
+        }
+    };
+    if let Some(listener) = &listener {
+        report.add("listener", None, listening(&listener.address, folder));
+    }
+    for settings in practices {
+        let Some(url) = settings.healthengine.as_ref().and_then(|account| account.webhook_url.as_ref())
+        else {
+            continue;
+        };
+        let result = match &listener {
+            Some(listener) => Ok(format!(
+                "From another network, open {url}/ in a browser: an empty page with the status 404 comes from here. \
+                 Anything else means that your proxy does not lead it to http://{}.",
+                listener.address
+            )),
+            None => Err(format!(
+                "{url} is given, and nothing receives webhooks. Switch on receiving in Settings, give the provisioning file a [listener], or take the address out."
+            )),
+        };
+        report.add("webhooks", Some(&settings.id), result);
+    }
+}
+
+fn listening(address: &str, folder: &DataFolder) -> Result<String, String> {
+    let parsed = inputs::listen_address(address).map_err(|wrong| format!("{address}: {wrong}."))?;
+    let caution = if listener::is_open_to_others(&parsed) {
+        " Other computers can connect to it: let your firewall admit nobody but your proxy."
+    } else {
+        ""
+    };
+    match std::net::TcpListener::bind(parsed) {
+        Ok(_) => Ok(format!("Webhooks can be received at {address}.{caution}")),
+        // Most likely it is ours, and the one that runs says so if it is not.
+        Err(error) if error.kind() == ErrorKind::AddrInUse && engine_runs(folder) => Ok(format!(
+            "{address} is in use, and Clinic Companion is running: its Connections screen says whether it receives.{caution}"
+        )),
+        Err(error) => Err(listener::trouble(parsed, &error)),
+    }
+}
+
+/// Whether a process runs the engine on this folder.
+fn engine_runs(folder: &DataFolder) -> bool {
+    matches!(store::EngineLock::take(folder.path()), Ok(None))
+}
+
 async fn compare_clock(sockets: &Sockets, address: &str) -> Result<String, String> {
     match sockets.http.time_at(address).await {
         Ok(theirs) => clock_verdict(sockets.clock.now(), theirs),
@@ -325,6 +383,23 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let folder = DataFolder::choose(Some(file)).unwrap();
         assert!(writable(&folder).is_err());
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::choose(Some(dir.path().to_owned())).unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let said = listening(&address, &folder).unwrap_err();
+        assert!(said.contains("another program"), "{said}");
+        let lock = store::EngineLock::take(dir.path()).unwrap().unwrap();
+        assert!(listening(&address, &folder).unwrap().contains("is running"));
+        drop((lock, taken));
+        assert!(!listening(&address, &folder).unwrap().contains("firewall"));
+        let open = address.replace("127.0.0.1", "0.0.0.0");
+        assert!(listening(&open, &folder).unwrap().contains("firewall"));
+        assert!(listening("8765", &folder).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What may be typed: the rules that the linking screen and the provisioning file share.
 
+use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
 /// `https://`, or `http://` on this computer; nothing secret in it; no slash at the end. Says what is wrong otherwise.
@@ -26,6 +27,21 @@ pub fn web_address(text: &str) -> Result<String, &'static str> {
         _ => return Err(NO_ADDRESS),
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// An address and a port to listen on.
+pub fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let address: SocketAddr =
+        text.trim().parse().map_err(|_| "an address to listen on has the form 127.0.0.1:8765")?;
+    if address.port() == 0 {
+        return Err("the port is missing: write one between 1024 and 65535 behind the colon");
+    }
+    Ok(address)
+}
+
+/// An address from which webhooks come.
+pub fn source_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.trim().parse().map_err(|_| "a source is an address such as 13.55.48.1")
 }
 
 /// Whether it may stand in the `User-Agent` as an e-mail address.
@@ -55,6 +71,18 @@ mod tests {
         for bad in bad.into_iter().chain(["https://me:pw@he.example.com", "https://he.example.com/?a=1"]) {
             assert!(web_address(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn addresses_to_listen_on_and_to_hear_from_are_numbers() {
+        for good in ["127.0.0.1:8765", " [::1]:8765 ", "0.0.0.0:80"] {
+            assert!(listen_address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "8765", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "localhost:8765"] {
+            assert!(listen_address(bad).is_err(), "{bad}");
+        }
+        assert!(source_address(" 13.55.48.1").is_ok() && source_address("2001:db8::7").is_ok());
+        assert!(source_address("13.55.48.0/24").is_err() && source_address("").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod commands;
 mod compose;
+mod day_book;
 mod decisions;
 mod demo;
 mod desktop;
@@ -27,6 +28,7 @@ mod status;
 mod tray;
 mod ui_error;
 mod view;
+mod webhook_path;
 mod windows;
 
 /// Does what the command line says, and returns the process's exit status.

@@ -9,6 +9,7 @@ use crate::view::{
     LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView, ProfileView,
     SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
 };
+use crate::webhook_path;
 use chrono::NaiveDate;
 use connectors::practices;
 use domain::diary::Writable;
@@ -207,7 +208,12 @@ async fn save(
         let said = format!("This Healthengine practice is linked as {} already.", twin.name);
         return Err(failure(ErrorCode::AlreadyLinked, said));
     }
-    let secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    let path = store.secret(&SecretName::of(id, SecretKind::HealthengineWebhookPath)).await?;
+    secrets.extend(
+        webhook_path::to_keep(&settings, path.as_ref())
+            .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
+    );
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
@@ -429,6 +435,10 @@ fn healthengine_settings(
     let contact = typed(&input.contact_email).filter(|email| inputs::is_email(email));
     let base_url =
         typed(&input.base_url).unwrap_or_else(|| connectors::partners::healthengine::BASE_URL.to_owned());
+    let webhook_url = typed(&input.webhook_url)
+        .map(|url| inputs::web_address(&url))
+        .transpose()
+        .map_err(|wrong| failure(ErrorCode::AddressInvalid, format!("Public address: {wrong}.")))?;
     Ok(HealthengineSettings {
         base_url: inputs::web_address(&base_url)
             .map_err(|wrong| failure(ErrorCode::AddressInvalid, wrong))?,
@@ -442,10 +452,28 @@ fn healthengine_settings(
         }
         .to_owned(),
         horizon_days: input.horizon_days,
-        poll_seconds: before.map_or(PARTNER_POLL, |before| before.poll_seconds),
+        poll_seconds: poll_seconds(webhook_url.is_some(), before),
+        webhook_url,
         features: before.map(|before| before.features.clone()).unwrap_or_default(),
         live_hours,
     })
+}
+
+/// As before; but whoever gives webhooks up is asked for as often as without them.
+fn poll_seconds(webhooks: bool, before: Option<&HealthengineSettings>) -> u32 {
+    let chosen = before.map_or(PARTNER_POLL, |before| before.poll_seconds);
+    if webhooks { chosen } else { chosen.min(PARTNER_POLL) }
+}
+
+/// The public address at which the practice's webhooks come in; none where it has none.
+pub async fn webhook_address(desk: &Desk, practice: &str) -> Result<Option<String>, UiError> {
+    let Some(settings) = stored(desk, Some(practice)).await? else {
+        return Err(failure(ErrorCode::PracticeUnknown, "There is no such practice."));
+    };
+    let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+    let path = desk.running()?.store().secret(&name).await?;
+    let address = path.and_then(|path| webhook_path::callback(&settings, &path));
+    Ok(address.map(|address| address.expose_secret().to_owned()))
 }
 
 fn days(hours: &LiveHours) -> [(LiveDay, &Vec<TimeRange>); 8] {
@@ -483,7 +511,9 @@ fn live_hours(input: &LiveHours) -> Result<Hours, UiError> {
 fn live_hours_view(hours: &Hours) -> LiveHours {
     let of = |day: LiveDay| -> Vec<TimeRange> {
         let ranges = hours.weekdays.get(&day).map(Vec::as_slice).unwrap_or_default();
-        ranges.iter().map(|r| TimeRange { start: r.start.to_string(), end: r.end.to_string() }).collect()
+        // The screen shows what is sent: a day that is full ends at its last minute.
+        let end = |end: MinuteOfDay| end.min(MinuteOfDay::clamped(1439)).to_string();
+        ranges.iter().map(|r| TimeRange { start: r.start.to_string(), end: end(r.end) }).collect()
     };
     LiveHours {
         monday: of(LiveDay::Monday),
@@ -535,6 +565,7 @@ fn typed_or_stored(
                 SecretKind::SystemPassword => "password",
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
+                SecretKind::HealthengineWebhookPath => "public address",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
         }
@@ -579,6 +610,7 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
                 _ => Environment::Prod,
             },
             horizon_days: account.horizon_days,
+            webhook_url: account.webhook_url.clone(),
         }),
     }
 }
@@ -687,6 +719,7 @@ mod tests {
                 contact_email: None,
                 environment: Environment::Prod,
                 horizon_days: 60,
+                webhook_url: None,
             }),
             live_hours: LiveHours::default(),
         };
@@ -732,6 +765,9 @@ mod tests {
         };
         let shown = live_hours_view(&live_hours(&typed).expect("hours"));
         assert_eq!(shown.monday, [range("08:00", "12:00"), range("13:00", "18:00")]);
+        let all_day = LiveHours { sunday: vec![range("00:00", "24:00")], ..LiveHours::default() };
+        let shown = live_hours_view(&live_hours(&all_day).expect("hours"));
+        assert_eq!(shown.sunday, [range("00:00", "23:59")]);
         let backwards = LiveHours { friday: vec![range("18:00", "08:00")], ..LiveHours::default() };
         assert!(live_hours(&backwards).is_err());
     }

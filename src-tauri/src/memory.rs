@@ -1,6 +1,6 @@
-//! Gives memory back that only a window needed.
+//! Gives memory back that only starting up or a window needed.
 //!
-//! Whatever of the web view's libraries ran once stays mapped in this process, 50 MB of it, although the window is gone.
+//! Whatever of the web view's libraries ran once stays mapped in this process, 50 MB of it, although there is no window.
 //! Linux would take it back only where memory is short; an old PC is to have it before that.
 
 use std::collections::BTreeSet;

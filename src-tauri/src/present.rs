@@ -1,25 +1,29 @@
 //! Engine state and ledger → what the window and the tray show. Pure: no I/O, no clock, no decision.
 
+use crate::settings;
 use crate::view::{
     AboutView, AppView, AttentionView, BookingAction, BookingCounts, BookingState as PublicState,
-    BookingView, CandidateView, ComparedField, Consent, ErrorCode, FieldView, Freshness, HalfHourView,
-    Headline, HealthengineView, Light, ListKind, NeedView, Otherwise, OutageView, PatientMatch, PersonField,
-    PracticeSetupView, PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView, ReasonCode,
-    ReasonView, RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView, TaskView, Verdict,
-    WaitingKind, WaitingView,
+    BookingView, CandidateView, ComparedField, Consent, ErrorCode, FailedDeliveriesView, FieldView,
+    Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind, ListenerView, NeedView, Otherwise,
+    OutageView, PatientMatch, PersonField, PracticeSetupView, PracticeView, PractitionerView, ProblemView,
+    ProfileView, ProgressView, ReasonCode, ReasonView, RoundTripsView, SettingsView, ShrunkListView,
+    SwitchOffView, SystemView, TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use connectors::listener::is_open_to_others;
 use domain::booking::{BookingState, Entry, Stage, Step, Undoing};
 use domain::failure::Refusal;
 use domain::ids::PracticeId;
 use domain::matching::{self, Agreement, Comparison, Field};
 use domain::people::{Gender, PatientPlan, PersonDetails};
 use domain::ports::store::{ActivityLine, Leg, LegNote, Problem, ProblemKind};
-use domain::settings::WriteMode;
+use domain::ports::webhooks::{FailedDelivery, ListenerState};
+use domain::settings::{ListenerSettings, WriteMode};
 use domain::time::{Meaning, PracticeZone};
 use std::collections::{BTreeMap, BTreeSet};
-use sync::health::{self, Health, STALE_AFTER};
+use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState};
+use sync::webhooks::Trust;
 
 #[cfg(test)]
 pub mod tests;
@@ -321,7 +325,7 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         return (Light::Down, problem);
     }
     let is_failing = note.is_some_and(|note| note.failing_since.is_some());
-    match health::of_leg(note, inputs.now) {
+    match health::of_leg_within(note, health::stale_after(settings, leg), inputs.now) {
         Health::Ok if is_failing => return (Light::Working, problem),
         Health::Ok => return (Light::Ok, problem),
         Health::Attention => return (Light::Attention, problem),
@@ -429,7 +433,66 @@ fn healthengine_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<He
             attention: counts.attention,
         },
         problem,
+        webhooks: webhooks_view(practice, inputs),
     })
+}
+
+/// How the webhooks of a practice are doing; none where it has no public address.
+fn webhooks_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<WebhooksView> {
+    let account = practice.settings.healthengine.as_ref()?;
+    account.webhook_url.as_ref()?;
+    let known = practice.webhooks.clone().unwrap_or_default();
+    let chosen = TimeDelta::seconds(i64::from(account.poll_seconds));
+    let asked_every = known.trust.interval(chosen, inputs.now).num_seconds();
+    let state = match (&inputs.engine.listener, known.trust) {
+        (None, _) => WebhooksState::ListenerOff,
+        (Some(ListenerState { problem: Some(problem), .. }), _) => {
+            WebhooksState::NotReceiving { message: problem.clone() }
+        }
+        (Some(_), _) if known.subscribed_until.is_none() => {
+            WebhooksState::NotSubscribed { message: known.problem.clone() }
+        }
+        (Some(_), Trust::Unproven) => WebhooksState::Unproven,
+        (Some(_), Trust::Proven(_)) => WebhooksState::Reliable,
+        (Some(_), Trust::Silent(since)) => WebhooksState::Silent { since: instant(since) },
+    };
+    Some(WebhooksView {
+        state,
+        asked_every: u32::try_from(asked_every).unwrap_or(u32::MAX),
+        last_delivery_at: known.last_delivery_at.map(instant),
+        subscribed_until: known.subscribed_until.map(instant),
+        failed: failed_deliveries(&known.failed),
+    })
+}
+
+/// By why they failed, in the order of their newest.
+fn failed_deliveries(newest_first: &[FailedDelivery]) -> Vec<FailedDeliveriesView> {
+    let mut all: Vec<FailedDeliveriesView> = Vec::new();
+    for failed in newest_first {
+        match all.iter_mut().find(|known| known.why == failed.why) {
+            Some(known) => {
+                known.count += 1;
+                known.first_at = instant(failed.at);
+            }
+            None => all.push(FailedDeliveriesView {
+                count: 1,
+                first_at: instant(failed.at),
+                last_at: instant(failed.at),
+                why: failed.why.clone(),
+            }),
+        }
+    }
+    all
+}
+
+/// The listener as it was chosen, and how it is doing.
+pub fn listener_view(chosen: &ListenerSettings, listening: Option<&ListenerState>) -> ListenerView {
+    ListenerView {
+        open_to_others: chosen.address.parse().is_ok_and(|address| is_open_to_others(&address)),
+        problem: listening.and_then(|state| state.problem.clone()),
+        wrong_sources: listening.map_or(0, |state| u32::try_from(state.wrong_sources).unwrap_or(u32::MAX)),
+        chosen: settings::listener_view(chosen),
+    }
 }
 
 fn practitioners(practice: &PracticeState, light: Light, now: DateTime<Utc>) -> Vec<PractitionerView> {
@@ -438,6 +501,7 @@ fn practitioners(practice: &PracticeState, light: Light, now: DateTime<Utc>) -> 
     let refused = board.filter(|note| note.problem.as_ref().is_some_and(|p| p.kind == ProblemKind::Refused));
     let behind = [Leg::Desk, Leg::Board].iter().find_map(|leg| practice.legs.get(leg)?.failing_since);
     // The claim is as old as the oldest look that it rests on: at the book, and at Healthengine.
+    let stale_after = health::stale_after(&practice.settings, Leg::Desk);
     let checked = [proven(Leg::System), proven(Leg::Desk), proven(Leg::Board)].into_iter().min().flatten();
     practice
         .resources
@@ -457,7 +521,7 @@ fn practitioners(practice: &PracticeState, light: Light, now: DateTime<Utc>) -> 
                 }
                 (Some(since), None, _) => Freshness::OnItsWay { changed_at: instant(since) },
                 // What was compared that long ago is no claim about now.
-                (None, _, Some(at)) if now - at > STALE_AFTER => Freshness::Behind { since: instant(at) },
+                (None, _, Some(at)) if now - at > stale_after => Freshness::Behind { since: instant(at) },
                 (None, _, Some(at)) => Freshness::InStep { checked_at: instant(at) },
                 (None, _, None) => Freshness::NotYet,
             };
@@ -605,7 +669,8 @@ fn starts_at(entry: &Entry, zone: PracticeZone) -> Option<String> {
     }
 }
 
-fn full_name(person: &PersonDetails) -> Option<String> {
+/// Somebody's name for people; none where there is none.
+pub fn full_name(person: &PersonDetails) -> Option<String> {
     let name = format!("{} {}", person.first_name.reveal(), person.last_name.reveal());
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())

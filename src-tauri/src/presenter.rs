@@ -6,12 +6,13 @@ use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
     UiError,
 };
-use crate::{decisions, linking, tray, windows};
+use crate::{decisions, linking, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
 use domain::ports::store::{Activity, ActivityLine, Leg, Marks, Revision, SettingsBook, StoreError};
-use domain::settings::{AppSettings, PracticeSettings};
+use domain::ports::webhooks::ListenerState;
+use domain::settings::{AppSettings, ListenerSettings, PracticeSettings};
 use domain::time::PracticeZone;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -246,6 +247,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
             desk,
             choices.map_or(&no_choices, |choices| &choices.settings),
             choices.and_then(|choices| choices.autostart),
+            engine.listener.as_ref(),
         ),
         profiles,
         about: AboutView {
@@ -273,13 +275,21 @@ fn own_zone() -> Option<String> {
     PracticeZone::parse(&name).map(|zone| zone.name().to_owned())
 }
 
-fn settings_view(desk: &Desk, settings: &AppSettings, autostart: Option<bool>) -> SettingsView {
+fn settings_view(
+    desk: &Desk,
+    settings: &AppSettings,
+    autostart: Option<bool>,
+    listening: Option<&ListenerState>,
+) -> SettingsView {
+    let listener = settings.listener.as_ref().map(|chosen| present::listener_view(chosen, listening));
     SettingsView {
         autostart,
         retention_days: settings.retention_days,
         minutes_to_decide: settings.decide_minutes,
         log_level: log_level(&settings.log_level),
         logs_folder: desk.logging().folder().display().to_string(),
+        listener,
+        offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The settings screen: autostart, retention, time to decide, logs.
 
 use crate::desktop::Desk;
+use crate::inputs;
 use crate::ui_error::{bad_input, failure};
-use crate::view::{ErrorCode, LogLevel, SettingsInput, UiError};
+use crate::view::{ErrorCode, ListenerInput, LogLevel, SettingsInput, UiError};
 use domain::ports::store::SettingsBook;
-use domain::settings::AppSettings;
+use domain::settings::{AppSettings, ListenerSettings};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tauri::AppHandle;
@@ -38,6 +39,7 @@ fn checked(input: &SettingsInput) -> Result<AppSettings, UiError> {
         return Err(bad_input("There are 1 to 9 minutes to decide: Healthengine waits for ten."));
     }
     Ok(AppSettings {
+        listener: input.listener.as_ref().map(listener).transpose()?,
         retention_days: input.retention_days,
         decide_minutes: input.minutes_to_decide,
         log_level: match input.log_level {
@@ -47,6 +49,26 @@ fn checked(input: &SettingsInput) -> Result<AppSettings, UiError> {
         }
         .to_owned(),
     })
+}
+
+fn listener(input: &ListenerInput) -> Result<ListenerSettings, UiError> {
+    let wrong = |said: &str| bad_input(format!("Webhooks: {said}."));
+    let address = inputs::listen_address(&input.address).map_err(wrong)?;
+    let typed = input.sources.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+    let sources: Vec<String> = typed
+        .map(|text| inputs::source_address(text).map(|address| address.to_string()))
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    if input.check_sources && sources.is_empty() {
+        return Err(wrong("name the addresses from which Healthengine delivers, or do not check them"));
+    }
+    Ok(ListenerSettings { address: address.to_string(), sources, check_sources: input.check_sources })
+}
+
+/// What a listener begins with, and what was chosen of it.
+pub fn listener_view(settings: &ListenerSettings) -> ListenerInput {
+    let ListenerSettings { address, sources, check_sources } = settings.clone();
+    ListenerInput { address, sources, check_sources }
 }
 
 /// Packs the logs into one file beside them.
@@ -89,10 +111,23 @@ mod tests {
             retention_days: 30,
             minutes_to_decide: 8,
             log_level: LogLevel::Info,
+            listener: None,
         };
         assert_eq!(checked(&input).expect("fine"), AppSettings::default());
         assert!(checked(&SettingsInput { retention_days: 0, ..input.clone() }).is_err());
-        assert!(checked(&SettingsInput { minutes_to_decide: 10, ..input }).is_err());
+        assert!(checked(&SettingsInput { minutes_to_decide: 10, ..input.clone() }).is_err());
+        let offered = ListenerSettings::at(ListenerSettings::ADDRESS);
+        let with = |change: fn(&mut ListenerInput)| {
+            let mut listener = listener_view(&offered);
+            change(&mut listener);
+            checked(&SettingsInput { listener: Some(listener), ..input.clone() })
+        };
+        assert_eq!(with(|_| ()).expect("fine").listener, Some(offered.clone()));
+        assert!(with(|listener| listener.address = "8765".into()).is_err());
+        assert!(with(|listener| listener.sources = vec!["somewhere".into()]).is_err());
+        assert!(with(|listener| listener.sources = vec![" ".into()]).is_err());
+        let unchecked = with(|listener| (listener.sources, listener.check_sources) = (Vec::new(), false));
+        assert!(!unchecked.expect("fine").listener.expect("on").check_sources);
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn judge(
         );
         return (Health::Down, Some(error));
     }
-    let health = health::of_leg(note, now);
+    let health = health::of_leg_within(note, health::stale_after(settings, leg), now);
     let problem = note.and_then(|note| note.problem.as_ref()).map(|problem| problem.sentence.clone());
     let error = match health {
         Health::Ok => None,
@@ -280,6 +280,7 @@ mod tests {
                 horizon_days: 60,
                 poll_seconds: 5,
                 features: Vec::new(),
+                webhook_url: None,
                 live_hours: LiveHours::default(),
             }),
         }

@@ -13,6 +13,8 @@
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
 //! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
+//! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
+//! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
 //! | `acknowledge_notice` | `practice_id, at` | `()` | somebody has seen to what the notice of this instant says |
 //! | `test_practice_system` | `practice_id: Option, system: SystemInput, time_zone` | [`SystemTest`] | connects and reads; changes nothing |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
@@ -21,6 +23,7 @@
 //! | `unlink_practice` | `practice_id` | `()` | stops and forgets a practice |
 //! | `change_settings` | `settings: SettingsInput` | `()` | saves the settings |
 //! | `open_logs_folder` | – | `()` | shows the folder in the file manager |
+//! | `webhook_address` | `practice_id` | `Option<String>` | the public address at which its webhooks come in, a secret |
 //! | `export_logs` | – | `String` | writes a zip, answers where it lies |
 //! | `open_link` | `link: ExternalLink` | `()` | opens one of the known pages in the browser |
 //!
@@ -28,6 +31,13 @@
 //! practice's IANA zone, which stands beside it. A date is `2026-11-20`, a time of day `08:30`, both practice-local.
 //! A secret goes in and never comes out: inputs hold `Option<String>` where `None` means "keep what is stored".
 //! Numbers are 32 bits wide, since the window's language has no whole numbers of 64 bits.
+
+mod day;
+
+pub use day::{
+    DayBookView, DayBookingView, DayColumnsView, DayDifferenceView, SlotChange, SlotStoryView,
+    StoryEntryView, StoryLine, StretchKind, StretchView,
+};
 
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -269,6 +279,65 @@ pub struct HealthengineView {
     pub counts: BookingCounts,
     /// What is wrong.
     pub problem: Option<ProblemView>,
+    /// How its webhooks are doing; None where the practice has no public address.
+    pub webhooks: Option<WebhooksView>,
+}
+
+/// How the webhooks of a practice are doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhooksView {
+    /// Whether they can be relied upon.
+    pub state: WebhooksState,
+    /// How often Healthengine is asked meanwhile, in seconds.
+    pub asked_every: u32,
+    /// When something was last delivered.
+    pub last_delivery_at: Option<String>,
+    /// Until when the subscription stands; it is renewed in time.
+    pub subscribed_until: Option<String>,
+    /// Deliveries that failed within the last day, by why, the newest first.
+    pub failed: Vec<FailedDeliveriesView>,
+}
+
+/// Whether webhooks can be relied upon.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum WebhooksState {
+    /// Nothing receives them: the listener is switched off.
+    ListenerOff,
+    /// Nothing receives them.
+    NotReceiving {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Healthengine was not asked for them yet, or could not be.
+    NotSubscribed {
+        /// Why, where it is known.
+        message: Option<String>,
+    },
+    /// Nothing that came in has been announced or missed yet.
+    Unproven,
+    /// What polls find was announced.
+    Reliable,
+    /// A poll found what was not announced.
+    Silent {
+        /// Since when.
+        since: String,
+    },
+}
+
+/// Deliveries that failed for the same reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedDeliveriesView {
+    /// How many.
+    pub count: u32,
+    /// The oldest of them.
+    pub first_at: String,
+    /// The newest of them.
+    pub last_at: String,
+    /// Healthengine's words; empty where it gave none.
+    pub why: String,
 }
 
 /// Whether Healthengine may speak with us about this practice.
@@ -906,6 +975,36 @@ pub struct SettingsView {
     pub log_level: LogLevel,
     /// Where the logs lie.
     pub logs_folder: String,
+    /// Receives webhooks; None while it is switched off.
+    pub listener: Option<ListenerView>,
+    /// What a listener that is switched on begins with.
+    pub offered_listener: ListenerInput,
+}
+
+/// The listener for webhooks.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerView {
+    /// What was chosen.
+    pub chosen: ListenerInput,
+    /// True if other computers can connect to it, which a proxy on this one does not need.
+    pub open_to_others: bool,
+    /// Why it does not listen, and what to do.
+    pub problem: Option<String>,
+    /// How many deliveries were turned away since the start because they came from elsewhere.
+    pub wrong_sources: u32,
+}
+
+/// Where webhooks are received, and from whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerInput {
+    /// Address and port on this computer, `127.0.0.1:8765`.
+    pub address: String,
+    /// The addresses from which Healthengine delivers.
+    pub sources: Vec<String>,
+    /// Whether deliveries from elsewhere are turned away.
+    pub check_sources: bool,
 }
 
 /// New settings.
@@ -920,6 +1019,8 @@ pub struct SettingsInput {
     pub minutes_to_decide: u32,
     /// How much the log says.
     pub log_level: LogLevel,
+    /// Receives webhooks; None switches that off.
+    pub listener: Option<ListenerInput>,
 }
 
 /// How much the log says.
@@ -1098,6 +1199,8 @@ pub struct HealthengineInput {
     pub environment: Environment,
     /// Free times are published for today and this many days on, 1 to 365.
     pub horizon_days: u32,
+    /// The public address that leads to the listener; None or empty for polling alone.
+    pub webhook_url: Option<String>,
 }
 
 /// The last part of the `User-Agent`.
@@ -1204,6 +1307,8 @@ pub struct HealthengineSetupView {
     pub environment: Environment,
     /// Days of free times that are published.
     pub horizon_days: u32,
+    /// The public address that leads to the listener; None is polling alone.
+    pub webhook_url: Option<String>,
 }
 
 /// The pages outside the app that it may open.

@@ -33,7 +33,7 @@ pub fn show(app: &AppHandle) {
             window.on_window_event(move |event| {
                 if let WindowEvent::Destroyed = event {
                     tracing::debug!("The window was closed; the tray stays.");
-                    tauri::async_runtime::spawn(tidy_up(closed.clone()));
+                    tauri::async_runtime::spawn(rest(closed.clone()));
                 }
             });
         }
@@ -41,8 +41,8 @@ pub fn show(app: &AppHandle) {
     }
 }
 
-/// Gives back the memory that the window needed, unless somebody has opened it again meanwhile.
-async fn tidy_up(app: AppHandle) {
+/// Once nobody has looked for a while, gives back the memory that starting up or a window needed.
+pub async fn rest(app: AppHandle) {
     let desk = app.state::<Arc<Desk>>().inner().clone();
     let at = desk.now() + CLOSED_FOR_GOOD;
     while desk.now() < at {

@@ -62,6 +62,7 @@ pub async fn measure() -> Result<Report> {
         clock: clock.clone(),
         state,
         look_closely: Arc::default(),
+        webhooks: Default::default(),
         noted: Arc::default(),
         half_hours: Arc::default(),
         writes_fail: Arc::default(),
@@ -164,6 +165,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         }),
     }

@@ -3,9 +3,11 @@
 use chrono::TimeDelta;
 use connectors::partners::healthengine::sim::ConfigurationKind;
 use connectors::sim::faults::{Fault, FaultRule};
-use domain::ids::PracticeId;
-use domain::ports::store::{Leg, ProblemKind, Wish, Wishes};
-use domain::time::{Horizon, Minutes};
+use domain::ids::{PracticeId, ResourceRef};
+use domain::ports::store::{Leg, Marks, ProblemKind, Wish, Wishes};
+use domain::time::{DayRange, Horizon, Minutes, PracticeTime};
+use sync::flows::availability::day_prefix;
+use sync::shown::{self, Difference};
 use tests::{World, account, zone};
 
 /// Every snapshot that came in, of whichever day.
@@ -17,7 +19,7 @@ fn configurations(world: &World, kind: ConfigurationKind) -> usize {
     world.sim.inspect(|state| state.configuration(&account("p1")).iter().filter(|c| c.kind == kind).count())
 }
 
-/// Asserts that what is published is what the book says, range by range.
+/// Asserts that what is published is what the book says, range by range, and what our records say.
 async fn shows_the_book(world: &World) {
     let settings = world.stored_settings("p1").await;
     let practice = world.wiring.practice(&settings).unwrap();
@@ -37,6 +39,10 @@ async fn shows_the_book(world: &World) {
                 ranges.iter().map(|range| (text(range.start), text(range.end))).collect()
             });
             assert_eq!(published, expected, "{} on {day}", resource.id);
+            let thing = day_prefix(day, Some(&resource.id));
+            let marks = world.store.marks(&PracticeId::new("p1"), &thing).await.unwrap();
+            let told = shown::read(&marks[0].digest).told.map(|told| told.free);
+            assert_eq!(told, Some(book.free(&resource.id, day)), "{} on {day}", resource.id);
         }
     }
     assert!(book.slot >= Minutes(5));
@@ -72,6 +78,15 @@ async fn what_staff_change_is_published_within_one_look_and_alone() {
     assert_eq!(snapshots(&world), sent + 1);
     assert!(!world.is_offered(&place));
     shows_the_book(&world).await;
+    let (resource, starts) = (ResourceRef::new(&*place.0), PracticeTime(place.1));
+    let thing = shown::changes_mark(starts.day(), &resource);
+    let marks = world.store.marks(&PracticeId::new("p1"), &thing).await.unwrap();
+    let change = shown::changes(&marks[0].digest).remove(0);
+    let taken = |(range, how): &(DayRange, Difference)| {
+        *how == Difference::Removed && range.start <= starts.minute() && starts.minute() < range.end
+    };
+    assert!(change.differences.iter().any(taken), "{change:?}");
+    assert!(change.noticed_at <= change.sent_at && change.sent_at <= change.accepted_at, "{change:?}");
 
     world.book(|book| {
         let (resource, day) = (&place.0, place.1.date().to_string());

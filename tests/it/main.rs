@@ -15,3 +15,4 @@ mod exactly_once;
 mod killed;
 mod openemr_on_mariadb;
 mod tidy;
+mod webhooks;

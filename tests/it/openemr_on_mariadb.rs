@@ -14,6 +14,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use connectors::practices::sql::SqlPractice;
 use connectors::practices::{self, sql::profile::parse};
 use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::client_snapshot::{SnapshotAsked, SnapshotBy};
 use domain::diary::{AppointmentStatus, Book, Writable};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{
@@ -206,6 +207,52 @@ async fn mariadb_free_time_is_the_clinics_own_account_of_it() {
         let series: Vec<_> = book.appointments.iter().filter(|a| a.id.as_str().contains('@')).collect();
         assert!(series.len() > 5);
     }
+}
+
+#[tokio::test]
+async fn mariadb_a_day_with_its_patients_by_both_kinds_of_date() {
+    let clinic = clinic(Version::Seven).await;
+    change(
+        &clinic,
+        "SET SESSION time_zone = '+00:00';
+         INSERT INTO uuid_registry (uuid, created) VALUES (UNHEX(REPEAT('0a', 16)), '2026-09-02 00:00:00');
+         UPDATE openemr_postcalendar_events SET pc_time = NULL WHERE pc_time IS NOT NULL;
+         INSERT INTO openemr_postcalendar_events (pc_eid, pc_catid, pc_multiple, pc_aid, pc_pid, pc_title, pc_time,
+            pc_eventDate, pc_duration, pc_startTime, pc_eventstatus, pc_sharing, pc_apptstatus, pc_facility, uuid)
+         VALUES (900001, 17, 0, '10', '2', 'x', '2026-09-03 10:00:00', '2026-12-24', 1800, '10:00', 1, 1, '-', 3,
+                 UNHEX(REPEAT('0a', 16))),
+                (900002, 17, 0, '11', '2', 'x', '2026-09-02 23:59:59', '2026-12-24', 1800, '11:00', 1, 1, '?', 4, NULL),
+                (900003, 17, 0, '10', '4', 'x', NULL, '2026-12-24', 900, '12:00', 1, 1, 'x', 3, NULL);
+         UPDATE patient_data SET hipaa_allowsms = 'YES', regdate = '2020-02-02 02:02:02' WHERE pid = 2;",
+    )
+    .await;
+    let practice = practice(&clinic, WriteMode::None);
+    let asked = SnapshotAsked { day: day("2026-12-24"), by: SnapshotBy::Appointment };
+    let snapshot = practice.client_snapshot(asked).await.unwrap();
+    let mut told: Vec<(String, String)> = snapshot
+        .appointments
+        .iter()
+        .filter(|appointment| appointment.id.as_str().starts_with("9000"))
+        .map(|appointment| (appointment.id.to_string(), appointment.created.0.to_string()))
+        .collect();
+    told.sort();
+    let expected = [
+        ("900001", "2026-09-02 10:00:00"),
+        ("900002", "2026-09-02 23:59:59"),
+        // Nobody knows when it was made: before now.
+        ("900003", "2026-09-07 12:00:00"),
+    ];
+    assert_eq!(told, expected.map(|(id, at)| (id.to_owned(), at.to_owned())));
+    let patient = snapshot.patients.iter().find(|patient| patient.id.as_str() == "2").unwrap();
+    assert_eq!(patient.sms_consent, Some(true));
+    assert_eq!(patient.created.0.to_string(), "2020-02-02 02:02:02");
+    let made = SnapshotAsked { day: day("2026-09-02"), by: SnapshotBy::Creation };
+    let made = practice.client_snapshot(made).await.unwrap();
+    let ids: Vec<&str> = made.appointments.iter().map(|appointment| appointment.id.as_str()).collect();
+    assert_eq!(ids, ["900001", "900002"]);
+    assert_eq!(made.locations, snapshot.locations, "the lists are always whole");
+    assert_eq!(made.practitioners, snapshot.practitioners);
+    assert_eq!(made.appointment_types, snapshot.appointment_types);
 }
 
 #[tokio::test]

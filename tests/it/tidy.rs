@@ -178,6 +178,8 @@ fn each_outside_library_has_its_room() {
         ("rusqlite", &["store", "connectors", "tests"]),
         ("mysql_async", &["connectors", "tests"]),
         ("reqwest", &["connectors", "tests"]),
+        ("axum", &["connectors"]),
+        ("hyper", &["connectors"]),
         ("oauth2", &["connectors"]),
         ("clap", &["clinic-companion"]),
     ];

@@ -22,6 +22,7 @@ describe("linking a practice", () => {
   let patients;
   let data;
   let window;
+  let welcomed;
   before(async () => {
     elsewhere = await folder();
     healthengine = new Program(APP, ["--data-dir", elsewhere.path, "demo", "--headless"]);
@@ -41,6 +42,7 @@ describe("linking a practice", () => {
 
   test("a fresh computer says what to do first", async () => {
     const text = await window.shows("Welcome.", 30);
+    welcomed = performance.now();
     assert.match(text, /Link your practice/);
     assert.match(text, /Nothing is written into your book unless you choose so/);
     await window.choose(/^Link your practice$/);
@@ -98,6 +100,10 @@ describe("linking a practice", () => {
     await window.choose(/^Start$/);
     await window.shows("Everything is in step.", 60);
     context.diagnostic(`in step ${Math.round(performance.now() - began)} ms after Start`);
+    // Of a person's five minutes this is the program's share, with two mistakes on the way and every key typed.
+    const minutes = (performance.now() - welcomed) / 60_000;
+    assert.ok(minutes < 3, `from nothing to the first published time in ${minutes.toFixed(1)} minutes`);
+    assert.ok(await patients.freeTime(30), "times are offered to patients");
     assert.ok((await window.text()).includes(NAME));
   });
 

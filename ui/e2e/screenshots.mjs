@@ -73,6 +73,14 @@ async function everyday(window, patients, book, take) {
   await window.screen(1, "Overview");
   await window.shows("Everything is in step.", 60);
 
+  await window.press(/^Day of /);
+  await window.shows("Healthengine shows this day as your book has it.", 30);
+  await take("day");
+  await take("day-narrow", NARROW);
+  await window.press(/^Why\? .* taken in your book/);
+  await window.shows("Copy as a paragraph", 10);
+  await take("day-why");
+
   await window.screen(3, "Connections");
   await take("connections");
   await window.screen(4, "Settings");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { APP, folder, isAlive, Program, webProcesses } from "./desk/processes.mjs";
+import { APP, folder, isAlive, mappedAlone, Program, webProcesses } from "./desk/processes.mjs";
 import { closeWindow, whenWindows } from "./desk/screen.mjs";
 import { Tray } from "./desk/tray.mjs";
 import { until } from "./desk/until.mjs";
@@ -33,6 +33,7 @@ describe("the window and the tray", () => {
     await tray.has("Clinic Companion: No practice is linked yet", 30);
     await whenWindows(0, 1);
     assert.deepEqual(await webProcesses(app.id), []);
+    await until("what only starting needed is let go", 30, async () => (await mappedAlone(app.id)) < 20);
   });
 
   test("a second start brings the first one's window up, and ends", async () => {
@@ -46,7 +47,7 @@ describe("the window and the tray", () => {
     assert.ok(await isAlive(app.id));
   });
 
-  test("closing the window ends the web view and leaves the tray", async () => {
+  test("closing the window ends the web view, gives its memory back and leaves the tray", async () => {
     await closeWindow();
     await whenWindows(0, 10);
     // WebKit keeps its small network process until the program ends; the page and its memory are what must go.
@@ -54,6 +55,7 @@ describe("the window and the tray", () => {
       const left = await webProcesses(app.id);
       return !left.some((each) => each.name.startsWith("WebKitWeb"));
     });
+    await until("the web view's libraries are let go", 30, async () => (await mappedAlone(app.id)) < 20);
     assert.ok(await isAlive(app.id));
     await tray.has("Open Clinic Companion", 5);
   });

@@ -114,6 +114,27 @@ const review = async (page) => {
   await page.getByRole("button", { name: "Continue" }).click();
 };
 
+const day = async (page) => {
+  await page.getByRole("button", { name: "Day of Ana Petrović beside Healthengine" }).click();
+  await page.getByRole("heading", { name: "Ana Petrović, today" }).waitFor();
+};
+const dayWhy = async (page) => {
+  await day(page);
+  await page.getByRole("button", { name: /^Why\? 2:15/ }).click();
+  await page.getByText("Copy as a paragraph").waitFor();
+};
+const dayBooked = async (page) => {
+  await day(page);
+  await page.getByRole("button", { name: /Dr Mei Lee$/ }).click();
+  await page.getByRole("button", { name: /^Why\? 10:30/ }).click();
+  await page.getByText("Copy as a paragraph").waitFor();
+};
+const noHours = async (page) => {
+  await hours(page);
+  await page.getByRole("button", { name: "Sunday: off" }).click();
+  await page.getByRole("button", { name: "Monday to Friday" }).click();
+};
+
 const WIDE = { width: 1180, height: 820 };
 const SMALL = { width: 900, height: 600 };
 const PHONE = { width: 360, height: 740 };
@@ -133,6 +154,10 @@ const PICTURES = [
   ["overview", "locked", overview],
   ["overview", "error", overview],
   ["overview", "loading", overview],
+  ["day", "healthy", day],
+  ["day-why", "on-its-way", dayWhy, { phone: PHONE, large: SMALL }],
+  ["day-booked", "healthy", dayBooked],
+  ["day", "list-error", async (page) => page.getByRole("button", { name: /^Day of Ana/ }).click()],
   ["bookings", "healthy", bookings, { phone: PHONE }],
   ["bookings-why", "healthy", why, { phone: PHONE }],
   ["bookings", "empty", bookings],
@@ -158,7 +183,8 @@ const PICTURES = [
   ["link-3-keys", "empty", keys],
   ["link-3-refused", "empty", refused, { large: SMALL }],
   ["link-4-who", "empty", who],
-  ["link-5-hours", "empty", hours, { phone: PHONE }],
+  ["link-5-hours", "empty", hours, { phone: PHONE, large: SMALL }],
+  ["link-5-hours-none", "empty", noHours],
   ["link-6-review", "empty", review],
   ["settings", "healthy", settings, { phone: PHONE }],
 ];

@@ -20,6 +20,8 @@ export class AppState {
   linking = $state.raw<Linking>({ kind: "list" });
   /** The booking that a row elsewhere asked to show. */
   wantedBooking = $state<string | null>(null);
+  /** The day beside Healthengine that the overview shows in its place: of which practice, beginning with whom. */
+  day = $state.raw<{ practiceId: string; practitionerId: string } | null>(null);
   /** Said aloud by screen readers. */
   spoken = $state("");
 
@@ -74,6 +76,12 @@ export class AppState {
     this.screen = screen;
     this.linking = { kind: "list" };
     this.wantedBooking = null;
+    this.day = null;
+  }
+
+  showDay(practiceId: string, practitionerId: string): void {
+    this.go("overview");
+    this.day = { practiceId, practitionerId };
   }
 
   showBooking(practiceId: string, bookingId: string): void {

@@ -10,19 +10,9 @@ import type {
   SystemInput,
   TimeRange,
 } from "./backend";
-import { showTimeOfDay } from "./format";
+import { DAYS, rangeWords, type Day } from "./hours";
 
-export const DAYS = [
-  "monday",
-  "tuesday",
-  "wednesday",
-  "thursday",
-  "friday",
-  "saturday",
-  "sunday",
-  "publicHolidays",
-] as const satisfies readonly (keyof LiveHours)[];
-export type Day = (typeof DAYS)[number];
+export { DAYS, type Day };
 
 const OFFICE_HOURS: TimeRange = { start: "08:00", end: "18:00" };
 
@@ -68,6 +58,7 @@ export class PracticeDraft {
   contactEmail = $state("");
   environment = $state<Environment>("PROD");
   horizonDays = $state("60");
+  webhookUrl = $state("");
 
   hours = $state<LiveHours>(usualHours());
 
@@ -107,6 +98,7 @@ export class PracticeDraft {
       this.contactEmail = setup.healthengine.contactEmail;
       this.environment = setup.healthengine.environment;
       this.horizonDays = String(setup.healthengine.horizonDays);
+      this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
   }
 
@@ -145,6 +137,7 @@ export class PracticeDraft {
       contactEmail: typed(this.contactEmail),
       environment: this.environment,
       horizonDays: Number(this.horizonDays),
+      webhookUrl: typed(this.webhookUrl),
     };
   }
 
@@ -188,9 +181,7 @@ const SHORT: Record<Day, string> = {
 export function hoursSummary(hours: LiveHours): string {
   const groups: { first: Day; last: Day; text: string }[] = [];
   for (const day of DAYS) {
-    const text = hours[day]
-      .map((each) => `${showTimeOfDay(each.start)} to ${showTimeOfDay(each.end)}`)
-      .join(" and ");
+    const text = hours[day].map(rangeWords).join(" and ");
     if (text === "") continue;
     const group = groups.at(-1);
     const follows = group && DAYS.indexOf(group.last) + 1 === DAYS.indexOf(day) && day !== "publicHolidays";

@@ -5,11 +5,13 @@ import type {
   BookingState,
   BookingView,
   ErrorCode,
+  FailedDeliveriesView,
   Freshness,
   Headline,
   HistoryEntry,
   Light,
   ListKind,
+  ListenerView,
   LogLevel,
   NeedView,
   OutageView,
@@ -22,6 +24,7 @@ import type {
   SystemTest,
   Verdict,
   WaitingView,
+  WebhooksView,
   WriteAbility,
 } from "./backend";
 import {
@@ -599,4 +602,76 @@ const LOG_LEVELS: Record<LogLevel, string> = {
 
 export function logLevel(level: LogLevel): string {
   return LOG_LEVELS[level];
+}
+
+/** How webhooks are doing: one word for the dot, and a sentence that says how often we ask meanwhile. */
+export function webhooks(value: WebhooksView, zone: string): { word: string; sentence: string } {
+  const asked = `We ask Healthengine every ${span(value.askedEvery)}.`;
+  switch (value.state.kind) {
+    case "listenerOff":
+      return { word: "off", sentence: `Nothing receives them: switch that on in Settings. ${asked}` };
+    case "notReceiving":
+      return { word: "not received", sentence: `${value.state.message} ${asked}` };
+    case "notSubscribed":
+      return {
+        word: "not subscribed",
+        sentence: `${value.state.message ?? "Healthengine is being asked to send them."} ${asked}`,
+      };
+    case "unproven":
+      return { word: "not proven yet", sentence: `They prove themselves with the next booking. ${asked}` };
+    case "reliable":
+      return { word: "arriving", sentence: `Bookings are announced at once. ${asked}` };
+    case "silent":
+      return {
+        word: "silent",
+        sentence: `Silent since ${timeOfDay(value.state.since, zone)}: a booking was found by asking. ${asked} Nothing is lost.`,
+      };
+  }
+}
+
+export function webhooksLight(value: WebhooksView): Light {
+  switch (value.state.kind) {
+    case "reliable":
+      return "ok";
+    case "unproven":
+    case "notSubscribed":
+      return "unknown";
+    case "listenerOff":
+    case "notReceiving":
+    case "silent":
+      return "attention";
+  }
+}
+
+export function webhooksDelivered(value: WebhooksView, zone: string, now: number): string {
+  return value.lastDeliveryAt
+    ? `Last delivery ${dayAndTime(value.lastDeliveryAt, zone, now)}.`
+    : "Nothing was delivered yet.";
+}
+
+/** "3 deliveries failed since yesterday 4:10 pm: time-out" */
+export function failedDeliveries(value: FailedDeliveriesView, zone: string, now: number): string {
+  const why = value.why ? `: ${value.why}` : "";
+  const when =
+    value.count === 1
+      ? dayAndTime(value.firstAt, zone, now)
+      : `since ${dayAndTime(value.firstAt, zone, now)}, the last ${dayAndTime(value.lastAt, zone, now)}`;
+  return `${counted(value.count, "delivery", "deliveries")} failed ${when}${why}`;
+}
+
+/** What there is to say about the listener; nothing while all is well. */
+export function listenerState(value: ListenerView): string[] {
+  const said: string[] = [];
+  if (value.problem) said.push(value.problem);
+  if (value.openToOthers) {
+    said.push(
+      "Other computers can connect to this address. Ask your IT to let nobody but your proxy through.",
+    );
+  }
+  if (value.wrongSources > 0) {
+    said.push(
+      `${counted(value.wrongSources, "delivery", "deliveries")} turned away since the start, because they came from other addresses.`,
+    );
+  }
+  return said;
 }

@@ -70,7 +70,7 @@ describe("linking a practice", () => {
     await user.clear(from);
     await user.type(from, "7.30");
     await user.tab();
-    await press(opened, "Use Monday’s hours to Friday");
+    await press(opened, "Monday to Friday");
     await press(opened, "Continue");
     expect(plain(screen.getByRole("main").textContent)).toContain("Mon–Fri 7:30 am to 6:00 pm");
     await press(opened, "Start");

@@ -21,7 +21,7 @@ describe("settings", () => {
     await user.click(screen.getByRole("button", { name: "Save" }));
     expect(fake.asked.at(-1)).toEqual({
       command: "changeSettings",
-      with: [{ autostart: false, retentionDays: 30, minutesToDecide: 5, logLevel: "warn" }],
+      with: [{ autostart: false, retentionDays: 30, minutesToDecide: 5, logLevel: "warn", listener: null }],
     });
     expect(await screen.findByText("Saved.")).toBeVisible();
   });

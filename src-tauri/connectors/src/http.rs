@@ -279,6 +279,15 @@ impl Endpoint {
         decode(&body).map_err(WriteError::Unknown)
     }
 
+    /// Deletes what is at `path`.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been deleted.
+    pub async fn delete(&self, path: &[&str], haste: Haste) -> Result<(), WriteError> {
+        let request = self.client.request(Method::DELETE, self.url(path));
+        self.exchange(request, haste).await.map(|_| ()).map_err(Failure::of_write)
+    }
+
     async fn post(
         &self,
         path: &[&str],

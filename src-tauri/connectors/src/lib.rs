@@ -7,6 +7,7 @@ pub mod card;
 #[cfg(all(test, feature = "sims"))]
 mod contract;
 pub mod http;
+pub mod listener;
 pub mod partners;
 pub mod practices;
 #[cfg(feature = "sims")]

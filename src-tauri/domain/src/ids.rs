@@ -37,6 +37,8 @@ text_id! {
     ForeignBookingId,
     /// A change to a booking, as the partner calls it.
     ForeignChangeId,
+    /// A subscription to what waits, as the partner calls it.
+    SubscriptionId,
     /// An appointment, as the practice system calls it.
     AppointmentRef,
     /// A patient, as the practice system calls them.

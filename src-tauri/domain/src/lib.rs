@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod booking;
+pub mod client_snapshot;
 pub mod diary;
 pub mod failure;
 pub mod ids;

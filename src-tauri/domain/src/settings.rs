@@ -61,8 +61,10 @@ pub struct HealthengineSettings {
     pub environment: String,
     /// Availability is published for today and this many days on.
     pub horizon_days: u32,
-    /// How often requests are looked for, in seconds; at most 5 without webhooks (sheet §6).
+    /// How often requests are looked for, in seconds; at most 5 without webhooks, 3600 with them (sheet §6).
     pub poll_seconds: u32,
+    /// The public address that leads to our listener, no slash at the end; none is polling alone.
+    pub webhook_url: Option<String>,
     /// Extra features to switch on: `documents`, `clientSnapshots`, `attachDocuments`.
     pub features: Vec<String>,
     /// The liveness contract.
@@ -156,11 +158,37 @@ pub struct AppSettings {
     pub decide_minutes: u32,
     /// The filter of the log, `info` or `debug`.
     pub log_level: String,
+    /// Receives webhooks; none is switched off.
+    pub listener: Option<ListenerSettings>,
+}
+
+/// Where webhooks are received, and from whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Address and port on this computer: `127.0.0.1:8765`.
+    pub address: String,
+    /// The addresses from which Healthengine delivers.
+    pub sources: Vec<String>,
+    /// Whether deliveries from elsewhere are turned away.
+    pub check_sources: bool,
+}
+
+impl ListenerSettings {
+    /// The port that is offered first.
+    pub const ADDRESS: &str = "127.0.0.1:8765";
+    /// The addresses that Healthengine names (sheet §5).
+    pub const SOURCES: [&str; 3] = ["13.55.48.1", "52.62.53.70", "13.54.122.64"];
+
+    /// A listener at this address that lets in what Healthengine sends.
+    pub fn at(address: impl Into<String>) -> Self {
+        let sources = Self::SOURCES.map(str::to_owned).into();
+        Self { address: address.into(), sources, check_sources: true }
+    }
 }
 
 impl Default for AppSettings {
     fn default() -> Self {
-        Self { retention_days: 30, decide_minutes: 8, log_level: "info".into() }
+        Self { retention_days: 30, decide_minutes: 8, log_level: "info".into(), listener: None }
     }
 }
 
@@ -189,10 +217,12 @@ pub enum SecretKind {
     HealthengineApiKey,
     /// Healthengine's practice key.
     HealthenginePracticeKey,
+    /// The last segment of the address at which Healthengine's webhooks come in. Made by us, 160 random bits.
+    HealthengineWebhookPath,
 }
 
 impl SecretKind {
-    /// All kinds; unlinking a practice forgets each.
+    /// The kinds that people give us. Unlinking a practice forgets every secret of it.
     pub const ALL: [SecretKind; 3] =
         [SecretKind::SystemPassword, SecretKind::HealthengineApiKey, SecretKind::HealthenginePracticeKey];
 
@@ -201,6 +231,7 @@ impl SecretKind {
             SecretKind::SystemPassword => "system/password",
             SecretKind::HealthengineApiKey => "healthengine/api_key",
             SecretKind::HealthenginePracticeKey => "healthengine/practice_key",
+            SecretKind::HealthengineWebhookPath => "healthengine/webhook_path",
         }
     }
 }

@@ -45,6 +45,7 @@ pub fn settings() -> PracticeSettings {
             horizon_days: 60,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours::default(),
         }),
     }
@@ -121,6 +122,8 @@ impl Scene {
                 minutes_to_decide: 8,
                 log_level: crate::view::LogLevel::Info,
                 logs_folder: String::new(),
+                listener: None,
+                offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
             },
             profiles: Vec::new(),
             about: AboutView { version: "1".into(), data_folder: "/data".into() },

@@ -7,7 +7,8 @@ use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SystemSettings, WriteMode,
+    HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SystemSettings,
+    WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
@@ -30,6 +31,15 @@ pub struct Mistake {
     pub message: String,
 }
 
+/// What the file wants.
+#[derive(Debug)]
+pub struct WantedFile {
+    /// Of each practice.
+    pub practices: Vec<Wanted>,
+    /// Of the listener for webhooks; none is switched off.
+    pub listener: Option<ListenerSettings>,
+}
+
 /// What the file wants of one practice.
 #[derive(Debug)]
 pub struct Wanted {
@@ -43,6 +53,8 @@ pub struct Wanted {
 
 const POLL_SYSTEM: RangeInclusive<i64> = 1..=300;
 const POLL_HEALTHENGINE: RangeInclusive<i64> = 1..=5;
+/// With webhooks Healthengine wants to be asked once an hour at least (sheet §6).
+const POLL_WITH_WEBHOOKS: RangeInclusive<i64> = 1..=3600;
 const HORIZON: RangeInclusive<i64> = 1..=365;
 const FEATURES: [&str; 3] = ["documents", "clientSnapshots", "attachDocuments"];
 const LONGEST_NAME: usize = 100;
@@ -52,7 +64,16 @@ const LONGEST_NAME: usize = 100;
 struct RawFile {
     #[serde(default)]
     practice: Vec<RawPractice>,
-    listener: Option<Later>,
+    listener: Option<RawListener>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawListener {
+    address: Spanned<String>,
+    sources: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default = "yes")]
+    check_sources: bool,
 }
 
 /// A table of a later version; what stands in it is not looked at.
@@ -144,12 +165,12 @@ pub fn read(
     sources: &SecretSources<'_>,
     sockets: &Sockets,
     stored: &[PracticeSettings],
-) -> Result<Vec<Wanted>, Mistake> {
+) -> Result<WantedFile, Mistake> {
     let reader = Reader { text, folder, sources, sockets };
     let raw: RawFile = toml::from_str(text)
         .map_err(|error| reader.mistake(&error.span().unwrap_or_default(), in_our_words(error.message())))?;
-    reader.later("listener", "does not receive webhooks", raw.listener.as_ref())?;
-    if raw.practice.is_empty() {
+    let listener = raw.listener.as_ref().map(|listener| reader.listener(listener)).transpose()?;
+    if raw.practice.is_empty() && listener.is_none() {
         return Err(reader.mistake(&(0..0), "the file names no practice: add a [[practice]] table".into()));
     }
     let mut taken = BTreeSet::new();
@@ -175,7 +196,7 @@ pub fn read(
             return Err(reader.mistake(&account.practice_id.span(), already_linked(twin)));
         }
     }
-    Ok(wanted)
+    Ok(WantedFile { practices: wanted, listener })
 }
 
 struct Reader<'a> {
@@ -201,6 +222,27 @@ impl Reader<'_> {
                 Err(self.mistake(&found.span(), message))
             }
         }
+    }
+
+    fn listener(&self, raw: &RawListener) -> Result<ListenerSettings, Mistake> {
+        let address = inputs::listen_address(raw.address.get_ref())
+            .map_err(|wrong| self.mistake(&raw.address.span(), wrong.to_owned()))?;
+        let mut settings = ListenerSettings::at(address.to_string());
+        settings.check_sources = raw.check_sources;
+        if let Some(sources) = &raw.sources {
+            if sources.get_ref().is_empty() {
+                let message = "no source is named: name one, leave \"sources\" out for Healthengine's own, or set check_sources = false".to_owned();
+                return Err(self.mistake(&sources.span(), message));
+            }
+            self.distinct(sources.get_ref(), "source")?;
+            let source = |text: &Spanned<String>| {
+                inputs::source_address(text.get_ref())
+                    .map(|address| address.to_string())
+                    .map_err(|wrong| self.mistake(&text.span(), wrong.to_owned()))
+            };
+            settings.sources = sources.get_ref().iter().map(source).collect::<Result<_, _>>()?;
+        }
+        Ok(settings)
     }
 
     fn practice(&self, raw: &RawPractice) -> Result<Wanted, Mistake> {
@@ -241,7 +283,6 @@ impl Reader<'_> {
         let mut unused = Vec::new();
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
-            unused.extend(raw.webhook_url.as_ref().map(|_| "healthengine.webhook_url"));
             unused.extend((!raw.features.is_empty()).then_some("healthengine.features"));
         }
         Ok(Wanted { settings, secrets, unused })
@@ -326,9 +367,14 @@ impl Reader<'_> {
             Some(url) => self.web_address(url)?,
             None => healthengine::BASE_URL.to_owned(),
         };
-        if let Some(webhook) = &raw.webhook_url {
-            self.web_address(webhook)?;
-        }
+        let webhook_url = raw.webhook_url.as_ref().map(|url| self.web_address(url)).transpose()?;
+        let poll_seconds = match (&raw.poll_seconds, &webhook_url) {
+            (Some(raw), None) if *raw.get_ref() > *POLL_HEALTHENGINE.end() => {
+                let message = "poll_seconds lies between 1 and 5; with webhook_url, up to 3600".to_owned();
+                return Err(self.mistake(&raw.span(), message));
+            }
+            (raw, _) => self.number(raw.as_ref(), "poll_seconds", POLL_WITH_WEBHOOKS, 5)?,
+        };
         self.distinct(&raw.features, "feature")?;
         for feature in &raw.features {
             if !FEATURES.contains(&feature.get_ref().as_str()) {
@@ -350,7 +396,8 @@ impl Reader<'_> {
             user_agent_email: self.email(&raw.user_agent_email)?,
             environment,
             horizon_days: self.number(raw.horizon_days.as_ref(), "horizon_days", HORIZON, 60)?,
-            poll_seconds: self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_HEALTHENGINE, 5)?,
+            poll_seconds,
+            webhook_url,
             features: raw.features.iter().map(|feature| feature.get_ref().clone()).collect(),
             live_hours: self.live_hours(&raw.live_hours)?,
         };

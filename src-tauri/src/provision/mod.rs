@@ -7,11 +7,11 @@ mod secret;
 mod tests;
 
 pub use file::{Mistake, same_account};
-pub use plan::Plan;
+pub use plan::{Plan, PlanError};
 
 use crate::compose::Sockets;
 use domain::settings::PracticeSettings;
-use file::Wanted;
+use file::WantedFile;
 use secret::SecretSources;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ pub fn read(
     path: &Path,
     sockets: &Sockets,
     stored: &[PracticeSettings],
-) -> Result<Vec<Wanted>, ProvisionError> {
+) -> Result<WantedFile, ProvisionError> {
     let unreadable = |cause| ProvisionError::Unreadable { path: path.to_owned(), cause };
     let found = std::fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {

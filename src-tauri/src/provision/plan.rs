@@ -1,22 +1,48 @@
 //! What a provisioning file would change, in words, and carrying it out.
 
-use super::file::Wanted;
+use super::file::{Wanted, WantedFile};
+use crate::webhook_path;
 use chrono::{DateTime, Utc};
+use connectors::listener::is_open_to_others;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::store::{SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
-use domain::settings::{LiveHours, PracticeSettings, SecretKind, SecretName, WriteMode};
+use domain::settings::{
+    AppSettings, ListenerSettings, LiveHours, PracticeSettings, SecretKind, SecretName, WriteMode,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use store::Store;
 use sync::practices;
 
+/// Why no plan could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The settings cannot be read.
+    #[error("the settings cannot be read")]
+    Store(#[from] StoreError),
+    /// The operating system gives no random numbers.
+    #[error("This computer gives no random numbers, which an address for webhooks needs. Start it again.")]
+    NoRandomNumbers(#[from] std::io::Error),
+}
+
 /// What has to be done so that the settings are what the file says.
 #[derive(Debug)]
 pub struct Plan {
     practices: Vec<PracticePlan>,
+    listener: ListenerPlan,
     /// Linked here and not in the file.
     stays: Vec<PracticeId>,
+}
+
+/// What becomes of the listener for webhooks.
+#[derive(Debug)]
+struct ListenerPlan {
+    /// What holds for the whole program, as it should be.
+    settings: AppSettings,
+    lines: Vec<String>,
+    /// What somebody has to do outside of this program.
+    advice: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -33,7 +59,9 @@ struct PracticePlan {
 
 impl Plan {
     /// Compares what is wanted with what the store holds; without a store everything is new.
-    pub async fn make(wanted: Vec<Wanted>, store: Option<&Store>) -> Result<Self, StoreError> {
+    pub async fn make(wanted: WantedFile, store: Option<&Store>) -> Result<Self, PlanError> {
+        let listener = ListenerPlan::make(&wanted, store).await?;
+        let wanted = wanted.practices;
         let known = match store {
             Some(store) => store.practices().await?,
             None => Vec::new(),
@@ -46,12 +74,12 @@ impl Plan {
             let before = known.iter().find(|settings| settings.id == wanted.settings.id);
             practices.push(PracticePlan::make(wanted, before, store).await?);
         }
-        Ok(Self { practices, stays })
+        Ok(Self { practices, listener, stays })
     }
 
     /// Whether the settings are what the file says already.
     pub fn is_empty(&self) -> bool {
-        self.practices.iter().all(PracticePlan::is_empty)
+        self.listener.lines.is_empty() && self.practices.iter().all(PracticePlan::is_empty)
     }
 
     /// Carries it out, each practice as a whole, so that a crash leaves whole practices and the next try does the rest.
@@ -64,8 +92,69 @@ impl Plan {
             store.link_practice(&practice.settings, practice.secrets.clone()).await?;
             tracing::info!(practice.id = %practice.settings.id, "Set as the provisioning file says.");
         }
+        if !self.listener.lines.is_empty() {
+            store.save_app_settings(&self.listener.settings).await?;
+        }
         Ok(())
     }
+}
+
+impl ListenerPlan {
+    async fn make(wanted: &WantedFile, store: Option<&Store>) -> Result<Self, StoreError> {
+        let mut settings = match store {
+            Some(store) => store.app_settings().await?,
+            None => AppSettings::default(),
+        };
+        let was = settings.listener.as_ref().map(described_listener).unwrap_or_default();
+        let becomes = wanted.listener.as_ref().map(described_listener).unwrap_or_default();
+        let lines = differences(&was, &becomes);
+        let mut advice = Vec::new();
+        let addresses =
+            || wanted.practices.iter().filter_map(|w| w.settings.healthengine.as_ref()?.webhook_url.as_ref());
+        match &wanted.listener {
+            None => advice.extend(addresses().map(|url| {
+                format!("{url}: nothing receives these webhooks until the file has a [listener]")
+            })),
+            Some(listener) => {
+                if listener.address.parse().is_ok_and(|address| is_open_to_others(&address)) {
+                    advice.push(format!(
+                        "{}: other computers can connect to it; let your firewall admit nobody but your proxy",
+                        listener.address
+                    ));
+                }
+                advice.extend(addresses().map(|url| {
+                    format!("{url}: let your proxy lead everything below it to http://{}", listener.address)
+                }));
+            }
+        }
+        settings.listener = wanted.listener.clone();
+        Ok(Self { settings, lines, advice })
+    }
+}
+
+/// What differs, in the order of the keys: those that are there, and then those that are no more.
+fn differences(
+    was: &BTreeMap<&'static str, String>,
+    becomes: &BTreeMap<&'static str, String>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, value) in becomes {
+        match was.get(key) {
+            Some(old) if old == value => {}
+            Some(old) => lines.push(format!("{key}: {old} → {value}")),
+            None => lines.push(format!("{key}: {value}")),
+        }
+    }
+    lines.extend(was.keys().filter(|key| !becomes.contains_key(*key)).map(|key| format!("{key}: removed")));
+    lines
+}
+
+fn described_listener(settings: &ListenerSettings) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("address", settings.address.clone()),
+        ("sources", settings.sources.join(", ")),
+        ("check_sources", settings.check_sources.to_string()),
+    ])
 }
 
 impl PracticePlan {
@@ -73,21 +162,11 @@ impl PracticePlan {
         wanted: Wanted,
         before: Option<&PracticeSettings>,
         store: Option<&Store>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, PlanError> {
         let Wanted { settings, secrets: given, unused } = wanted;
         let was = before.map(described).unwrap_or_default();
         let becomes = described(&settings);
-        let mut lines = Vec::new();
-        for (key, value) in &becomes {
-            match was.get(key) {
-                Some(old) if old == value => {}
-                Some(old) => lines.push(format!("{key}: {old} → {value}")),
-                None => lines.push(format!("{key}: {value}")),
-            }
-        }
-        lines.extend(
-            was.keys().filter(|key| !becomes.contains_key(*key)).map(|key| format!("{key}: removed")),
-        );
+        let mut lines = differences(&was, &becomes);
         let mut secrets = Vec::new();
         for kind in SecretKind::ALL {
             let name = SecretName::of(&settings.id, kind);
@@ -105,6 +184,17 @@ impl PracticePlan {
             };
             lines.push(format!("{}: {what}", known_as(kind)));
             secrets.push((name, new.cloned()));
+        }
+        let path = match store {
+            Some(store) => {
+                store.secret(&SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath)).await?
+            }
+            None => None,
+        };
+        if let Some(kept) = webhook_path::to_keep(&settings, path.as_ref())? {
+            let what = if kept.1.is_some() { "made (not shown)" } else { "removed" };
+            lines.push(format!("{}: {what}", known_as(SecretKind::HealthengineWebhookPath)));
+            secrets.push(kept);
         }
         Ok(Self {
             secrets,
@@ -137,6 +227,16 @@ impl fmt::Display for Plan {
                 writeln!(f, "  {key}: not used by this version")?;
             }
         }
+        if !self.listener.lines.is_empty() {
+            let how = if self.listener.settings.listener.is_some() { "on" } else { "off" };
+            writeln!(f, "listener: {how}")?;
+            for line in &self.listener.lines {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        for advice in &self.listener.advice {
+            writeln!(f, "{advice}")?;
+        }
         for id in &self.stays {
             writeln!(f, "practice {id}: not in the file, stays as it is")?;
         }
@@ -150,6 +250,7 @@ fn known_as(kind: SecretKind) -> &'static str {
         SecretKind::SystemPassword => "system.password",
         SecretKind::HealthengineApiKey => "healthengine.api_key",
         SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
+        SecretKind::HealthengineWebhookPath => "webhook path",
     }
 }
 
@@ -178,6 +279,9 @@ fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
             ("healthengine.horizon_days", account.horizon_days.to_string()),
             ("healthengine.poll_seconds", account.poll_seconds.to_string()),
         ]);
+        if let Some(url) = &account.webhook_url {
+            found.insert("healthengine.webhook_url", url.clone());
+        }
         if !account.features.is_empty() {
             found.insert("healthengine.features", account.features.join(", "));
         }

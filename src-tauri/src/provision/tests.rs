@@ -1,6 +1,6 @@
 //! The provisioning file: what it may say, how its mistakes are named, and what it changes.
 
-use super::file::{self, Mistake, Wanted};
+use super::file::{self, Mistake, Wanted, WantedFile};
 use super::plan::Plan;
 use super::secret::SecretSources;
 use crate::clock::SystemClock;
@@ -10,7 +10,7 @@ use connectors::http::Http;
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Vault, Wishes};
 use domain::private::ExposeSecret;
-use domain::settings::{PracticeSettings, SecretKind, SecretName, WriteMode};
+use domain::settings::{ListenerSettings, PracticeSettings, SecretKind, SecretName, WriteMode};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ fn read_in(folder: &Path, text: &str) -> Result<Vec<Wanted>, Mistake> {
 }
 
 fn read_beside(folder: &Path, text: &str, stored: &[PracticeSettings]) -> Result<Vec<Wanted>, Mistake> {
+    read_file(folder, text, stored).map(|file| file.practices)
+}
+
+fn read_file(folder: &Path, text: &str, stored: &[PracticeSettings]) -> Result<WantedFile, Mistake> {
     let sockets =
         Sockets { profiles: folder.join("profiles"), clock: Arc::new(SystemClock), http: Http::default() };
     file::read(text, folder, &SecretSources { variable: &variable, folder }, &sockets, stored)
@@ -111,7 +115,7 @@ fn the_whole_file_is_understood() {
             (SecretKind::HealthenginePracticeKey, "first-line"),
         ]
     );
-    assert_eq!(richmond.unused, ["healthengine.webhook_url", "healthengine.features"]);
+    assert_eq!(richmond.unused, ["healthengine.features"]);
 }
 
 #[test]
@@ -246,6 +250,18 @@ fn every_mistake_is_named_with_its_line_and_what_to_do() {
             "e-mail",
         ),
         (r#"environment = "PROD""#, r#"environment = "prod""#, "DEV"),
+        ("publicHolidays = []", "publicHolidays = []\n[listener]\naddress = \"8765\"", "127.0.0.1:8765"),
+        ("publicHolidays = []", "publicHolidays = []\n[listener]\nport = 8765", "unknown key \"port\""),
+        (
+            "publicHolidays = []",
+            "publicHolidays = []\n[listener]\naddress = \"127.0.0.1:1\"\nsources = []",
+            "no source is named",
+        ),
+        (
+            "publicHolidays = []",
+            "publicHolidays = []\n[listener]\naddress = \"127.0.0.1:1\"\nsources = [\"x\"]",
+            "such as 13.55.48.1",
+        ),
         ("horizon_days = 60", "horizon_days = 0", "between 1 and 365"),
         ("horizon_days = 60", "horizon_days = 366", "between 1 and 365"),
         ("horizon_days = 60", "horizon_days = 9999999999", "between 1 and 365"),
@@ -319,7 +335,6 @@ fn what_comes_later_is_refused_and_named() {
         ("[practice.validic]\ntoken = \"x\"\n", "Validic yet; remove [practice.validic]"),
         ("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]"),
         ("[practice.provet]\nprovet_id = 1\n", "Provet Cloud yet; remove [practice.provet]"),
-        ("[listener]\naddress = \"127.0.0.1:8765\"\n", "webhooks yet; remove [listener]"),
     ] {
         let text = format!("{WHOLE}{table}");
         let mistake = read(&text).unwrap_err();
@@ -355,7 +370,7 @@ fn store(dir: &Path) -> Store {
 }
 
 async fn apply(store: &Store, text: &str) -> String {
-    let plan = Plan::make(read(text).unwrap(), Some(store)).await.unwrap();
+    let plan = Plan::make(read_file(folder().path(), text, &[]).unwrap(), Some(store)).await.unwrap();
     if plan.is_empty() {
         return "no changes".into();
     }
@@ -370,7 +385,8 @@ async fn the_same_file_twice_changes_nothing_the_second_time() {
     let first = apply(&store, WHOLE).await;
     assert!(first.starts_with("practice richmond: added\n"), "{first}");
     assert!(first.contains("system.password: set (not shown)"), "{first}");
-    assert!(first.contains("healthengine.webhook_url: not used by this version"), "{first}");
+    assert!(first.contains("webhook path: made (not shown)"), "{first}");
+    assert!(first.contains("nothing receives these webhooks until the file has a [listener]"), "{first}");
     for secret in ["from-the-environment", "inline-api-key", "first-line"] {
         assert!(!first.contains(secret), "{first}");
     }
@@ -398,8 +414,8 @@ async fn only_what_differs_is_named_and_others_stay() {
   system.locations: removed
   system.password: removed
   healthengine.api_key: changed (not shown)
-  healthengine.webhook_url: not used by this version
   healthengine.features: not used by this version
+https://clinic.example.com.au/hook: nothing receives these webhooks until the file has a [listener]
 practice fitzroy: not in the file, stays as it is
 "
     );
@@ -418,6 +434,58 @@ practice fitzroy: not in the file, stays as it is
 }
 
 #[tokio::test]
+async fn the_listener_is_on_while_the_file_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    apply(&store, WHOLE).await;
+    let on = format!("{WHOLE}[listener]\naddress = \"127.0.0.1:8765\"\n");
+    let said = apply(&store, &on).await;
+    assert!(said.contains("listener: on\n  address: 127.0.0.1:8765\n  check_sources: true\n"), "{said}");
+    assert!(said.contains("https://clinic.example.com.au/hook: let your proxy lead"), "{said}");
+    assert!(!said.contains("firewall"), "{said}");
+    assert_eq!(apply(&store, &on).await, "no changes");
+    let settings = store.app_settings().await.unwrap();
+    assert_eq!(settings.listener, Some(ListenerSettings::at("127.0.0.1:8765")));
+
+    let open =
+        on.replace("127.0.0.1:8765\"", "0.0.0.0:80\"\nsources = [\"192.0.2.1\"]\ncheck_sources = false");
+    let said = apply(&store, &open).await;
+    assert!(said.contains("check_sources: true → false") && said.contains("firewall"), "{said}");
+    assert!(apply(&store, WHOLE).await.contains("listener: off\n  address: removed"));
+    assert_eq!(store.app_settings().await.unwrap().listener, None);
+}
+
+#[tokio::test]
+async fn a_path_is_made_with_the_public_address_and_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let name = SecretName::of(&PracticeId::new("richmond"), SecretKind::HealthengineWebhookPath);
+    let path = async || store.secret(&name).await.unwrap().map(|path| path.expose_secret().to_owned());
+    apply(&store, WHOLE).await;
+    let first = path().await.unwrap();
+    apply(&store, &WHOLE.replace("horizon_days = 60", "horizon_days = 30")).await;
+    assert_eq!(path().await, Some(first.clone()));
+    let url = "webhook_url = \"https://clinic.example.com.au/hook\"\n";
+    let said = apply(&store, &WHOLE.replace(url, "")).await;
+    assert!(said.contains("webhook path: removed"), "{said}");
+    assert_eq!(path().await, None);
+    apply(&store, WHOLE).await;
+    assert_ne!(path().await, Some(first), "an address that was given up stays closed");
+}
+
+#[test]
+fn a_long_interval_needs_webhooks() {
+    let slow = WHOLE.replace("poll_seconds = 5\nfeatures", "poll_seconds = 3600\nfeatures");
+    let wanted = read(&slow).unwrap();
+    assert_eq!(wanted[0].settings.healthengine.as_ref().unwrap().poll_seconds, 3600);
+    assert!(read(&slow.replace("= 3600", "= 3601")).unwrap_err().message.contains("between 1 and 3600"));
+    let alone = slow.replace("webhook_url = \"https://clinic.example.com.au/hook\"\n", "");
+    let mistake = read(&alone).unwrap_err();
+    assert!(mistake.message.contains("with webhook_url, up to 3600"), "{mistake}");
+    assert!(read(&alone.replace("= 3600", "= 5")).is_ok());
+}
+
+#[tokio::test]
 async fn switching_on_asks_for_everything_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
@@ -430,7 +498,7 @@ async fn switching_on_asks_for_everything_again() {
 
 #[tokio::test]
 async fn a_plan_without_a_store_is_all_new() {
-    let plan = Plan::make(read(WHOLE).unwrap(), None).await.unwrap();
+    let plan = Plan::make(read_file(folder().path(), WHOLE, &[]).unwrap(), None).await.unwrap();
     assert!(!plan.is_empty());
     assert!(plan.to_string().starts_with("practice richmond: added\n"));
 }

@@ -5,7 +5,7 @@ use crate::people::{CandidateJson, gender_name, phone_texts, read_gender};
 use crate::state::{StateColumns, event_kind, may_come_from_a_person, plan_columns, read_plan, read_state};
 use crate::thread::{Store, look_first_until};
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId, ResourceRef};
 use domain::matching::Decision;
@@ -158,6 +158,18 @@ impl BookingLedger for Store {
 }
 
 impl Store {
+    /// The practice's bookings that begin on this day of its calendar, whatever became of them, in the order of their
+    /// times.
+    pub async fn bookings_on(&self, practice: &PracticeId, day: NaiveDate) -> Result<Vec<Entry>, StoreError> {
+        let practice = practice.to_string();
+        self.call(move |conn| {
+            // The day's date is the beginning of every wall-clock time on it.
+            let sql = entries!("WHERE practice = ?1 AND substr(starts, 1, 10) = ?2 ORDER BY starts, id");
+            all(conn, sql, (practice, day.to_string()), read_entry)
+        })
+        .await
+    }
+
     /// Every booking that the desk has to see, however old: those that are not finished, those about which a patient
     /// has to be told, and those whose new record may duplicate another one. Oldest first.
     pub async fn open_bookings(&self) -> Result<Vec<Entry>, StoreError> {

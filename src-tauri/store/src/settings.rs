@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::store::{SettingsBook, StoreError};
 use domain::settings::{
-    AppSettings, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+    AppSettings, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
+    SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -18,7 +19,8 @@ impl SettingsBook for Store {
         self.call(|conn| {
             let sql = "SELECT id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
                               system_poll_seconds, account.practice AS linked, base_url, practice_id,
-                              user_agent_email, environment, horizon_days, poll_seconds, features, live_hours
+                              user_agent_email, environment, horizon_days, poll_seconds, features, live_hours,
+                              webhook_url
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
                        ORDER BY id";
             all(conn, sql, [], read_practice)
@@ -53,6 +55,7 @@ impl SettingsBook for Store {
                 retention_days: number(RETENTION_DAYS, default.retention_days)?,
                 decide_minutes: number(DECIDE_MINUTES, default.decide_minutes)?,
                 log_level: app_setting(conn, LOG_LEVEL)?.unwrap_or(default.log_level),
+                listener: listener(conn)?,
             })
         })
         .await
@@ -61,6 +64,7 @@ impl SettingsBook for Store {
     async fn save_app_settings(&self, settings: &AppSettings) -> Result<(), StoreError> {
         let settings = settings.clone();
         self.write(move |tx| {
+            save_listener(tx, settings.listener.as_ref())?;
             for (name, value) in [
                 (RETENTION_DAYS, settings.retention_days.to_string()),
                 (DECIDE_MINUTES, settings.decide_minutes.to_string()),
@@ -83,6 +87,38 @@ impl SettingsBook for Store {
 const RETENTION_DAYS: &str = "retention_days";
 const DECIDE_MINUTES: &str = "decide_minutes";
 const LOG_LEVEL: &str = "log_level";
+const LISTENER_ADDRESS: &str = "listener_address";
+const LISTENER_SOURCES: &str = "listener_sources";
+const LISTENER_CHECKS_SOURCES: &str = "listener_checks_sources";
+
+/// The listener is switched off where it has no address.
+fn listener(conn: &Connection) -> Result<Option<ListenerSettings>, Fault> {
+    let Some(address) = app_setting(conn, LISTENER_ADDRESS)? else { return Ok(None) };
+    let mut settings = ListenerSettings::at(address);
+    if let Some(sources) = app_setting(conn, LISTENER_SOURCES)? {
+        settings.sources = serde_json::from_str(&sources).map_err(|_| Unreadable(LISTENER_SOURCES))?;
+    }
+    if let Some(checks) = app_setting(conn, LISTENER_CHECKS_SOURCES)? {
+        settings.check_sources = checks.parse().map_err(|_| Unreadable(LISTENER_CHECKS_SOURCES))?;
+    }
+    Ok(Some(settings))
+}
+
+fn save_listener(conn: &Connection, listener: Option<&ListenerSettings>) -> Result<(), Fault> {
+    conn.execute(
+        "DELETE FROM app_setting WHERE name IN (?1, ?2, ?3)",
+        (LISTENER_ADDRESS, LISTENER_SOURCES, LISTENER_CHECKS_SOURCES),
+    )?;
+    let Some(listener) = listener else { return Ok(()) };
+    for (name, value) in [
+        (LISTENER_ADDRESS, listener.address.clone()),
+        (LISTENER_SOURCES, json(&listener.sources, LISTENER_SOURCES)?),
+        (LISTENER_CHECKS_SOURCES, listener.check_sources.to_string()),
+    ] {
+        conn.execute("INSERT INTO app_setting (name, value) VALUES (?1, ?2)", (name, value))?;
+    }
+    Ok(())
+}
 
 fn app_setting(conn: &Connection, name: &str) -> Result<Option<String>, Fault> {
     let mut statement = conn.prepare_cached("SELECT value FROM app_setting WHERE name = ?1")?;
@@ -127,9 +163,9 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     let Some(account) = &settings.healthengine else { return Ok(()) };
     conn.execute(
         "INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment,
-                                           horizon_days, poll_seconds, features, live_hours)
+                                           horizon_days, poll_seconds, features, live_hours, webhook_url)
          VALUES (:practice, :base_url, :practice_id, :user_agent_email, :environment, :horizon_days, :poll_seconds,
-                 :features, :live_hours)",
+                 :features, :live_hours, :webhook_url)",
         named_params! {
             ":practice": id.as_str(),
             ":base_url": account.base_url,
@@ -140,6 +176,7 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
             ":poll_seconds": account.poll_seconds,
             ":features": json(&account.features, "features")?,
             ":live_hours": json(&live_hours_json(&account.live_hours), "live_hours")?,
+            ":webhook_url": account.webhook_url,
         },
     )?;
     Ok(())
@@ -194,6 +231,7 @@ fn read_account(row: &Row<'_>) -> Result<HealthengineSettings, Fault> {
         poll_seconds: row.value("poll_seconds")?,
         features: row.json_value("features")?,
         live_hours: read_live_hours(&live_hours).ok_or(Unreadable("live_hours"))?,
+        webhook_url: row.value("webhook_url")?,
     })
 }
 

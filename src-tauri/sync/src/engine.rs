@@ -3,9 +3,12 @@
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
+use crate::flows::client_snapshots::ClientSnapshots;
+use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
 use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
+use crate::webhooks::{EngineBell, Mail, WebhookState, Webhooks};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::PracticeId;
@@ -13,10 +16,12 @@ use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{ActivityLine, Leg, Mark, Problem, Store, StoreError, Wish};
+use domain::ports::webhooks::Bell;
+use domain::private::SecretString;
 use domain::settings::{AppSettings, PracticeSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -31,6 +36,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 const TIDY_EVERY: TimeDelta = TimeDelta::hours(1);
 /// How long a practice that could not be set up waits.
 const SET_UP_AGAIN: TimeDelta = TimeDelta::seconds(60);
+/// How soon a delivery may start a pass after the one before, so that a flood of them costs nothing.
+const DELIVERIES_APART: TimeDelta = TimeDelta::seconds(1);
 
 /// Makes the connections of a practice from its settings. The app knows how.
 #[async_trait]
@@ -50,6 +57,8 @@ pub struct Connected {
     pub practice: Arc<dyn PracticeSystem>,
     /// The partner, where linked.
     pub partner: Option<Arc<dyn Partner>>,
+    /// The public address at which the partner's webhooks come in; none while they are switched off.
+    pub callback: Option<SecretString>,
 }
 
 /// What the engine runs on.
@@ -67,6 +76,8 @@ pub struct Foundations {
 enum Command {
     /// Look at the store now, and run every flow of this practice.
     Nudge(Option<PracticeId>),
+    /// Look at what the listener has heard.
+    Listen,
     /// Finish what is in flight.
     Stop,
 }
@@ -93,6 +104,30 @@ struct Slot {
     running: bool,
     /// Woken while running: run again at once.
     again: bool,
+    /// When the last pass began.
+    began_at: DateTime<Utc>,
+    /// Something was delivered while it was running: run again soon.
+    announced: bool,
+}
+
+impl Slot {
+    fn new(flow: Arc<dyn Flow>, due_at: DateTime<Utc>) -> Self {
+        Self {
+            flow,
+            due_at,
+            running: false,
+            again: false,
+            began_at: DateTime::<Utc>::MIN_UTC,
+            announced: false,
+        }
+    }
+
+    /// Brings the next pass forward, but not right behind the last one.
+    fn wake_for_delivery(&mut self, now: DateTime<Utc>) {
+        let soon = self.began_at.checked_add_signed(DELIVERIES_APART).map_or(now, |at| at.max(now));
+        // A pass that began in the future began before the clock was set back.
+        self.due_at = self.due_at.min(soon.min(now + DELIVERIES_APART));
+    }
 }
 
 /// A running engine.
@@ -101,9 +136,19 @@ pub struct EngineHandle {
     state: watch::Receiver<EngineState>,
     ended: watch::Receiver<bool>,
     running: watch::Receiver<usize>,
+    mail: Arc<Mutex<Mail>>,
 }
 
 impl EngineHandle {
+    /// The bell that a listener for webhooks rings.
+    pub fn bell(&self) -> Arc<dyn Bell> {
+        Arc::new(EngineBell {
+            mail: self.mail.clone(),
+            commands: self.commands.downgrade(),
+            look: || Command::Listen,
+        })
+    }
+
     /// How many passes are under way.
     pub fn passes_under_way(&self) -> watch::Receiver<usize> {
         self.running.clone()
@@ -134,11 +179,19 @@ pub fn start(foundations: Foundations) -> EngineHandle {
     let (ended_sender, ended) = watch::channel(false);
     let state = StateBoard::default();
     let running = watch::Sender::new(0);
-    let handle = EngineHandle { commands, state: state.subscribe(), ended, running: running.subscribe() };
+    let mail: Arc<Mutex<Mail>> = Arc::default();
+    let handle = EngineHandle {
+        commands,
+        state: state.subscribe(),
+        ended,
+        running: running.subscribe(),
+        mail: mail.clone(),
+    };
     let engine = Engine {
         foundations,
         state,
         inbox,
+        mail,
         slots: BTreeMap::new(),
         practices: BTreeMap::new(),
         passes: JoinSet::new(),
@@ -168,12 +221,27 @@ struct Practice {
     /// Passes of the former set-up still run. Were they to write marks later, the new account would miss what they
     /// were about.
     set_up_when_idle: bool,
+    /// What is known of its webhooks.
+    webhooks: Arc<Webhooks>,
+    /// The partner that it is connected to.
+    partner: Option<Arc<dyn Partner>>,
+    /// The partner that the former set-up subscribed to webhooks with.
+    former_partner: Option<Arc<dyn Partner>>,
+}
+
+impl Practice {
+    /// The partner with which a subscription may stand.
+    fn subscribed_with(&self) -> Option<Arc<dyn Partner>> {
+        let subscribes = self.webhooks.callback().is_some();
+        self.partner.clone().filter(|_| subscribes).or_else(|| self.former_partner.clone())
+    }
 }
 
 struct Engine {
     foundations: Foundations,
     state: StateBoard,
     inbox: mpsc::Receiver<Command>,
+    mail: Arc<Mutex<Mail>>,
     slots: BTreeMap<SlotKey, Slot>,
     practices: BTreeMap<PracticeId, Practice>,
     passes: JoinSet<PassEnded>,
@@ -208,7 +276,8 @@ impl Engine {
                     self.look_at_store_at = self.now();
                     self.make_due(practice.as_ref(), self.now());
                 }
-                Wake::TimeCame => {}
+                // Every turn takes the mail in.
+                Wake::Told(Command::Listen) | Wake::TimeCame => {}
                 Wake::Told(Command::Stop) | Wake::EverybodyLeft => break,
             }
         }
@@ -245,7 +314,36 @@ impl Engine {
                 self.store_failed(&error);
             }
         }
+        self.take_in_mail(now);
         self.start_due_passes(now);
+    }
+
+    /// What was delivered is a hint: the practice's requests are looked for, all of them. Where the partner does not
+    /// work with us at the moment, its own pace is kept.
+    fn take_in_mail(&mut self, now: DateTime<Utc>) {
+        let mail = std::mem::take(&mut *self.mail.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(listener) = mail.listening {
+            self.state.change(|state| state.listener = listener);
+        }
+        for (id, delivered) in mail.delivered {
+            let Some(practice) = self.practices.get(&id) else { continue };
+            for what in delivered {
+                practice.webhooks.delivered(what, now);
+            }
+            self.state.change_practice(&id, |practice| {
+                if let Some(shown) = &mut practice.webhooks {
+                    shown.last_delivery_at = Some(now);
+                }
+            });
+            let fails = self.state.leg(&id, Leg::Desk).is_some_and(|note| note.problem.is_some());
+            if let Some(slot) = self.slots.get_mut(&(id, FlowName::Bookings)).filter(|_| !fails) {
+                if slot.running {
+                    slot.announced = true;
+                } else {
+                    slot.wake_for_delivery(now);
+                }
+            }
+        }
     }
 
     fn next_due(&self) -> DateTime<Utc> {
@@ -265,6 +363,8 @@ impl Engine {
             }
             slot.running = true;
             slot.again = false;
+            slot.announced = false;
+            slot.began_at = now;
             *self.in_flight.entry(key.0.clone()).or_default() += 1;
             self.running.send_modify(|running| *running += 1);
             let flow = slot.flow.clone();
@@ -301,6 +401,10 @@ impl Engine {
         if let Some(slot) = self.slots.get_mut(&ended.slot) {
             slot.running = false;
             slot.due_at = if slot.again { now } else { outcome.again_at };
+            let fails = self.state.leg(&ended.slot.0, Leg::Desk).is_some_and(|note| note.problem.is_some());
+            if slot.announced && !fails {
+                slot.wake_for_delivery(now);
+            }
         }
         for woken in outcome.wake {
             self.wake(&(ended.slot.0.clone(), woken), now);
@@ -334,6 +438,7 @@ impl Engine {
         let text = format!("This computer was asleep for {}. Everything was checked at once.", in_words(gap));
         for practice in self.practices.values() {
             practice.look_closely.store(true, Ordering::SeqCst);
+            practice.webhooks.was_deaf();
             let line =
                 ActivityLine { at: now, began_at: Some(now - gap), kind: "wake".into(), text: text.clone() };
             if gap > TimeDelta::zero()
@@ -388,7 +493,9 @@ impl Engine {
             .collect();
         for practice in gone {
             self.take_down(&practice);
-            self.practices.remove(&practice);
+            if let Some(former) = self.practices.remove(&practice).and_then(|gone| gone.subscribed_with()) {
+                self.say_goodbye(&practice, former);
+            }
             self.state.change(|state| drop(state.practices.remove(&practice)));
         }
         for settings in wanted {
@@ -405,6 +512,9 @@ impl Engine {
                 look_closely: Arc::new(AtomicBool::new(true)),
                 set_up_again_at: None,
                 set_up_when_idle: false,
+                webhooks: Arc::default(),
+                partner: None,
+                former_partner: before.and_then(Practice::subscribed_with),
             };
             self.practices.insert(id.clone(), practice);
             self.set_up(&id, now).await?;
@@ -439,6 +549,9 @@ impl Engine {
         if !practice.settings.enabled {
             practice.set_up_again_at = None;
             tracing::info!(practice.id = %id, "Switched off.");
+            if let Some(former) = practice.former_partner.take() {
+                self.say_goodbye(id, former);
+            }
             return Ok(());
         }
         let connected = match self.foundations.connect.connect(&practice.settings).await {
@@ -454,6 +567,15 @@ impl Engine {
         };
         practice.set_up_again_at = None;
         tracing::info!(practice.id = %id, "Set up.");
+        practice.webhooks = Arc::new(Webhooks::at(connected.callback));
+        practice.partner = connected.partner.clone();
+        let subscribes = practice.webhooks.callback().is_some();
+        if subscribes {
+            self.state.change_practice(id, |shown| shown.webhooks = Some(WebhookState::default()));
+        }
+        // The same account puts its subscriptions right by itself.
+        let account = practice.partner.as_ref().map(|partner| partner.account()).filter(|_| subscribes);
+        let left = practice.former_partner.take().filter(|former| account != Some(former.account()));
         let ports = Ports {
             settings: practice.settings.clone(),
             app: self.app.clone(),
@@ -464,6 +586,7 @@ impl Engine {
             state: self.state.clone(),
             look_closely: practice.look_closely.clone(),
             writes_fail: Arc::default(),
+            webhooks: practice.webhooks.clone(),
             noted: Arc::default(),
             half_hours: Arc::default(),
         };
@@ -471,14 +594,42 @@ impl Engine {
         if let Some(changes) = Changes::new(ports.clone()) {
             flows.push(Arc::new(changes));
         }
+        if let Some(subscriptions) = Subscriptions::new(ports.clone()) {
+            flows.push(Arc::new(subscriptions));
+        }
+        if let Some(snapshots) = ClientSnapshots::new(ports.clone()) {
+            flows.push(Arc::new(snapshots));
+        }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));
         }
         for flow in flows {
-            let slot = Slot { due_at: now, running: false, again: false, flow: flow.clone() };
-            self.slots.insert((id.clone(), flow.name()), slot);
+            self.slots.insert((id.clone(), flow.name()), Slot::new(flow.clone(), now));
+        }
+        if let Some(left) = left {
+            self.say_goodbye(id, left);
         }
         Ok(())
+    }
+
+    /// Ends the subscription of an account that is left, beside everything else. A practice that is set up anew waits
+    /// for it as for every pass.
+    fn say_goodbye(&mut self, id: &PracticeId, partner: Arc<dyn Partner>) {
+        *self.in_flight.entry(id.clone()).or_default() += 1;
+        self.running.send_modify(|running| *running += 1);
+        let (store, id) = (self.foundations.store.clone(), id.clone());
+        self.passes.spawn(async move {
+            let goodbye = {
+                let id = id.clone();
+                tokio::spawn(async move {
+                    subscriptions::say_goodbye(store.as_ref(), &id, partner.as_ref()).await;
+                })
+            };
+            // One that panics is logged, and the subscription ends by itself.
+            let _ = goodbye.await;
+            // No set-up has this number.
+            PassEnded { slot: (id, FlowName::Subscriptions), generation: 0, outcome: None }
+        });
     }
 
     async fn grant_wishes(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::ReadError;
 use domain::ports::store::{Leg, LegNote, Problem, ProblemKind};
+use domain::settings::PracticeSettings;
 
 /// For how long silence is not worth a word, except in detail.
 pub const PATIENCE: TimeDelta = TimeDelta::minutes(1);
@@ -49,9 +50,26 @@ pub fn failed(before: Option<&LegNote>, problem: Problem, now: DateTime<Utc>) ->
 /// How a leg is doing at `now`. A leg that stopped proving itself is down, whatever its last note said: the light
 /// never lies (`product.md`, promise 2).
 pub fn of_leg(note: Option<&LegNote>, now: DateTime<Utc>) -> Health {
+    of_leg_within(note, STALE_AFTER, now)
+}
+
+/// For how long a leg of this practice may stay unproven. Where webhooks stand in for polls, whoever chose a longer
+/// interval between them chose an older proof too.
+pub fn stale_after(settings: &PracticeSettings, leg: Leg) -> TimeDelta {
+    let account = settings.healthengine.as_ref().filter(|account| account.webhook_url.is_some());
+    match (leg, account) {
+        (Leg::Desk, Some(account)) => {
+            STALE_AFTER.max(TimeDelta::seconds(i64::from(account.poll_seconds)) + PATIENCE)
+        }
+        (Leg::System | Leg::Desk | Leg::Board, _) => STALE_AFTER,
+    }
+}
+
+/// The same for a leg that may stay unproven for `stale_after`.
+pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTime<Utc>) -> Health {
     let Some(note) = note else { return Health::Down };
     // A proof from the future is none: the computer's clock was set back.
-    let fresh = |at: DateTime<Utc>| (TimeDelta::seconds(-5)..=STALE_AFTER).contains(&(now - at));
+    let fresh = |at: DateTime<Utc>| (TimeDelta::seconds(-5)..=stale_after).contains(&(now - at));
     let stale = !note.proven_at.is_some_and(fresh);
     let lasting = note.failing_since.is_some_and(|since| now - since > STALE_AFTER);
     match &note.problem {

@@ -8,6 +8,8 @@ pub mod flows;
 pub mod health;
 pub mod pace;
 pub mod practices;
+pub mod shown;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod webhooks;

@@ -1,14 +1,17 @@
 //! What the engine knows right now, for the tray and the window. Whole, never in parts.
 
-use chrono::{DateTime, Utc};
-use domain::diary::PracticeCard;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::diary::{BookDay, PracticeCard};
 use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
+use domain::ports::webhooks::ListenerState;
 use domain::settings::PracticeSettings;
-use domain::time::Horizon;
+use domain::time::{Horizon, Minutes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+use crate::webhooks::WebhookState;
 
 /// Everything, by practice.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub struct EngineState {
     pub practices: BTreeMap<PracticeId, PracticeState>,
     /// When the store last failed, and how; none while it works.
     pub store_problem: Option<(DateTime<Utc>, String)>,
+    /// How the listener for webhooks is doing; none while it is switched off.
+    pub listener: Option<ListenerState>,
     /// Rises whenever something in the ledger moved, so that views read it again.
     pub ledger_moves: u64,
 }
@@ -44,6 +49,23 @@ pub struct PracticeState {
     pub shrinking: Vec<Shrinking>,
     /// How many bookings stand where.
     pub counts: BookingCounts,
+    /// How webhooks are doing; none while they are switched off.
+    pub webhooks: Option<WebhookState>,
+    /// The book as it was last read; none before the first reading.
+    pub reading: Option<Arc<BookReading>>,
+    /// Days on which the partner does not show what the book shows, as far as is known, and when that was noticed.
+    pub differing: Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>>,
+}
+
+/// The days of a book as they were last read. Shared, never copied: a large clinic's is a few hundred kilobytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BookReading {
+    /// When it was read.
+    pub read_at: DateTime<Utc>,
+    /// The grid on which appointments start.
+    pub slot: Minutes,
+    /// Working and busy time, with that of bookings on their way; a resource and day that is missing has none.
+    pub days: BTreeMap<(ResourceRef, NaiveDate), BookDay>,
 }
 
 /// One practitioner or room.
@@ -94,6 +116,9 @@ impl PracticeState {
             sending: None,
             shrinking: Vec::new(),
             counts,
+            webhooks: None,
+            reading: None,
+            differing: Arc::default(),
         }
     }
 }
@@ -101,8 +126,8 @@ impl PracticeState {
 impl PracticeState {
     /// The same practice after its settings changed: what was last read from its book stays.
     pub fn renewed(self, anew: PracticeState) -> Self {
-        let PracticeState { resources, appointment_types, horizon, card, .. } = self;
-        Self { resources, appointment_types, horizon, card, ..anew }
+        let PracticeState { resources, appointment_types, horizon, card, reading, differing, .. } = self;
+        Self { resources, appointment_types, horizon, card, reading, differing, ..anew }
     }
 }
 
@@ -146,6 +171,12 @@ impl StateBoard {
     pub fn shrinking(&self, practice: &PracticeId, list: &str) -> Option<Shrinking> {
         let state = self.sender.borrow();
         state.practices.get(practice)?.shrinking.iter().find(|shrinking| shrinking.list == list).cloned()
+    }
+
+    /// The days of a practice on which the partner does not show what the book shows.
+    pub fn differing(&self, practice: &PracticeId) -> Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>> {
+        let state = self.sender.borrow();
+        state.practices.get(practice).map(|practice| practice.differing.clone()).unwrap_or_default()
     }
 
     /// The last note of a leg.

@@ -76,6 +76,12 @@ export class Program {
   }
 }
 
+/** How much of its files a process keeps in memory that no other process uses, in megabytes. */
+export async function mappedAlone(id) {
+  const rollup = await readFile(`/proc/${id}/smaps_rollup`, "utf8");
+  return Number(/^Private_Clean: +(\d+) kB$/m.exec(rollup)?.[1]) / 1000;
+}
+
 /** Every process below this one, as `{ id, name }`. */
 export async function descendants(id) {
   const all = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(describe));

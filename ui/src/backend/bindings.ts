@@ -11,6 +11,10 @@ export const commands = {
 	findBookings: (query: BookingQuery) => typedError<BookingPage, UiError>(__TAURI_INVOKE("find_bookings", { query })),
 	/**  The timeline behind "Why?". */
 	bookingHistory: (practiceId: string, bookingId: string) => typedError<BookingHistory, UiError>(__TAURI_INVOKE("booking_history", { practiceId, bookingId })),
+	/**  A day of the book beside what Healthengine shows. */
+	dayBook: (practiceId: string, day: string) => typedError<DayBookView, UiError>(__TAURI_INVOKE("day_book", { practiceId, day })),
+	/**  The timeline behind "Why?" on a time of the day. */
+	slotStory: (practiceId: string, resourceId: string, day: string, start: string, end: string) => typedError<SlotStoryView, UiError>(__TAURI_INVOKE("slot_story", { practiceId, resourceId, day, start, end })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
 	/**  Pauses or resumes one practice. */
@@ -37,6 +41,8 @@ export const commands = {
 	changeSettings: (settings: SettingsInput) => typedError<null, UiError>(__TAURI_INVOKE("change_settings", { settings })),
 	/**  Shows the folder in the file manager. */
 	openLogsFolder: () => typedError<null, UiError>(__TAURI_INVOKE("open_logs_folder")),
+	/**  The public address at which the practice's webhooks come in. It is a secret, so it stands in no view. */
+	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
 	/**  Opens one of the known pages in the browser. */
@@ -303,6 +309,72 @@ export type Consent =
 /**  Nothing was asked yet. */
 "unknown";
 
+/**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
+export type DayBookView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  Practice-local date. */
+	day: string,
+	/**
+	 *  When the book was read whole; None if that has not happened since the program started. It is read again when
+	 *  anything in it changes.
+	 */
+	readAt: string | null,
+	/**  The grid on which bookings may start. */
+	slotMinutes: number,
+	/**  Each practitioner, room or device that can be booked. */
+	practitioners: DayColumnsView[],
+};
+
+/**  A booking on the day. */
+export type DayBookingView = {
+	/**  Healthengine's number. */
+	bookingId: string,
+	/**  None after the retention time, or if the booking has none. */
+	patientName: string | null,
+	/**  How far it is. */
+	state: BookingState,
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+};
+
+/**  One practitioner's day. */
+export type DayColumnsView = {
+	/**  The practice system's id. */
+	id: string,
+	/**  The name that patients see. */
+	name: string,
+	/**  The book: working time and what stands in it, in order. What lies between is no working time. */
+	book: StretchView[],
+	/**
+	 *  What Healthengine last accepted, in order. None where that is not known: nothing was accepted yet, or everything
+	 *  is about to be sent again.
+	 */
+	offered: StretchView[] | null,
+	/**  When that was accepted, or, if `in_doubt`, when something newer was sent. */
+	acceptedAt: string | null,
+	/**  Whether something newer was sent whose answer is not known, or that was refused. */
+	inDoubt: boolean,
+	/**  Where the two differ. */
+	differences: DayDifferenceView[],
+	/**  Since when a difference has been known; None where nothing has to be sent. */
+	differsSince: string | null,
+	/**  Bookings of Healthengine that begin on this day, whatever became of them. */
+	bookings: DayBookingView[],
+};
+
+/**  A stretch in which Healthengine does not show what the book shows. */
+export type DayDifferenceView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  How. */
+	change: SlotChange,
+};
+
 /**  How a practice system is reached. */
 export type EngineKind = 
 /**  A file on this computer or in a shared folder. */
@@ -389,6 +461,18 @@ export type ExternalLink =
 /**  The demo's page "Act as a patient". */
 "patientPage";
 
+/**  Deliveries that failed for the same reason. */
+export type FailedDeliveriesView = {
+	/**  How many. */
+	count: number,
+	/**  The oldest of them. */
+	firstAt: string,
+	/**  The newest of them. */
+	lastAt: string,
+	/**  Healthengine's words; empty where it gave none. */
+	why: string,
+};
+
 /**  A value that a person may copy into the practice system. */
 export type FieldView = {
 	/**  Which field. */
@@ -465,6 +549,8 @@ export type HealthengineInput = {
 	environment: Environment,
 	/**  Free times are published for today and this many days on, 1 to 365. */
 	horizonDays: number,
+	/**  The public address that leads to the listener; None or empty for polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  A Healthengine account without its keys. */
@@ -479,6 +565,8 @@ export type HealthengineSetupView = {
 	environment: Environment,
 	/**  Days of free times that are published. */
 	horizonDays: number,
+	/**  The public address that leads to the listener; None is polling alone. */
+	webhookUrl: string | null,
 };
 
 /**  What a test of a Healthengine account found. */
@@ -503,6 +591,8 @@ export type HealthengineView = {
 	counts: BookingCounts,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  How its webhooks are doing; None where the practice has no public address. */
+	webhooks: WebhooksView | null,
 };
 
 /**  One thing that happened to a booking. */
@@ -541,6 +631,28 @@ export type ListKind =
 "resources" | 
 /**  Appointment types. */
 "appointmentTypes";
+
+/**  Where webhooks are received, and from whom. */
+export type ListenerInput = {
+	/**  Address and port on this computer, `127.0.0.1:8765`. */
+	address: string,
+	/**  The addresses from which Healthengine delivers. */
+	sources: string[],
+	/**  Whether deliveries from elsewhere are turned away. */
+	checkSources: boolean,
+};
+
+/**  The listener for webhooks. */
+export type ListenerView = {
+	/**  What was chosen. */
+	chosen: ListenerInput,
+	/**  True if other computers can connect to it, which a proxy on this one does not need. */
+	openToOthers: boolean,
+	/**  Why it does not listen, and what to do. */
+	problem: string | null,
+	/**  How many deliveries were turned away since the start because they came from elsewhere. */
+	wrongSources: number,
+};
 
 /**  When this computer is on: only then does Healthengine read silence as a failure. */
 export type LiveHours = {
@@ -844,6 +956,8 @@ export type SettingsInput = {
 	minutesToDecide: number,
 	/**  How much the log says. */
 	logLevel: LogLevel,
+	/**  Receives webhooks; None switches that off. */
+	listener: ListenerInput | null,
 };
 
 /**  What was chosen on the settings screen. */
@@ -858,6 +972,10 @@ export type SettingsView = {
 	logLevel: LogLevel,
 	/**  Where the logs lie. */
 	logsFolder: string,
+	/**  Receives webhooks; None while it is switched off. */
+	listener: ListenerView | null,
+	/**  What a listener that is switched on begins with. */
+	offeredListener: ListenerInput,
 };
 
 /**  A list that lost more than half of its entries, or all of them. */
@@ -872,6 +990,78 @@ export type ShrunkListView = {
 	missing: string[],
 	/**  When this was noticed. */
 	noticedAt: string,
+};
+
+/**  How a time changed in the book. */
+export type SlotChange = 
+/**  It became free. */
+"freed" | 
+/**  It is not free any more. */
+"taken" | 
+/**  It is free for other appointment types. */
+"otherTypes";
+
+/**  What happened to a time of the day, oldest first. */
+export type SlotStoryView = {
+	/**  The lines; empty where nothing was noted. */
+	entries: StoryEntryView[],
+};
+
+/**  One line of it. */
+export type StoryEntryView = {
+	/**  When. */
+	at: string,
+	/**  What. */
+	what: StoryLine,
+};
+
+/**  What can happen to a time of the day. */
+export type StoryLine = 
+/**  A change was noticed in the book. */
+{ kind: "changed"; 
+/**  From. */
+start: string; 
+/**  To. */
+end: string; 
+/**  How. */
+change: SlotChange } | 
+/**  The day's free times were sent to Healthengine with that change. */
+{ kind: "sent" } | 
+/**  Healthengine accepted them. */
+{ kind: "accepted" } | 
+/**
+ *  Healthengine accepted the day as a whole, this time as it had been: for the first time, at the daily repetition,
+ *  because somebody asked for it, or because another time of the day had changed.
+ */
+{ kind: "dayAccepted" } | 
+/**  Free times were sent, and Healthengine's answer is not known or was a refusal. */
+{ kind: "unanswered" } | 
+/**  Something happened to a booking for this time. */
+{ kind: "booking"; 
+/**  Healthengine's number. */
+bookingId: string; 
+/**  A sentence that names nobody. */
+sentence: string };
+
+/**  What a stretch of the day is. */
+export type StretchKind = 
+/**  It can be booked. */
+"free" | 
+/**  Something stands there, or a booking is on its way to it. */
+"taken" | 
+/**  Free, and shorter than the shortest appointment: it is not offered. */
+"tooShort";
+
+/**  A stretch of the day. */
+export type StretchView = {
+	/**  From. */
+	start: string,
+	/**  To. */
+	end: string,
+	/**  What it is. */
+	kind: StretchKind,
+	/**  The names of the appointment types that it is reserved for; empty for any. */
+	onlyTypes: string[],
 };
 
 /**  Whether this computer can be switched off. */
@@ -1031,6 +1221,41 @@ export type WaitingView = {
 	count: number,
 	/**  When the oldest of them began to wait. */
 	oldestAt: string | null,
+};
+
+/**  Whether webhooks can be relied upon. */
+export type WebhooksState = 
+/**  Nothing receives them: the listener is switched off. */
+{ kind: "listenerOff" } | 
+/**  Nothing receives them. */
+{ kind: "notReceiving"; 
+/**  Why, and what to do. */
+message: string } | 
+/**  Healthengine was not asked for them yet, or could not be. */
+{ kind: "notSubscribed"; 
+/**  Why, where it is known. */
+message: string | null } | 
+/**  Nothing that came in has been announced or missed yet. */
+{ kind: "unproven" } | 
+/**  What polls find was announced. */
+{ kind: "reliable" } | 
+/**  A poll found what was not announced. */
+{ kind: "silent"; 
+/**  Since when. */
+since: string };
+
+/**  How the webhooks of a practice are doing. */
+export type WebhooksView = {
+	/**  Whether they can be relied upon. */
+	state: WebhooksState,
+	/**  How often Healthengine is asked meanwhile, in seconds. */
+	askedEvery: number,
+	/**  When something was last delivered. */
+	lastDeliveryAt: string | null,
+	/**  Until when the subscription stands; it is renewed in time. */
+	subscribedUntil: string | null,
+	/**  Deliveries that failed within the last day, by why, the newest first. */
+	failed: FailedDeliveriesView[],
 };
 
 /**  Whether the app could write. */

@@ -13,6 +13,8 @@ import type {
   PracticeView,
   PractitionerView,
 } from "./index";
+import { localDate } from "../format";
+import { fakeDay, fakeStory } from "./fakeDay";
 import { historyOf, SCENARIOS, switched, type Scenario, type ScenarioName } from "./scenarios";
 
 function ok<T>(data: T): Promise<Answer<T>> {
@@ -92,6 +94,15 @@ export class FakeBackend implements Backend {
         if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
         const booking = this.#find(practiceId, bookingId);
         return booking ? ok(historyOf(booking)) : refuse("bookingUnknown");
+      },
+      dayBook: (practiceId, day) => {
+        if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
+        const book = this.#day(practiceId, day);
+        return book ? ok(book) : refuse("practiceUnknown");
+      },
+      slotStory: (practiceId, resourceId, day, start, end) => {
+        const column = this.#day(practiceId, day)?.practitioners.find((each) => each.id === resourceId);
+        return column ? ok(fakeStory(column, { start, end }, this.#view.now)) : refuse("practiceUnknown");
       },
       decideBooking: (practiceId, bookingId, decision) => this.#decide(practiceId, bookingId, decision),
       setPracticeEnabled: (practiceId, enabled) => {
@@ -193,8 +204,23 @@ export class FakeBackend implements Backend {
         return ok(null);
       },
       changeSettings: (settings) => {
-        this.push((view) => ({ settings: { ...view.settings, ...settings } }));
+        this.push((view) => ({
+          settings: {
+            ...view.settings,
+            ...settings,
+            listener: settings.listener && {
+              chosen: settings.listener,
+              openToOthers: !settings.listener.address.startsWith("127."),
+              problem: null,
+              wrongSources: 0,
+            },
+          },
+        }));
         return ok(null);
+      },
+      webhookAddress: (practiceId) => {
+        const url = this.#practice(practiceId)?.setup.healthengine?.webhookUrl;
+        return ok(url ? `${url}/0f3c9a517be24d0886a2c4e1f95d7b3a60c8e214` : null);
       },
       openLogsFolder: () => ok(null),
       exportLogs: () =>
@@ -205,6 +231,12 @@ export class FakeBackend implements Backend {
 
   #practice(id: string): PracticeView | undefined {
     return this.#view.practices.find((each) => each.id === id);
+  }
+
+  #day(practiceId: string, day: string) {
+    const practice = this.#practice(practiceId);
+    const { now } = this.#view;
+    return practice && fakeDay(practice, day, localDate(now, practice.timeZone), now);
   }
 
   #find(practiceId: string, bookingId: string): BookingView | undefined {
@@ -297,6 +329,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
           lastAvailabilityAt: null,
           counts: { confirmed: 0, rejected: 0, cancelled: 0, pending: 0, attention: 0 },
           problem: null,
+          webhooks: null,
         }
       : null,
     practitioners,
@@ -317,6 +350,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             contactEmail: practice.healthengine.contactEmail ?? "support@example.com.au",
             environment: practice.healthengine.environment,
             horizonDays: practice.healthengine.horizonDays,
+            webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,
       liveHours: practice.liveHours,

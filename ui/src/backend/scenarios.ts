@@ -8,11 +8,14 @@ import type {
   FieldView,
   HalfHourView,
   HistoryEntry,
+  ListenerInput,
+  ListenerView,
   LiveHours,
   NeedView,
   PracticeView,
   PractitionerView,
   ProfileView,
+  WebhooksView,
 } from "./index";
 
 export interface Scenario {
@@ -86,6 +89,12 @@ const PROFILES: ProfileView[] = [
   },
 ];
 
+const LISTENER: ListenerInput = {
+  address: "127.0.0.1:8765",
+  sources: ["13.55.48.1", "52.62.53.70", "13.54.122.64"],
+  checkSources: true,
+};
+
 function person(
   id: string,
   name: string,
@@ -128,6 +137,7 @@ function practice(): PracticeView {
       lastAvailabilityAt: before(371),
       counts: { confirmed: 148, rejected: 6, cancelled: 11, pending: 0, attention: 0 },
       problem: null,
+      webhooks: null,
     },
     practitioners: [
       person("11", "Dr Mei Lee", "physiotherapist", 7, 16, 2),
@@ -159,6 +169,7 @@ function practice(): PracticeView {
         contactEmail: "support@example.com.au",
         environment: "PROD",
         horizonDays: 60,
+        webhookUrl: null,
       },
       liveHours: HOURS,
     },
@@ -216,6 +227,8 @@ function view(): AppView {
       minutesToDecide: 8,
       logLevel: "info",
       logsFolder: "AppData\\Roaming\\au.cliniccompanion.desktop\\logs",
+      listener: null,
+      offeredListener: LISTENER,
     },
     profiles: PROFILES,
     about: { version: "0.1.0", dataFolder: "AppData\\Roaming\\au.cliniccompanion.desktop" },
@@ -614,7 +627,57 @@ function changed(change: (base: AppView) => Partial<AppView>): Scenario {
   return { view: { ...base, ...change(base) }, finished: finished() };
 }
 
+/** A practice with a public address, its webhooks as given. */
+function withWebhooks(given: Partial<WebhooksView>, listening: Partial<ListenerView> = {}): Scenario {
+  const base = view();
+  const webhooks: WebhooksView = {
+    state: { kind: "reliable" },
+    askedEvery: 3600,
+    lastDeliveryAt: before(612),
+    subscribedUntil: after(5 * 86_400),
+    failed: [],
+    ...given,
+  };
+  return {
+    view: {
+      ...base,
+      practices: base.practices.map((each) => ({
+        ...each,
+        healthengine: each.healthengine && { ...each.healthengine, webhooks },
+        setup: {
+          ...each.setup,
+          healthengine: each.setup.healthengine && {
+            ...each.setup.healthengine,
+            webhookUrl: "https://hooks.richmond-physio.example",
+          },
+        },
+      })),
+      settings: {
+        ...base.settings,
+        listener: { chosen: LISTENER, openToOthers: false, problem: null, wrongSources: 0, ...listening },
+      },
+    },
+    finished: finished(),
+  };
+}
+
 /** Each scenario by the name that `?fake=` takes. */
+/** A time that was taken at the desk a moment ago is still offered. */
+function onItsWay(): Scenario {
+  return changed((base) => ({
+    headline: "catchingUp",
+    practices: base.practices.map((each) => ({
+      ...each,
+      light: "working",
+      practitioners: each.practitioners.map((one) =>
+        one.id === "13"
+          ? { ...one, light: "working", freshness: { kind: "onItsWay", changedAt: before(2) } }
+          : one,
+      ),
+    })),
+  }));
+}
+
 export const SCENARIOS = {
   healthy: () => changed(() => ({})),
   empty: () => without("notLinked"),
@@ -679,8 +742,23 @@ export const SCENARIOS = {
       practices: base.practices.map((each) => switched(each, false)),
     })),
   several,
+  "on-its-way": onItsWay,
   shrunk,
   "bookings-gone": () => bookingsGone(),
+  webhooks: () => withWebhooks({}),
+  "webhooks-silent": () =>
+    withWebhooks(
+      {
+        state: { kind: "silent", since: before(1300) },
+        askedEvery: 5,
+        lastDeliveryAt: before(9 * 3600),
+        failed: [
+          { count: 3, firstAt: before(20 * 3600), lastAt: before(1260), why: "time-out" },
+          { count: 1, firstAt: before(22 * 3600), lastAt: before(22 * 3600), why: "" },
+        ],
+      },
+      { openToOthers: true, wrongSources: 14 },
+    ),
   locked: () => without("down", { code: "storeWrongKey", message: "", since: null }),
   error: () => ({ ...changed(() => ({})), failing: true }),
   "list-error": () => ({ ...changed(() => ({})), failingLists: true }),

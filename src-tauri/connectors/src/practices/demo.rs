@@ -190,6 +190,20 @@ pub fn create(path: &Path, today: NaiveDate) -> Result<(), DemoError> {
     Ok(())
 }
 
+/// Brings a book that an older version made up to date: appointments have since been given the time of their making.
+pub fn bring_up_to_date(path: &Path) -> Result<(), DemoError> {
+    let mut connection = Connection::open(path)?;
+    let transaction = connection.transaction()?;
+    let knows = "SELECT COUNT(*) FROM pragma_table_info('appointment') WHERE name = 'created_at'";
+    if transaction.query_row(knows, [], |row| row.get::<_, i64>(0))? == 0 {
+        transaction.execute_batch(
+            "ALTER TABLE appointment ADD COLUMN created_at TEXT; UPDATE appointment SET created_at = changed_at;",
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
 fn fill(book: &Transaction<'_>, today: NaiveDate) -> rusqlite::Result<()> {
     book.execute("INSERT INTO clinic VALUES ('Wattle Street Allied Health', '1', 15)", [])?;
     book.execute("INSERT INTO location VALUES (1, 'Wattle Street Allied Health')", [])?;
@@ -295,8 +309,8 @@ fn appointments(
 ) -> rusqlite::Result<()> {
     let mut insert = book.prepare(
         "INSERT INTO appointment (practitioner_id, patient_id, type_id, title, day, start_minute, minutes, status,
-                                  changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                  changed_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
     )?;
     let first = today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today);
     let days = first.iter_days().take(usize::try_from(DAYS_BACK + DAYS_AHEAD).unwrap_or(0) + 1);

@@ -57,6 +57,13 @@ pub enum Fault {
         /// Value of `Location`.
         to: String,
     },
+    /// A webhook is never sent. This and the next two strike what the simulator sends, not what it gets;
+    /// a rule's path is then the list that the webhook points to, such as `/requests/bookings`.
+    LostCallback,
+    /// A webhook is sent twice.
+    DuplicateCallback,
+    /// A webhook is kept back until a later one for the same listener has been sent.
+    OvertakenCallback,
 }
 
 /// A fault, and the requests that it strikes.
@@ -182,9 +189,18 @@ impl FaultSwitches {
 
     /// Counts a request, and returns the faults that strike it, in the order in which they were added.
     pub fn strike(&mut self, account: Option<&str>, method: &str, path: &str) -> Vec<Strike> {
+        self.strike_those(|rule| !rule.fault.is_of_callbacks() && rule.matches(account, method, path))
+    }
+
+    /// Counts a webhook, and returns the faults that strike it, in the order in which they were added.
+    pub fn strike_callback(&mut self, account: Option<&str>, method: &str, path: &str) -> Vec<Strike> {
+        self.strike_those(|rule| rule.fault.is_of_callbacks() && rule.matches(account, method, path))
+    }
+
+    fn strike_those(&mut self, matches: impl Fn(&FaultRule) -> bool) -> Vec<Strike> {
         let mut strikes = Vec::new();
         for active in &mut self.active {
-            if !active.rule.matches(account, method, path) {
+            if !matches(&active.rule) {
                 continue;
             }
             active.seen = active.seen.saturating_add(1);
@@ -205,6 +221,11 @@ impl FaultSwitches {
 }
 
 impl Fault {
+    /// True for the faults that strike what the simulator sends of itself.
+    fn is_of_callbacks(&self) -> bool {
+        matches!(self, Self::LostCallback | Self::DuplicateCallback | Self::OvertakenCallback)
+    }
+
     /// For the faults that only take time: how much.
     #[must_use]
     pub fn delay_before_effect(&self) -> Option<Duration> {
@@ -267,6 +288,21 @@ mod tests {
         assert!(switches.contains(id));
         assert!(switches.remove(id));
         assert!(!switches.remove(id));
+    }
+
+    #[test]
+    fn faults_of_webhooks_and_of_requests_do_not_count_for_one_another() {
+        let mut switches = FaultSwitches::default();
+        switches.add(FaultRule::once(Fault::LostCallback));
+        switches.add(FaultRule::once(Fault::Refuse));
+        let struck =
+            |strikes: Vec<Strike>| strikes.into_iter().map(|strike| strike.fault).collect::<Vec<_>>();
+        assert_eq!(struck(switches.strike(None, "GET", "/requests")), [Fault::Refuse]);
+        assert_eq!(
+            struck(switches.strike_callback(None, "POST", "/requests/bookings")),
+            [Fault::LostCallback]
+        );
+        assert!(switches.strike_callback(None, "POST", "/requests/bookings").is_empty());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The services outside the clinic.
 
 use crate::booking::{AskedAbout, BookingChange, BookingRequest, Inserted, Undoing};
+use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
 use async_trait::async_trait;
@@ -31,6 +33,26 @@ pub trait Partner: Send + Sync {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         None
     }
+
+    /// Tells of what waits without being asked.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        None
+    }
+
+    /// Reads the practice's days with their patients.
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        None
+    }
+}
+
+/// Reads the practice's days with their patients, where the practice agreed to that (sheet §4.6, `clientSnapshots`).
+#[async_trait]
+pub trait SnapshotReader: Send + Sync {
+    /// The days that it asks for.
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError>;
+
+    /// Hands a day over. Doing it again replaces it.
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError>;
 }
 
 /// What a partner waits for, by kind. Bookings come before everything else (sheet §7).
@@ -72,6 +94,16 @@ pub enum Incoming {
         /// Which field, never its value.
         why: Refusal,
     },
+}
+
+impl Incoming {
+    /// The booking, as the partner calls it.
+    pub fn booking(&self) -> &ForeignBookingId {
+        match self {
+            Incoming::Booking(request) => &request.key.booking,
+            Incoming::Unreadable { booking, .. } => booking,
+        }
+    }
 }
 
 /// Takes bookings from patients and waits to hear what became of them.

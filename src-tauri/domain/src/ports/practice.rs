@@ -1,6 +1,7 @@
 //! The practice's own system: the book that everyone in the clinic looks at.
 
 use crate::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
+use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{Appointment, Book, PracticeCard};
 use crate::failure::{ReadError, WriteError};
 use crate::ids::{AppointmentRef, ResourceRef};
@@ -72,6 +73,15 @@ pub trait PracticeSystem: Send + Sync {
         plan: &PatientPlan,
         details: &PersonDetails,
     ) -> Result<Held, WriteError>;
+
+    /// Whether it can tell what a [`ClientSnapshot`] needs.
+    fn serves_snapshots(&self) -> bool {
+        false
+    }
+
+    /// The day with its patients, in one consistent view, or an error; never a part. A system that does not serve them
+    /// ([`Self::serves_snapshots`]) says that it does not fit.
+    async fn client_snapshot(&self, asked: SnapshotAsked) -> Result<ClientSnapshot, ReadError>;
 
     /// Cancels an appointment. One that is cancelled or gone already is done.
     async fn cancel(&self, held: &Held) -> Result<(), WriteError>;

@@ -1,6 +1,7 @@
 //! The ledger through its port.
 
 use super::*;
+use chrono::TimeDelta;
 use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Undoing};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
@@ -121,6 +122,12 @@ async fn orders_and_practices() {
     assert_eq!(names(store.unfinished(&practice()).await.unwrap()), ["richmond/b", "richmond/a"]);
     assert_eq!(names(store.newest(None, 9).await.unwrap()), ["carlton/a", "richmond/b", "richmond/a"]);
     assert_eq!(names(store.newest(Some(&practice()), 1).await.unwrap()), ["richmond/b"]);
+    let mut tomorrow = request("c");
+    tomorrow.starts.0 += TimeDelta::days(1);
+    store.file(&tomorrow, second(0)).await.unwrap();
+    let day = request("a").starts.day();
+    assert_eq!(names(store.bookings_on(&practice(), day).await.unwrap()), ["richmond/a", "richmond/b"]);
+    assert_eq!(names(store.bookings_on(&practice(), tomorrow.starts.day()).await.unwrap()), ["richmond/c"]);
 }
 
 #[tokio::test]

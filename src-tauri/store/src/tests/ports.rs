@@ -6,7 +6,9 @@ use domain::ports::store::{
     Activity, ActivityLine, Leg, LegNote, Mark, Marks, OpenWish, Problem, ProblemKind, Revision,
     SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::settings::{AppSettings, PracticeSettings, SecretKind, SecretName, SystemSettings, WriteMode};
+use domain::settings::{
+    AppSettings, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings, WriteMode,
+};
 use domain::time::PracticeZone;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -132,7 +134,12 @@ async fn unlinking_takes_everything_but_the_bookings() {
 async fn app_settings_have_defaults() {
     let (dir, store) = fresh();
     assert_eq!(store.app_settings().await.unwrap(), AppSettings::default());
-    let chosen = AppSettings { retention_days: 7, decide_minutes: 5, log_level: "debug".into() };
+    let chosen = AppSettings {
+        retention_days: 7,
+        decide_minutes: 5,
+        log_level: "debug".into(),
+        listener: Some(ListenerSettings { check_sources: false, ..ListenerSettings::at("127.0.0.1:1") }),
+    };
     store.save_app_settings(&chosen).await.unwrap();
     store.close().await;
     assert_eq!(open(dir.path()).app_settings().await.unwrap(), chosen);

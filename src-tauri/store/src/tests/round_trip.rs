@@ -196,6 +196,7 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
     let account = (text(), text(), any::<u32>(), any::<u32>(), prop::collection::vec(text(), 0..3), hours)
         .prop_map(|(base_url, practice_id, horizon_days, poll_seconds, features, weekdays)| {
             HealthengineSettings {
+                webhook_url: (horizon_days % 2 == 0).then(|| base_url.clone()),
                 user_agent_email: practice_id.clone(),
                 environment: base_url.clone(),
                 base_url,

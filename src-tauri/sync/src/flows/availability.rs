@@ -1,11 +1,12 @@
 //! Keeps what the partner shows equal to the book: live hours, resources, appointment types, free times.
 //!
-//! A pass computes what should be there, compares digests with what was last accepted, and sends what differs. Once a
-//! day everything is sent (sheet §6). Nothing is sent from a read that failed.
+//! A pass computes what should be there, compares it with what was last accepted, and sends what differs. Once a day
+//! everything is sent (sheet §6). Nothing is sent from a read that failed.
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::health;
-use crate::state::{ResourceState, Shrinking};
+use crate::shown::{self, CHANGES, Change, Difference};
+use crate::state::{BookReading, ResourceState, Shrinking};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::Entry;
@@ -15,7 +16,7 @@ use domain::ids::ResourceRef;
 use domain::ports::partner::{AvailabilityBoard, DayOffer, Partner};
 use domain::ports::store::{Leg, Mark, Problem, ProblemKind, StoreError};
 use domain::settings::LiveHours;
-use domain::time::Horizon;
+use domain::time::{DayRange, Horizon};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -153,6 +154,10 @@ impl Availability {
         self.ports.state.change_practice(self.ports.id(), |practice| practice.read_ms = read_ms);
         self.ports.proven(Leg::System).await?;
         keep_free_for(&on_their_way, &mut book);
+        let reading = BookReading { read_at: reading, slot: book.slot, days: book.days.clone() };
+        self.ports
+            .state
+            .change_practice(self.ports.id(), |practice| practice.reading = Some(Arc::new(reading)));
         let mut refused = None;
         if let Some(partner) = &self.partner
             && let Some(board) = partner.availability_board()
@@ -217,7 +222,7 @@ impl Availability {
         let account = partner.account();
         let known = self.ports.store.marks(self.ports.id(), ACCOUNT).await?;
         if known.first().is_none_or(|mark| mark.digest != account) {
-            for thing in CONFIGURATION.into_iter().chain([AVAILABILITY, NAMES, EVERYTHING]) {
+            for thing in CONFIGURATION.into_iter().chain([AVAILABILITY, CHANGES, NAMES, EVERYTHING]) {
                 self.ports.store.forget_marks(self.ports.id(), thing).await?;
             }
             self.mark(ACCOUNT.to_owned(), account).await?;
@@ -365,18 +370,24 @@ impl Availability {
             .map(|mark| (mark.thing, mark.digest))
             .collect();
         self.forget_who_left(book, &accepted_before).await?;
+        let noticed = self.ports.state.differing(self.ports.id());
         let mut to_send = Vec::new();
         for day in book.horizon.days() {
             for resource in &book.resources {
                 let offer = offer(book, &resource.id, day);
-                let (thing, digest) = (mark_of(day, &resource.id), digest_of_offer(&offer));
-                if accepted_before.get(&thing) != Some(&digest) {
-                    to_send.push((thing, digest, offer));
+                let (thing, text) = (mark_of(day, &resource.id), shown::text_of(&offer));
+                if accepted_before.get(&thing) != Some(&text) {
+                    let place = (resource.id.clone(), day);
+                    let noticed_at = noticed.get(&place).copied().unwrap_or(now);
+                    to_send.push(ToSend { place, thing, text, offer, noticed_at });
                 }
             }
         }
+        let mut differing: BTreeMap<_, _> =
+            to_send.iter().map(|day| (day.place.clone(), day.noticed_at)).collect();
+        self.differ(&differing);
         let mut on_their_way: BTreeSet<ResourceRef> =
-            to_send.iter().map(|(_, _, offer)| offer.resource.clone()).collect();
+            to_send.iter().map(|day| day.offer.resource.clone()).collect();
         self.show(book, &on_their_way, now);
         let total = to_send.len();
         if total == 0 {
@@ -388,22 +399,34 @@ impl Availability {
             let done = number * board.batch_size();
             self.progress((total > board.batch_size()).then_some((done, total)));
             let at = self.ports.clock.now();
-            let shown_before = batch.iter().filter(|(thing, ..)| accepted_before.contains_key(thing));
-            let unknown: Vec<Mark> = shown_before
-                .map(|(thing, ..)| Mark { thing: thing.clone(), digest: UNKNOWN.to_owned(), at })
-                .collect();
+            let mut unknown = Vec::new();
+            let mut histories = Vec::new();
+            for day in batch {
+                let before = accepted_before.get(&day.thing);
+                if let Some(before) = before {
+                    let digest = shown::in_doubt(before);
+                    unknown.push(Mark { thing: day.thing.clone(), digest, at });
+                }
+                histories.push(self.history_of(day, before).await?);
+            }
             self.ports.store.set_marks(self.ports.id(), &unknown).await?;
-            let offers: Vec<DayOffer> = batch.iter().map(|(_, _, offer)| offer.clone()).collect();
+            let offers: Vec<DayOffer> = batch.iter().map(|day| day.offer.clone()).collect();
+            let sent_at = self.ports.clock.now();
             let answers = accepted(board.publish(&offers).await)?;
             let at = self.ports.clock.now();
             let mut marks = Vec::new();
-            for ((thing, digest, _), answer) in batch.iter().zip(answers) {
+            for ((day, history), answer) in batch.iter().zip(histories).zip(answers) {
                 match answer {
-                    Ok(()) => marks.push(Mark { thing: thing.clone(), digest: digest.clone(), at }),
+                    Ok(()) => {
+                        differing.remove(&day.place);
+                        marks.push(Mark { thing: day.thing.clone(), digest: day.text.clone(), at });
+                        marks.extend(history.map(|history| history.with(day, sent_at, at)));
+                    }
                     Err(why) => refused = Some(why),
                 }
             }
             self.ports.store.set_marks(self.ports.id(), &marks).await?;
+            self.differ(&differing);
         }
         self.progress(None);
         if refused.is_none() {
@@ -417,6 +440,31 @@ impl Availability {
                 "Healthengine refused some of the free times: {why}. They are tried again every minute."
             ),
         }))
+    }
+
+    /// The last changes of a day, to which this one is added once it is accepted; none where nothing is known to differ.
+    async fn history_of(
+        &self,
+        day: &ToSend,
+        before: Option<&String>,
+    ) -> Result<Option<ChangesBefore>, StoreError> {
+        let Some(told) = before.and_then(|before| shown::read(before).told) else { return Ok(None) };
+        let differences = shown::differences(&told.free, &day.offer.free);
+        if differences.is_empty() {
+            return Ok(None);
+        }
+        let thing = shown::changes_mark(day.place.1, &day.place.0);
+        let known = self.ports.store.marks(self.ports.id(), &thing).await?;
+        let text = known.into_iter().next().map(|mark| mark.digest).unwrap_or_default();
+        Ok(Some(ChangesBefore { thing, text, differences }))
+    }
+
+    fn differ(&self, differing: &BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>) {
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            if *practice.differing != *differing {
+                practice.differing = Arc::new(differing.clone());
+            }
+        });
     }
 
     /// Whoever returns to the list later has to be shown anew.
@@ -446,7 +494,7 @@ impl Availability {
                 thing.strip_prefix(AVAILABILITY)?.split('/').next()?.parse::<NaiveDate>().ok()
             })
             .filter(|day| *day < horizon.first)
-            .map(|day| day_prefix(day, None))
+            .flat_map(|day| [day_prefix(day, None), shown::changes_prefix(day)])
             .collect();
         for prefix in past {
             self.ports.store.forget_marks(self.ports.id(), &prefix).await?;
@@ -486,6 +534,30 @@ impl Availability {
                 })
                 .collect();
         });
+    }
+}
+
+/// A day that differs from what was accepted.
+struct ToSend {
+    place: (ResourceRef, NaiveDate),
+    thing: String,
+    text: String,
+    offer: DayOffer,
+    noticed_at: DateTime<Utc>,
+}
+
+/// What changes with a day, and the text of its changes before.
+struct ChangesBefore {
+    thing: String,
+    text: String,
+    differences: Vec<(DayRange, Difference)>,
+}
+
+impl ChangesBefore {
+    fn with(self, day: &ToSend, sent_at: DateTime<Utc>, accepted_at: DateTime<Utc>) -> Mark {
+        let change =
+            Change { noticed_at: day.noticed_at, sent_at, accepted_at, differences: self.differences };
+        Mark { digest: shown::with_change(&self.text, &change), thing: self.thing, at: accepted_at }
     }
 }
 
@@ -563,20 +635,6 @@ pub(super) fn hex(hash: Sha256) -> String {
 pub(super) fn field(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text.as_bytes());
-}
-
-fn digest_of_offer(offer: &DayOffer) -> String {
-    let mut hash = Sha256::new();
-    hash.update(offer.slot.0.to_be_bytes());
-    for free in &offer.free {
-        hash.update(free.range.start.minutes().to_be_bytes());
-        hash.update(free.range.end.minutes().to_be_bytes());
-        hash.update((free.only_types.len() as u64).to_be_bytes());
-        for only in &free.only_types {
-            field(&mut hash, only.as_str());
-        }
-    }
-    hex(hash)
 }
 
 fn digest_of_resources(resources: &[Resource]) -> String {

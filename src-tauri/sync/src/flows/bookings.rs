@@ -2,6 +2,7 @@
 
 use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain};
 use crate::pace;
+use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
@@ -94,11 +95,11 @@ impl Flow for Bookings {
     }
 
     async fn pass(&self) -> Outcome {
-        let poll = self.poll();
         let started = self.ports.clock.now();
         let mut wake = BTreeSet::new();
         let ended = self.run(&mut wake).await;
         let now = self.ports.clock.now();
+        let poll = self.ports.webhooks.interval(self.poll(), now);
         let again_at = match ended {
             Ok(next_due) => {
                 self.ports.store_works();
@@ -106,7 +107,8 @@ impl Flow for Bookings {
                 let next_poll = (started + poll).max(now + AT_ONCE);
                 next_due.map_or(next_poll, |due| due.clamp(now + AT_ONCE, next_poll))
             }
-            Err(stop) => self.ports.stopped(stop, poll).await,
+            // A look that failed is not put off for as long as one that found nothing.
+            Err(stop) => self.ports.stopped(stop, poll.min(ALONE)).await,
         };
         Outcome { again_at, wake }
     }
@@ -154,10 +156,41 @@ impl Bookings {
         if waiting.appointment_changes {
             self.answer_what_is_asked_about(desk, wake).await?;
         }
+        self.judge_webhooks(wake).await?;
+        if waiting.client_snapshots {
+            wake.insert(FlowName::ClientSnapshots);
+        }
         self.tell_of_unknown_kinds(&waiting).await?;
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;
         Ok(brought.flatten())
+    }
+
+    /// Compares what was found with what webhooks announced, and tells when they fall silent or come back.
+    async fn judge_webhooks(&self, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
+        let now = self.ports.clock.now();
+        let news = self.ports.webhooks.polled(now);
+        let trust = self.ports.webhooks.trust();
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            if let Some(shown) = &mut practice.webhooks {
+                shown.trust = trust;
+            }
+        });
+        let (kind, text) = match news {
+            None => return Ok(()),
+            Some(News::Silent(found)) => {
+                // Perhaps the subscription is gone, and its log says why nothing arrived.
+                wake.insert(FlowName::Subscriptions);
+                let booking = found.booking();
+                let text = format!(
+                    "Healthengine\u{2019}s webhooks are silent: booking {booking} was found by asking. Healthengine is asked every 5 seconds until they come again."
+                );
+                ("webhooks/silent", text)
+            }
+            Some(News::Back) => ("webhooks/back", "Healthengine\u{2019}s webhooks come again.".to_owned()),
+        };
+        tracing::info!(practice.id = %self.ports.id(), "{text}");
+        Ok(self.tell(kind, text).await?)
     }
 
     /// A kind of request that this program does not know is left to its maker, once in a run.
@@ -183,6 +216,7 @@ impl Bookings {
         if waiting.bookings {
             let (mut answered, mut unreadable) = (Vec::new(), Vec::new());
             for incoming in desk.bookings().await.map_err(failed)? {
+                self.ports.webhooks.found(Found::Booking(incoming.booking().clone()));
                 match incoming {
                     Incoming::Booking(request) => {
                         if !self.file(&request).await? {
@@ -1058,6 +1092,7 @@ impl Bookings {
         let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
         let mut first_failure = None;
         for change in changes {
+            self.ports.webhooks.found(Found::Change(change.id.clone(), change.booking.clone()));
             match self.apply(desk, &change, wake).await {
                 Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
                 // Patience, a refused key and a missing consent hold for all that follow, and so does a second failure.

@@ -3,6 +3,8 @@
 pub mod availability;
 pub mod bookings;
 pub mod changes;
+pub mod client_snapshots;
+pub mod subscriptions;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -20,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::health;
 use crate::pace;
 use crate::state::StateBoard;
+use crate::webhooks::Webhooks;
 
 /// The kinds of work, in the order of their urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +33,10 @@ pub enum FlowName {
     Changes,
     /// Free times, resources, appointment types, live hours.
     Availability,
+    /// Being told of what waits.
+    Subscriptions,
+    /// Days with their patients, for a partner that asks for them.
+    ClientSnapshots,
 }
 
 /// What a pass asks of the engine.
@@ -100,6 +107,8 @@ pub struct Ports {
     pub look_closely: Arc<AtomicBool>,
     /// Set while writing into the book fails though reading works, so that a reading does not turn the light green.
     pub writes_fail: Arc<AtomicBool>,
+    /// What is known of webhooks.
+    pub webhooks: Arc<Webhooks>,
     /// When each leg's note was last written to the store.
     pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
     /// The last half hour in which each leg was noted to work.

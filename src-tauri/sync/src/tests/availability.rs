@@ -4,7 +4,8 @@ use super::clinic::{Clinic, another_ada, at, request, run_until, start, today};
 use super::practice::{appointment_type, range, resource};
 use crate::flows::Flow;
 use crate::flows::FlowName;
-use chrono::{Days, TimeDelta};
+use crate::shown::{self, Change, Difference, Shown};
+use chrono::{Days, NaiveDate, TimeDelta};
 use domain::failure::ReadError;
 use domain::ids::ResourceRef;
 use domain::ports::partner::OfferAsked;
@@ -331,4 +332,97 @@ async fn without_a_partner_the_book_is_still_watched() {
     assert!(ports.state.leg(ports.id(), Leg::System).unwrap().problem.is_none());
     assert_eq!(ports.state.leg(ports.id(), Leg::Board), None);
     assert_eq!(ports.state.subscribe().borrow().practices[ports.id()].resources.len(), 2);
+}
+
+/// What the marks say that the partner shows of a resource's day, and its last changes.
+fn known_of(clinic: &Clinic, resource: &str, day: NaiveDate) -> (Option<Shown>, Vec<Change>) {
+    let resource = ResourceRef::new(resource);
+    let practice = clinic.settings.id.clone();
+    clinic.store.disk(|disk| {
+        let text = |thing: String| disk.marks.get(&(practice.clone(), thing)).map(|mark| mark.digest.clone());
+        let shown = text(crate::flows::availability::day_prefix(day, Some(&resource)));
+        let changes = text(shown::changes_mark(day, &resource));
+        (shown.map(|text| shown::read(&text)), shown::changes(&changes.unwrap_or_default()))
+    })
+}
+
+#[tokio::test]
+async fn the_marks_say_what_was_accepted_and_when_it_changed() {
+    let clinic = Clinic::new();
+    let program = clinic.program();
+    program.availability.pass().await;
+    let (shown, changes) = known_of(&clinic, "r1", today());
+    let told = shown.unwrap().told.unwrap();
+    assert_eq!(
+        told.free,
+        clinic.partner.desk(|desk| desk.published[&(ResourceRef::new("r1"), today())].free.clone())
+    );
+    assert_eq!(changes, [], "the first time nothing has changed");
+
+    clinic.practice.diary(|diary| drop(diary.enter("r1", at("14:00"), "p1")));
+    clinic.clock.move_by(seconds(5));
+    let noticed_at = clinic.now();
+    clinic.partner.desk(|desk| desk.loses_answers = true);
+    program.availability.pass().await;
+    let (shown, changes) = known_of(&clinic, "r1", today());
+    assert_eq!(shown, Some(Shown { told: Some(told), in_doubt: true }), "which of the two is not known");
+    assert_eq!(changes, []);
+    let differing = program.ports.state.differing(program.ports.id());
+    assert_eq!(*differing, [((ResourceRef::new("r1"), today()), noticed_at)].into());
+
+    clinic.partner.desk(|desk| desk.loses_answers = false);
+    clinic.clock.move_by(seconds(60));
+    program.availability.pass().await;
+    clinic.shows_the_book().unwrap();
+    let (shown, changes) = known_of(&clinic, "r1", today());
+    assert!(!shown.unwrap().in_doubt);
+    let differences = vec![(range(840, 855), Difference::Removed)];
+    let (sent_at, accepted_at) = (changes[0].sent_at, changes[0].accepted_at);
+    assert_eq!(changes, [Change { noticed_at, sent_at, accepted_at, differences }]);
+    assert!(sent_at >= noticed_at + seconds(60) && accepted_at >= sent_at);
+    assert!(program.ports.state.differing(program.ports.id()).is_empty());
+    // Nothing is remembered of days that did not change, and nothing of days that are over.
+    assert_eq!(known_of(&clinic, "r2", today()).1, []);
+    run_until(&clinic, &program.availability, start() + TimeDelta::hours(14)).await;
+    assert_eq!(known_of(&clinic, "r1", today()), (None, Vec::new()));
+}
+
+#[tokio::test]
+async fn the_book_as_it_was_read_can_be_shown() {
+    let clinic = Clinic::new();
+    let program = clinic.program();
+    let reading =
+        || program.ports.state.subscribe().borrow().practices[program.ports.id()].reading.clone().unwrap();
+    program.availability.pass().await;
+    let first = reading();
+    assert_eq!(first.read_at, clinic.now());
+    clinic.clock.move_by(seconds(5));
+    program.availability.pass().await;
+    assert_eq!(reading().read_at, first.read_at, "the stamp has not moved, so it was not read again");
+    clinic.practice.diary(|diary| drop(diary.enter("r1", at("14:00"), "p1")));
+    clinic.clock.move_by(seconds(5));
+    program.availability.pass().await;
+    let place = (ResourceRef::new("r1"), today());
+    assert!(!first.days[&place].busy.contains(&range(840, 855)));
+    assert!(reading().days[&place].busy.contains(&range(840, 855)));
+}
+
+#[tokio::test]
+async fn marks_of_an_older_version_are_sent_again() {
+    let clinic = Clinic::new();
+    let program = clinic.program();
+    program.availability.pass().await;
+    calls(&clinic);
+    clinic.store.disk(|disk| {
+        for ((_, thing), mark) in &mut disk.marks {
+            if thing.starts_with(crate::flows::availability::AVAILABILITY) {
+                mark.digest = "6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090".into();
+            }
+        }
+    });
+    clinic.clock.move_by(seconds(5));
+    clinic.program().availability.pass().await;
+    assert_eq!(calls(&clinic), ["publish 4"]);
+    clinic.shows_the_book().unwrap();
+    assert_eq!(known_of(&clinic, "r1", today()).1, [], "what had been shown before is not known");
 }

@@ -106,6 +106,7 @@ pub fn settings(id: &str) -> PracticeSettings {
             horizon_days: 1,
             poll_seconds: 5,
             features: Vec::new(),
+            webhook_url: None,
             live_hours: LiveHours {
                 weekdays: [(LiveDay::Monday, vec![super::practice::range(480, 1080)])].into(),
             },
@@ -177,6 +178,7 @@ impl Clinic {
             state,
             look_closely: Arc::default(),
             writes_fail: Arc::default(),
+            webhooks: Arc::default(),
             noted: Arc::default(),
             half_hours: Arc::default(),
         }

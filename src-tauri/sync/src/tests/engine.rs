@@ -36,7 +36,9 @@ impl Connect for Switchboard {
         let account = settings.healthengine.as_ref().unwrap().practice_id.clone();
         let practice = self.practices.lock().unwrap()[&settings.id].clone();
         let partner = self.partners.lock().unwrap()[&(settings.id.clone(), account)].clone();
-        Ok(Connected { practice: Arc::new(practice), partner: Some(Arc::new(partner)) })
+        let callback =
+            settings.healthengine.as_ref().unwrap().webhook_url.as_ref().map(|url| url.as_str().into());
+        Ok(Connected { practice: Arc::new(practice), partner: Some(Arc::new(partner)), callback })
     }
 
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
@@ -45,16 +47,16 @@ impl Connect for Switchboard {
 }
 
 /// An engine, and everything around it.
-struct House {
-    clock: HandClock,
+pub(super) struct House {
+    pub(super) clock: HandClock,
     reaper: Arc<Reaper>,
-    store: FakeStore,
+    pub(super) store: FakeStore,
     switchboard: Arc<Switchboard>,
-    engine: Option<EngineHandle>,
+    pub(super) engine: Option<EngineHandle>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let reaper = Arc::new(Reaper::default());
         Self {
             clock: HandClock::at(start()),
@@ -66,7 +68,7 @@ impl House {
     }
 
     /// Adds a practice with an account of its own.
-    async fn practice(&self, id: &str) -> (FakePractice, FakePartner) {
+    pub(super) async fn practice(&self, id: &str) -> (FakePractice, FakePartner) {
         let practice = FakePractice::new(&self.clock, &self.reaper);
         practice.diary(|diary| {
             let details = ada();
@@ -83,14 +85,14 @@ impl House {
         (practice, partner)
     }
 
-    fn account(&self, id: &str, account: &str) -> FakePartner {
+    pub(super) fn account(&self, id: &str, account: &str) -> FakePartner {
         let partner = FakePartner::new(account, &self.clock, &self.reaper);
         let key = (PracticeId::new(id), account.to_owned());
         self.switchboard.partners.lock().unwrap().insert(key, partner.clone());
         partner
     }
 
-    async fn start(&mut self) {
+    pub(super) async fn start(&mut self) {
         self.engine = Some(start_engine(Foundations {
             store: Arc::new(self.store.clone()),
             clock: Arc::new(self.clock.clone()),
@@ -99,37 +101,37 @@ impl House {
         self.settle().await;
     }
 
-    fn engine(&self) -> &EngineHandle {
+    pub(super) fn engine(&self) -> &EngineHandle {
         self.engine.as_ref().unwrap()
     }
 
-    fn state(&self) -> EngineState {
+    pub(super) fn state(&self) -> EngineState {
         self.engine().state().borrow().clone()
     }
 
     /// Lets everything run that can run without the clock. Nothing here waits for anything else but the clock and the
     /// test, and one thread runs it all in turn, so that a number of turns is enough.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         for _ in 0..300 {
             tokio::task::yield_now().await;
         }
     }
 
     /// Moves the clock in steps of a second.
-    async fn run(&self, seconds: i64) {
+    pub(super) async fn run(&self, seconds: i64) {
         for _ in 0..seconds {
             self.clock.move_by(TimeDelta::seconds(1));
             self.settle().await;
         }
     }
 
-    fn booking(&self, practice: &str, booking: &str) -> BookingRequest {
+    pub(super) fn booking(&self, practice: &str, booking: &str) -> BookingRequest {
         let plain = request(booking, ada(), at("14:00"));
         let key = BookingKey { practice: PracticeId::new(practice), ..plain.key };
         BookingRequest { key, booked_at: self.clock.now(), ..plain }
     }
 
-    async fn change(&self, id: &str, change: impl FnOnce(&mut PracticeSettings)) {
+    pub(super) async fn change(&self, id: &str, change: impl FnOnce(&mut PracticeSettings)) {
         let mut changed = self.store.disk(|disk| disk.practices[&PracticeId::new(id)].clone());
         change(&mut changed);
         self.store.for_people().save_practice(&changed).await.unwrap();
@@ -140,7 +142,7 @@ fn confirmed(partner: &FakePartner, booking: &str) -> bool {
     matches!(partner.desk(|desk| desk.answer(booking)), Some(super::partner::Answer::Confirmed(_)))
 }
 
-fn calls(partner: &FakePartner) -> Vec<String> {
+pub(super) fn calls(partner: &FakePartner) -> Vec<String> {
     partner.desk(|desk| std::mem::take(&mut desk.log).into_iter().map(|(_, call)| call).collect())
 }
 

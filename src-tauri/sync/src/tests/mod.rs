@@ -9,6 +9,7 @@
 mod availability;
 mod bookings;
 mod changes;
+mod client_snapshots;
 mod clinic;
 mod engine;
 mod guards;
@@ -17,3 +18,4 @@ mod partner;
 mod practice;
 mod reaper;
 mod store;
+mod webhooks;

@@ -4,13 +4,15 @@ use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{AskedAbout, BookingChange, BookingRequest, ChangeKind, Inserted, Undoing};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
 use domain::ports::partner::{
-    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
+    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::settings::LiveHours;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -57,6 +59,13 @@ pub struct Desk {
     pub asked: Vec<OfferAsked>,
     /// Bookings about whose appointments is asked.
     pub asked_about: Vec<AskedAbout>,
+    /// Subscriptions to webhooks, ours and those of others.
+    pub subscriptions: Vec<Subscription>,
+    /// How many were made.
+    pub subscribed: usize,
+    pub failed_deliveries: Vec<FailedDelivery>,
+    pub days_wanted: BTreeSet<SnapshotAsked>,
+    pub days_taken: Vec<ClientSnapshot>,
     /// Snapshots that are refused, as long as they are listed.
     pub refused_days: BTreeSet<(ResourceRef, NaiveDate)>,
     /// Answers with this error while it is set, where the name of the call is accepted.
@@ -229,7 +238,7 @@ impl FakePartner {
         })
     }
 
-    async fn ask<T: Send>(
+    pub async fn ask<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> T + Send,
@@ -240,7 +249,7 @@ impl FakePartner {
         }
     }
 
-    async fn tell<T: Send>(
+    pub async fn tell<T: Send>(
         &self,
         call: String,
         use_it: impl FnOnce(&mut Desk) -> Result<T, Refusal> + Send,
@@ -279,6 +288,30 @@ impl Partner for FakePartner {
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         Some(self)
     }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        Some(self)
+    }
+
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for FakePartner {
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError> {
+        self.ask("days wanted".into(), |desk| desk.days_wanted.iter().copied().collect()).await
+    }
+
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError> {
+        self.tell(format!("day {}", snapshot.asked.day), |desk| {
+            desk.days_wanted.remove(&snapshot.asked);
+            desk.days_taken.push(snapshot.clone());
+            Ok(())
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -292,6 +325,7 @@ impl BookingDesk for FakePartner {
             appointment_changes: !desk.asked_about.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            client_snapshots: !desk.days_wanted.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()
         })

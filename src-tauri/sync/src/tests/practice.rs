@@ -4,6 +4,7 @@ use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAppointment, SnapshotAsked};
 use domain::diary::{
     Appointment, AppointmentStatus, AppointmentType, Book, BookDay, OpenTime, PracticeCard, Resource, Room,
     Writable,
@@ -74,6 +75,8 @@ pub struct Diary {
     pub fails: Option<fn() -> ReadError>,
     /// The next pass that reads the book panics.
     pub panics_once: bool,
+    /// Whether it can tell what a day with its patients needs.
+    pub serves_snapshots: bool,
     /// Every book that was read.
     pub books_read: usize,
     pub violations: Vec<String>,
@@ -126,9 +129,30 @@ impl Diary {
             refuses_looking_for_overlaps: false,
             fails: None,
             panics_once: false,
+            serves_snapshots: false,
             books_read: 0,
             violations: Vec::new(),
         }
+    }
+
+    fn appointments_of(&self, asked: SnapshotAsked) -> Vec<SnapshotAppointment> {
+        let of_the_day = |stands: &&Stands| stands.appointment.starts.day() == asked.day;
+        let told = |stands: &Stands| {
+            let Appointment { id, resource, patient, starts, length, status, .. } =
+                stands.appointment.clone();
+            let appointment_type = AppointmentTypeRef::new("t1");
+            Some(SnapshotAppointment {
+                id,
+                patient: patient?,
+                practitioner: resource,
+                appointment_type,
+                created: starts,
+                starts,
+                length,
+                status,
+            })
+        };
+        self.appointments.iter().filter(of_the_day).filter_map(told).collect()
     }
 
     /// Writes an appointment as somebody at the desk does, without any key.
@@ -379,6 +403,22 @@ impl FakePractice {
 
 #[async_trait]
 impl PracticeSystem for FakePractice {
+    fn serves_snapshots(&self) -> bool {
+        self.diary(|diary| diary.serves_snapshots)
+    }
+
+    async fn client_snapshot(&self, asked: SnapshotAsked) -> Result<ClientSnapshot, ReadError> {
+        self.ask(|diary| ClientSnapshot {
+            asked,
+            locations: Vec::new(),
+            practitioners: Vec::new(),
+            appointment_types: Vec::new(),
+            appointments: diary.appointments_of(asked),
+            patients: Vec::new(),
+        })
+        .await
+    }
+
     async fn check(&self) -> Result<PracticeCard, ReadError> {
         self.ask(|diary| PracticeCard {
             system: "In memory".into(),

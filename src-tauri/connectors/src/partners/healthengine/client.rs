@@ -21,6 +21,9 @@ pub const ENVIRONMENTS: &[&str] = &["DEV", "UAT", "PROD"];
 /// No practice has more waiting pages; a service that claims more is wrong.
 const MOST_PAGES: i64 = 100;
 
+/// A log that is longer is only counted this far.
+const MOST_LOG_PAGES: i64 = 10;
+
 /// One practice at Healthengine.
 pub struct Client {
     endpoint: Endpoint,
@@ -149,6 +152,45 @@ impl Client {
         batch: &[wire::AvailabilitySnapshot],
     ) -> Result<wire::BatchAnswer, WriteError> {
         self.endpoint.write_and_read(&["availability", "snapshots"], &batch, Haste::Normal).await
+    }
+}
+
+/// Subscriptions (contract sheet §4.5).
+impl Client {
+    /// Every subscription of the practice.
+    pub async fn subscriptions(&self) -> Result<Vec<serde_json::Value>, ReadError> {
+        self.endpoint.read(&["subscription"], &[], Haste::Normal).await
+    }
+
+    /// Makes a subscription.
+    pub async fn subscribe(&self, body: &(impl Serialize + Sync)) -> Result<(), WriteError> {
+        self.endpoint.write(&["subscription"], Some(body), Haste::Normal).await
+    }
+
+    /// Ends a subscription.
+    pub async fn unsubscribe(&self, id: &str) -> Result<(), WriteError> {
+        self.endpoint.delete(&["subscription", id], Haste::Normal).await
+    }
+
+    /// The items of the log of failed deliveries between two instants, `YYYY-MM-DD HH:MM:SS` in UTC.
+    pub async fn failed_deliveries(&self, from: &str, to: &str) -> Result<Vec<serde_json::Value>, ReadError> {
+        let mut found = Vec::new();
+        for number in 1..=MOST_LOG_PAGES {
+            let page = number.to_string();
+            let query = [("from", from), ("to", to), ("page", page.as_str())];
+            let page: wire::Page =
+                self.endpoint.read(&["subscriptionErrorLog"], &query, Haste::Normal).await?;
+            let is_empty = page.data.is_empty();
+            found.extend(page.data);
+            let pages = match page.page {
+                Lenient::Given(numbers) => whole(&numbers.total_pages),
+                Lenient::Absent | Lenient::Odd => 0,
+            };
+            if number >= pages || is_empty {
+                break;
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -1,24 +1,30 @@
 //! Healthengine: patients book online, and the practice's free times are shown there.
 
 mod client;
+mod client_snapshot;
 #[cfg(feature = "sims")]
 pub mod sim;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod webhooks;
 mod wire;
+
+pub use webhooks::announced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use domain::booking::{AskedAbout, BookingChange, Inserted, Undoing};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
 use domain::ports::partner::{
-    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, Waiting,
+    AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
+use domain::ports::webhooks::WebhookDesk;
 use domain::private::SecretString;
 use domain::settings::{HealthengineSettings, LiveHours};
 use domain::time::PracticeZone;
@@ -190,6 +196,26 @@ impl Partner for Healthengine {
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
         Some(self)
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        Some(self)
+    }
+
+    fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for Healthengine {
+    async fn snapshots_asked(&self) -> Result<Vec<SnapshotAsked>, ReadError> {
+        let items = self.client.list("clientSnapshots").await?;
+        Ok(self.readable("clientSnapshots", &items, client_snapshot::asked))
+    }
+
+    async fn take_snapshot(&self, snapshot: &ClientSnapshot) -> Result<(), WriteError> {
+        self.client.configure(&["clientSnapshot"], &client_snapshot::body(snapshot)).await
     }
 }
 

@@ -13,13 +13,23 @@
 //! - a confirmation after a timely rejection, and a rejection after a confirmation, are 400;
 //! - a booked time stays hidden until a *new* snapshot of that day arrives after the booking was answered.
 
+mod attachments;
+mod availability;
+mod bookings;
+mod client_snapshots;
+mod configuration;
+mod deliveries;
+mod documents;
+mod features;
 mod health;
 mod http;
+mod lifecycle;
 mod page;
 mod patient;
 mod routes;
 mod rules;
 mod state;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -33,14 +43,23 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub use health::{Health, PollGap};
+pub use attachments::{AttachmentAnswer, PatientDocument, SimAttachment};
+pub use availability::{FreeTime, PublishedDay, ReceivedSnapshot, SimAvailabilityRequest};
+pub use bookings::{
+    BookRefusal, BookedPlace, BookingAnswer, BookingAnswerKind, BookingStatus, REPICK_WINDOW, SimBooking,
+    SimBookingUpdate,
+};
+pub use client_snapshots::{ReceivedClientSnapshot, SimClientSnapshotRequest, SnapshotDateType};
+pub use configuration::{ConfigurationKind, ReceivedConfiguration};
+pub use deliveries::{
+    CALLBACK_LIMIT, DeliveryAttempt, DeliveryResult, DeliveryState, REPEATS_AFTER_SECONDS, SimDelivery,
+};
+pub use documents::{SimUploadRequest, UploadAnswer, UploadedDocument};
+pub use features::Feature;
+pub use health::{Health, MissedDeadline, PollGap};
 pub use patient::PatientDetails;
 pub use rules::PublishedRange;
-pub use state::{
-    BookRefusal, BookedPlace, BookingAnswer, BookingAnswerKind, BookingStatus, ConfigurationKind, Consent,
-    DeskRefusal, Exchange, FreeTime, PublishedDay, REPICK_WINDOW, ReceivedConfiguration, ReceivedSnapshot,
-    Refusal, SimAvailabilityRequest, SimBooking, SimBookingUpdate, SimPractice, SimState,
-};
+pub use state::{Consent, DeskRefusal, Exchange, Refusal, SimPractice, SimState};
 
 use crate::sim::faults::FaultRule;
 use crate::sim::{LoopbackServer, Observed, SimClock, WaitedTooLong};
@@ -74,10 +93,12 @@ pub enum SimStartError {
 pub struct HealthengineSim {
     shared: Arc<http::Shared>,
     server: Option<LoopbackServer>,
-    saving: Option<Saving>,
+    saving: Option<Beside>,
+    delivering: Option<Beside>,
 }
 
-struct Saving {
+/// A task that runs beside the server.
+struct Beside {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -111,9 +132,12 @@ impl HealthengineSim {
         let shared = shared.expect("a server that started has built its router");
         let saving = config.state_file.map(|file| {
             let (stop, stopped) = oneshot::channel();
-            Saving { stop, task: tokio::spawn(keep_saved(Arc::clone(&shared), file, stopped)) }
+            Beside { stop, task: tokio::spawn(keep_saved(Arc::clone(&shared), file, stopped)) }
         });
-        Ok(Self { shared, server: Some(server), saving })
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(deliveries::deliver(Arc::clone(&shared), stopped));
+        let delivering = Some(Beside { stop, task });
+        Ok(Self { shared, server: Some(server), delivering, saving })
     }
 
     /// What a client is configured with, such as `http://127.0.0.1:40123/pms-api/v1`.
@@ -241,17 +265,6 @@ impl HealthengineSim {
         self.shared.state.change(|state| state.ask_changes(practice_id, booking_id, now))
     }
 
-    /// The practice grants or withdraws its consent.
-    ///
-    /// # Errors
-    /// When there is no such practice.
-    pub fn set_consent(&self, practice_id: &str, consent: Consent) -> Result<(), DeskRefusal> {
-        self.shared.state.change(|state| {
-            state.practice_mut(practice_id)?.record.consent = consent;
-            Ok(())
-        })
-    }
-
     /// Switches a fault on; the account of a rule is a practice id, its paths are below the base URL.
     /// Returns the number by which it is removed.
     pub fn add_fault(&self, rule: FaultRule) -> u64 {
@@ -294,15 +307,20 @@ impl HealthengineSim {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
-        if let Some(saving) = self.saving.take() {
-            // A task that has ended by itself has nothing left to save.
-            let _ = saving.stop.send(());
-            let _ = saving.task.await;
+        for beside in [self.delivering.take(), self.saving.take()].into_iter().flatten() {
+            // A task that has ended by itself has nothing left to do.
+            let _ = beside.stop.send(());
+            let _ = beside.task.await;
         }
     }
 
     fn now(&self) -> DateTime<Utc> {
         self.shared.now()
+    }
+
+    fn change<R>(&self, act: impl FnOnce(&mut SimState, DateTime<Utc>) -> R) -> R {
+        let now = self.now();
+        self.shared.state.change(|state| act(state, now))
     }
 }
 

@@ -2,4 +2,5 @@
 
 #[cfg(feature = "sims")]
 mod client;
+mod client_snapshot;
 mod translate;

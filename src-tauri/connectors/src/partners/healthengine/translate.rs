@@ -128,7 +128,7 @@ fn booking_request(
 }
 
 /// A text with something in it. Empty means absent.
-fn text(field: &Lenient<Text>) -> Option<&str> {
+pub fn text(field: &Lenient<Text>) -> Option<&str> {
     match field {
         Lenient::Given(Text(text)) => Some(text.trim()).filter(|text| !text.is_empty()),
         Lenient::Absent | Lenient::Odd => None,
@@ -141,7 +141,7 @@ fn filled<'a>(field: &'a Lenient<Text>, name: &'static str) -> Result<Option<&'a
 }
 
 /// `YYYY-MM-DD HH:MM:SS`, without a zone. Anything more or less is not guessed at.
-fn date_and_time(text: &str) -> Option<NaiveDateTime> {
+pub fn date_and_time(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim();
     (text.len() == "2026-03-04 10:15:00".len())
         .then(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok())
@@ -149,7 +149,7 @@ fn date_and_time(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// A date in `format`, ten characters long.
-fn date(text: &str, format: &str) -> Option<NaiveDate> {
+pub fn date(text: &str, format: &str) -> Option<NaiveDate> {
     (text.len() == "2026-03-04".len()).then(|| NaiveDate::parse_from_str(text, format).ok()).flatten()
 }
 

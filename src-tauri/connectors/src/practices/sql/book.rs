@@ -193,7 +193,7 @@ impl SqlPractice {
         Ok(rows)
     }
 
-    async fn read_rows(
+    pub(super) async fn read_rows(
         &self,
         session: &mut Session,
         statement: &Statement,

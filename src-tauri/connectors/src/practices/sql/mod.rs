@@ -1,6 +1,7 @@
 //! The engine behind every practice system that is reached by SQL. What differs between systems stands in a profile.
 
 mod book;
+mod client_snapshot;
 mod database;
 mod day;
 mod failure;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, Book, PracticeCard, Writable};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
@@ -393,6 +395,14 @@ impl PracticeSystem for SqlPractice {
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
         self.name_held_appointment(appointment, key, plan, details).await
+    }
+
+    fn serves_snapshots(&self) -> bool {
+        self.profile.snapshot.is_some()
+    }
+
+    async fn client_snapshot(&self, asked: SnapshotAsked) -> Result<ClientSnapshot, ReadError> {
+        self.reading(async |session, known| self.read_snapshot(session, known, asked).await).await
     }
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {

@@ -126,6 +126,8 @@ struct RawProfile {
     gender: BTreeMap<String, GenderName>,
     query: RawQueries,
     #[serde(default)]
+    snapshot: Option<RawSnapshot>,
+    #[serde(default)]
     write: Option<RawWrite>,
     #[serde(default)]
     grants: RawGrants,
@@ -181,6 +183,17 @@ struct RawQueries {
     #[serde(default)]
     appointments: Option<Sql>,
     appointment_by_mark: Sql,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSnapshot {
+    locations: Sql,
+    practitioners: Sql,
+    appointment_types: Sql,
+    appointments_made: Sql,
+    appointment_created: Sql,
+    patient: Sql,
 }
 
 #[derive(Deserialize)]
@@ -251,6 +264,7 @@ pub struct Profile {
     pub(super) statuses: BTreeMap<String, AppointmentStatus>,
     pub(super) genders: BTreeMap<String, Gender>,
     pub(super) query: Queries,
+    pub(super) snapshot: Option<SnapshotQueries>,
     pub(super) write: Option<WriteSteps>,
     /// What to give an account that only reads, one line each.
     pub grants_for_reading: Vec<String>,
@@ -281,6 +295,16 @@ pub(super) struct Queries {
     pub(super) appointment: Statement,
     pub(super) appointments: Option<Statement>,
     pub(super) appointment_by_mark: Statement,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SnapshotQueries {
+    pub(super) locations: Statement,
+    pub(super) practitioners: Statement,
+    pub(super) appointment_types: Statement,
+    pub(super) appointments_made: Statement,
+    pub(super) appointment_created: Statement,
+    pub(super) patient: Statement,
 }
 
 #[derive(Clone, Debug)]
@@ -473,6 +497,7 @@ impl Reader<'_> {
             statuses: raw.status.into_iter().map(|(code, name)| (code, status(name))).collect(),
             genders: raw.gender.into_iter().map(|(code, name)| (code, gender(name))).collect(),
             query: self.queries(&raw.query)?,
+            snapshot: raw.snapshot.as_ref().map(|snapshot| self.snapshot(snapshot)).transpose()?,
             write: raw.write.as_ref().map(|write| self.write(write)).transpose()?,
             grants_for_reading: raw.grants.read,
             grants_for_writing: raw.grants.write,
@@ -509,6 +534,26 @@ impl Reader<'_> {
                 &raw.appointment_by_mark,
                 &["mark", "from", "to"],
             )?,
+        })
+    }
+
+    fn snapshot(&self, raw: &RawSnapshot) -> Result<SnapshotQueries, ProfileError> {
+        let none: &[&str] = &[];
+        Ok(SnapshotQueries {
+            locations: self.statement("snapshot.locations", &raw.locations, none)?,
+            practitioners: self.statement("snapshot.practitioners", &raw.practitioners, none)?,
+            appointment_types: self.statement("snapshot.appointment_types", &raw.appointment_types, none)?,
+            appointments_made: self.statement(
+                "snapshot.appointments_made",
+                &raw.appointments_made,
+                &["day"],
+            )?,
+            appointment_created: self.statement(
+                "snapshot.appointment_created",
+                &raw.appointment_created,
+                &["appointment"],
+            )?,
+            patient: self.statement("snapshot.patient", &raw.patient, &["patient"])?,
         })
     }
 
@@ -613,6 +658,10 @@ impl Profile {
         all.push(&query.appointment);
         all.extend(&query.appointments);
         all.push(&query.appointment_by_mark);
+        if let Some(snapshot) = &self.snapshot {
+            all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);
+            all.extend([&snapshot.appointments_made, &snapshot.appointment_created, &snapshot.patient]);
+        }
         all
     }
 }

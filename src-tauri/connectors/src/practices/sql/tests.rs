@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{NaiveDate, NaiveTime};
+use domain::client_snapshot::{ClientSnapshot, SnapshotAsked, SnapshotBy};
 use domain::diary::{AppointmentStatus, OpenTime};
 use domain::failure::Refusal;
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId};
@@ -667,6 +668,40 @@ async fn each_kind_of_edit_changes_the_stamp() {
     }
     clinic.change("UPDATE patient SET first_name = 'Someone' WHERE id = 1");
     assert_eq!(practice.stamp(horizon).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_day_with_its_patients_by_both_kinds_of_date() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    assert!(practice.serves_snapshots());
+    clinic.change(
+        "DELETE FROM appointment WHERE day = '2026-08-05';
+         INSERT INTO appointment (id, practitioner_id, patient_id, type_id, day, start_minute, minutes, status, created_at)
+         VALUES (9001, 2, 7, 1, '2026-08-05', 600, 30, 'booked', '2026-08-01 09:30:00'),
+                (9002, 2, 7, 1, '2026-08-05', 660, 30, 'cancelled', '2026-08-02 09:30:00'),
+                (9003, 2, NULL, 1, '2026-08-05', 720, 30, 'booked', '2026-08-01 09:31:00'),
+                (9004, 2, 8, NULL, '2026-08-05', 780, 30, 'booked', '2026-08-01 09:32:00'),
+                (9005, 3, 9, 2, '2026-08-09', 780, 60, 'booked', '2026-08-01 23:59:59');
+         UPDATE patient SET birth_date = '2012-01-01', created_at = NULL WHERE id = 7;
+         UPDATE practitioner SET bookable = 0 WHERE id = 3;",
+    );
+    let asked = |by| SnapshotAsked { day: "2026-08-05".parse().unwrap(), by };
+    let day = practice.client_snapshot(asked(SnapshotBy::Appointment)).await.unwrap();
+    let ids = |day: &ClientSnapshot| -> Vec<String> {
+        day.appointments.iter().map(|appointment| appointment.id.to_string()).collect()
+    };
+    assert_eq!(ids(&day), ["9001", "9002"], "what is nobody's, or nothing, is left out");
+    assert_eq!(day.appointments[1].status, AppointmentStatus::Cancelled);
+    assert_eq!(day.appointments[0].created, PracticeTime("2026-08-01T09:30:00".parse().unwrap()));
+    assert_eq!(day.patients.len(), 1, "each once");
+    assert_eq!(day.patients[0].sixteen_or_younger, Some(true));
+    assert_eq!(day.patients[0].created, day.appointments[0].created, "known since then at least");
+    let active: Vec<bool> = day.practitioners.iter().map(|listed| listed.active).collect();
+    assert_eq!(active, [true, true, false, true, true], "all there are");
+    let made = SnapshotAsked { day: "2026-08-01".parse().unwrap(), by: SnapshotBy::Creation };
+    let made = practice.client_snapshot(made).await.unwrap();
+    assert_eq!(ids(&made), ["9001", "9005"], "whenever they take place");
 }
 
 #[test]

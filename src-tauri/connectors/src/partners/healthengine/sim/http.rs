@@ -146,7 +146,10 @@ fn instead_of_effect(fault: &Fault, connection: &ConnectionCut) -> Option<Outcom
         | Fault::GarbledJson
         | Fault::TruncatedBody
         | Fault::DuplicateItems
-        | Fault::WrongPageTotals { .. } => None,
+        | Fault::WrongPageTotals { .. }
+        | Fault::LostCallback
+        | Fault::DuplicateCallback
+        | Fault::OvertakenCallback => None,
     }
 }
 
@@ -204,7 +207,8 @@ fn admit(
         header_text(&arrival.headers, name).ok_or_else(|| unauthorised(&format!("{name} is missing")))
     };
     let (api_key, practice_id, practice_key) = (key("api-key")?, key("practice-id")?, key("practice-key")?);
-    if !state.practices.values().any(|practice| practice.settings.api_key == api_key) {
+    let is_given_out = state.practices.values().any(|practice| practice.settings.api_key == api_key);
+    if !is_given_out || state.refused_api_keys.contains(api_key) {
         return Err(unauthorised("api-key is not valid"));
     }
     let practice = state
@@ -267,7 +271,10 @@ fn spoil_list(outcome: &mut Outcome, fault: &Fault) {
         | Fault::Unavailable { .. }
         | Fault::GarbledJson
         | Fault::TruncatedBody
-        | Fault::Redirect { .. } => {}
+        | Fault::Redirect { .. }
+        | Fault::LostCallback
+        | Fault::DuplicateCallback
+        | Fault::OvertakenCallback => {}
     }
 }
 

@@ -36,9 +36,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::bookings::{BookRefusal, SimBooking};
 use super::http::{API_PATH, Shared, handle, is_json};
 use super::patient::PatientDetails;
-use super::state::{BookRefusal, Consent, DeskRefusal, Practice, SimBooking, SimState};
+use super::state::{Consent, DeskRefusal, Practice, SimState};
 use crate::sim::faults::FaultRule;
 use crate::sim::is_loopback_host;
 
@@ -72,7 +73,9 @@ impl IntoResponse for Problem {
 impl From<DeskRefusal> for Problem {
     fn from(refusal: DeskRefusal) -> Self {
         let status = match refusal {
-            DeskRefusal::UnknownPractice(_) | DeskRefusal::UnknownBooking(_) => StatusCode::NOT_FOUND,
+            DeskRefusal::UnknownPractice(_)
+            | DeskRefusal::UnknownBooking(_)
+            | DeskRefusal::UnknownRequest(_) => StatusCode::NOT_FOUND,
             DeskRefusal::AlreadyCancelled(_) => StatusCode::CONFLICT,
             DeskRefusal::NotASavedState => StatusCode::BAD_REQUEST,
         };

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A slot length below this many seconds is accepted and not used (contract sheet §4.3).
 pub const SHORTEST_USED_SLOT_SECONDS: i64 = 60;
-/// No appointment type lasts longer than this many minutes; a larger number was meant as seconds.
-const LONGEST_TYPE_MINUTES: i64 = 480;
+/// No appointment lasts longer than this many minutes; a larger number was meant as seconds.
+pub const LONGEST_APPOINTMENT_MINUTES: i64 = 480;
 /// A slot longer than a day was meant as milliseconds.
 const LONGEST_SLOT_SECONDS: i64 = 86_400;
 
@@ -79,6 +79,63 @@ pub fn optional_text<'v>(object: &'v Map<String, Value>, key: &str) -> Result<Op
         None => Ok(None),
         Some(value) => value.as_str().map(Some).ok_or_else(|| format!("{key} must be a string")),
     }
+}
+
+/// A string or null, which may be left out.
+pub fn nullable_text(object: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            value.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| format!("{key} must be a string"))
+        }
+    }
+}
+
+/// A string that must be there, and may be empty.
+pub fn present_text<'v>(object: &'v Map<String, Value>, key: &str) -> Result<&'v str, String> {
+    optional_text(object, key)?.ok_or_else(|| format!("{key} is required"))
+}
+
+/// An integer that must be there. A string of digits is not one (contract sheet §3).
+pub fn required_integer(object: &Map<String, Value>, key: &str) -> Result<i64, String> {
+    let value = object.get(key).ok_or_else(|| format!("{key} is required"))?;
+    value.as_i64().ok_or_else(|| format!("{key} must be an integer"))
+}
+
+/// A media type such as `application/pdf`.
+pub fn media_type(object: &Map<String, Value>, key: &str) -> Result<(), String> {
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
+    };
+    let text = required_text(object, key)?;
+    let essence = text.split(';').next().unwrap_or_default().trim_end();
+    match essence.split_once('/') {
+        Some((kind, subtype)) if is_token(kind) && is_token(subtype) => Ok(()),
+        Some(_) | None => Err(format!("{key} must be a media type such as application/pdf")),
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, exactly; without a zone.
+pub fn parse_date_time(text: &str) -> Option<NaiveDateTime> {
+    let text = Some(text).filter(|text| text.len() == 19)?;
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()
+}
+
+/// A date and time that must be there.
+pub fn date_time(object: &Map<String, Value>, key: &str) -> Result<NaiveDateTime, String> {
+    parse_date_time(required_text(object, key)?)
+        .ok_or_else(|| format!("{key} must be a time such as 2026-03-04 10:15:00"))
+}
+
+/// A date and time in UTC that has passed. Practice-local times are hours ahead, and are noticed by that.
+pub fn utc_time(object: &Map<String, Value>, key: &str, now: DateTime<Utc>) -> Result<NaiveDateTime, String> {
+    let time = date_time(object, key)?;
+    // Clocks differ a little.
+    if time.and_utc() > now + TimeDelta::minutes(5) {
+        return Err(format!("{key} lies in the future; it is UTC"));
+    }
+    Ok(time)
 }
 
 /// The list of non-empty strings in `value`.
@@ -151,13 +208,7 @@ pub fn confirmation(body: &Value) -> Result<(Vec<String>, String), String> {
 pub fn reason(body: &Value) -> Result<Option<String>, String> {
     let body = object(body, "the body")?;
     only_fields(body, &["reason"], "the body")?;
-    match body.get("reason") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_str()
-            .map(|text| Some(text.to_owned()))
-            .ok_or_else(|| "reason must be a string".to_owned()),
-    }
+    nullable_text(body, "reason")
 }
 
 /// One availability snapshot, its shape and units only; whether the ids exist is the caller's to know.
@@ -223,8 +274,10 @@ pub fn appointment_types(body: &Value) -> Result<BTreeSet<String>, String> {
         }
         match item.get("pmsAppointmentLength").map(Value::as_i64) {
             None => Ok(()),
-            Some(Some(1..=LONGEST_TYPE_MINUTES)) => Ok(()),
-            Some(Some(_)) => Err(format!("pmsAppointmentLength must be 1 to {LONGEST_TYPE_MINUTES} minutes")),
+            Some(Some(1..=LONGEST_APPOINTMENT_MINUTES)) => Ok(()),
+            Some(Some(_)) => {
+                Err(format!("pmsAppointmentLength must be 1 to {LONGEST_APPOINTMENT_MINUTES} minutes"))
+            }
             Some(None) => Err("pmsAppointmentLength must be an integer number of minutes".to_owned()),
         }
     })
@@ -279,10 +332,25 @@ pub fn subscription(body: &Value) -> Result<(), String> {
         return Err("topic is not one that can be subscribed to".to_owned());
     }
     let callback = required_text(body, "callbackUrl")?;
-    if !(callback.starts_with("https://") || callback.starts_with("http://")) {
+    let is_web_address = url::Url::parse(callback)
+        .is_ok_and(|address| matches!(address.scheme(), "https" | "http") && address.has_host());
+    if !is_web_address {
         return Err("callbackUrl must be a web address".to_owned());
     }
-    Ok(())
+    nullable_text(body, "clientId")?;
+    let time = |key: &str| {
+        let given = nullable_text(body, key)?;
+        given
+            .map(|text| {
+                parse_date_time(&text)
+                    .ok_or_else(|| format!("{key} must be a time such as 2026-03-04 10:15:00"))
+            })
+            .transpose()
+    };
+    match (time("startAt")?, time("expireAt")?) {
+        (Some(start), Some(end)) if end <= start => Err("expireAt must be after startAt".to_owned()),
+        (_, _) => Ok(()),
+    }
 }
 
 /// `NAME (EMAIL) DEV|UAT|PROD` (contract sheet §2).

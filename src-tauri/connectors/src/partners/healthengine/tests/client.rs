@@ -49,6 +49,7 @@ fn settings(base_url: &str) -> HealthengineSettings {
         horizon_days: 60,
         poll_seconds: 5,
         features: Vec::new(),
+        webhook_url: None,
         live_hours: LiveHours::default(),
     }
 }

@@ -82,6 +82,7 @@ CREATE TABLE appointment (
   minutes INTEGER NOT NULL,
   status TEXT NOT NULL DEFAULT 'booked',
   note TEXT NOT NULL DEFAULT '',
-  changed_at TEXT
+  changed_at TEXT,
+  created_at TEXT
 );
 CREATE INDEX appointment_by_day ON appointment (day);

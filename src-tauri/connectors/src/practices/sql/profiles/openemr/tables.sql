@@ -110,3 +110,7 @@ CREATE TABLE pnotes (
   groupname VARCHAR(255), activity TINYINT, authorized TINYINT, title VARCHAR(255), assigned_to VARCHAR(255),
   message_status VARCHAR(20) NOT NULL DEFAULT 'New', update_by BIGINT, update_date DATETIME, KEY pid (pid)
 ) ENGINE = InnoDB;
+
+CREATE TABLE uuid_registry (
+  uuid BINARY(16) NOT NULL PRIMARY KEY, table_name VARCHAR(255) NOT NULL DEFAULT '', created TIMESTAMP NULL
+) ENGINE = InnoDB;

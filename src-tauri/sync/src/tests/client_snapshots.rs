@@ -1,0 +1,91 @@
+//! Days with their patients, for a partner that asks for them.
+
+use super::clinic::{Clinic, at, run_until, start, today};
+use crate::flows::client_snapshots::ClientSnapshots;
+use crate::flows::{Flow, FlowName};
+use chrono::TimeDelta;
+use domain::client_snapshot::{SnapshotAsked, SnapshotBy};
+use domain::failure::ReadError;
+use domain::ports::store::Leg;
+
+fn clinic() -> Clinic {
+    let mut clinic = Clinic::new();
+    clinic.practice.diary(|diary| {
+        diary.serves_snapshots = true;
+        diary.enter("r1", at("14:00"), "p1");
+    });
+    if let Some(account) = &mut clinic.settings.healthengine {
+        account.features.push("clientSnapshots".into());
+    }
+    clinic
+}
+
+fn wants(clinic: &Clinic) -> SnapshotAsked {
+    let asked = SnapshotAsked { day: today(), by: SnapshotBy::Appointment };
+    clinic.partner.desk(|desk| desk.days_wanted.insert(asked));
+    asked
+}
+
+fn told(clinic: &Clinic) -> Vec<String> {
+    clinic.store.disk(|disk| disk.told.iter().map(|(_, line)| line.text.clone()).collect())
+}
+
+#[tokio::test]
+async fn a_day_that_is_asked_for_is_handed_over_once_and_told_in_numbers() {
+    let clinic = clinic();
+    let program = clinic.program();
+    let asked = wants(&clinic);
+    let outcome = program.pass().await;
+    assert!(outcome.wake.contains(&FlowName::ClientSnapshots), "{outcome:?}");
+    let days = ClientSnapshots::new(program.ports.clone()).unwrap();
+    days.pass().await;
+    days.pass().await;
+    let taken = clinic.partner.desk(|desk| desk.days_taken.clone());
+    assert_eq!(taken.iter().map(|day| (day.asked, day.appointments.len())).collect::<Vec<_>>(), [(asked, 1)]);
+    let told = told(&clinic);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("20 November 2026") && told[0].contains("1 appointment"), "{told:?}");
+}
+
+#[tokio::test]
+async fn nothing_leaves_without_the_feature_or_a_profile_that_serves_it() {
+    let mut switched_off = clinic();
+    switched_off.settings.healthengine.as_mut().unwrap().features.clear();
+    assert!(ClientSnapshots::new(switched_off.ports()).is_none());
+    let not_served = clinic();
+    not_served.practice.diary(|diary| diary.serves_snapshots = false);
+    assert!(ClientSnapshots::new(not_served.ports()).is_none());
+    assert!(ClientSnapshots::new(clinic().ports()).is_some());
+}
+
+#[tokio::test]
+async fn a_read_that_failed_is_never_sent() {
+    let clinic = clinic();
+    wants(&clinic);
+    clinic.practice.diary(|diary| diary.fails = Some(|| ReadError::Unreachable("gone".into())));
+    let program = clinic.program();
+    let days = ClientSnapshots::new(program.ports.clone()).unwrap();
+    let outcome = days.pass().await;
+    assert!(clinic.partner.desk(|desk| desk.days_taken.is_empty()));
+    assert!(program.note(Leg::System).is_some_and(|note| note.problem.is_some()));
+    assert!(outcome.again_at <= start() + TimeDelta::minutes(1), "{outcome:?}");
+    clinic.practice.diary(|diary| diary.fails = None);
+    run_until(&clinic, &days, start() + TimeDelta::minutes(2)).await;
+    assert_eq!(clinic.partner.desk(|desk| desk.days_taken.len()), 1);
+}
+
+#[tokio::test]
+async fn a_refused_day_is_told_once_and_tried_every_hour() {
+    let clinic = clinic();
+    wants(&clinic);
+    clinic.partner.desk(|desk| {
+        desk.fails = Some(|call| call.starts_with("day 2").then(|| ReadError::Invalid("no".into())));
+    });
+    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    for _ in 0..36 {
+        days.pass().await;
+        clinic.clock.move_by(TimeDelta::minutes(5));
+    }
+    assert_eq!(clinic.partner.desk(|desk| desk.calls("day 2").len()), 3, "three hours");
+    assert_eq!(told(&clinic).len(), 1, "{:?}", told(&clinic));
+}
