@@ -8,6 +8,7 @@
 mod availability;
 mod bad_input;
 mod bookings;
+mod changes;
 mod cli;
 mod engine;
 mod exactly_once;
