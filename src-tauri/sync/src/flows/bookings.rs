@@ -154,7 +154,11 @@ impl Bookings {
             applied?;
         }
         if waiting.appointment_changes {
-            self.answer_what_is_asked_about(desk, wake).await?;
+            match self.answer_what_is_asked_about(desk, wake).await {
+                // A book that cannot be read just now must not keep bookings from being looked for as often as ever.
+                Err(Stop::Failed(Leg::System, error)) => drop(self.ports.failed(Leg::System, &error).await?),
+                answered => answered?,
+            }
         }
         self.judge_webhooks(wake).await?;
         if waiting.client_snapshots {

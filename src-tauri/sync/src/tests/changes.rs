@@ -9,6 +9,7 @@ use domain::diary::{Appointment, AppointmentStatus};
 use domain::failure::ReadError;
 use domain::ids::{PatientRef, ResourceRef};
 use domain::people::PatientPlan;
+use domain::ports::store::Leg;
 use domain::time::Minutes;
 
 /// A clinic in which these bookings stand, each at its time.
@@ -364,6 +365,20 @@ async fn an_answer_never_rests_on_a_book_in_doubt() {
     clinic.partner.desk(|desk| desk.ask_about("1", &[]));
     poll(&clinic, &program).await;
     assert_eq!(told(&clinic), ["asked_about"]);
+}
+
+#[tokio::test]
+async fn a_question_that_the_book_cannot_answer_now_waits_and_hinders_nothing() {
+    let (clinic, program) = with(&[("1", "14:00")]).await;
+    clinic.partner.desk(|desk| desk.ask_about("1", &[]));
+    clinic.practice.diary(|diary| diary.fails = Some(|| ReadError::Misfit("another version".into())));
+    let before = clinic.now();
+    let outcome = program.pass().await;
+    assert_eq!(outcome.again_at, before + TimeDelta::seconds(5), "the poll is kept");
+    assert!(program.note(Leg::Desk).unwrap().problem.is_none());
+    clinic.practice.diary(|diary| diary.fails = None);
+    poll(&clinic, &program).await;
+    assert!(clinic.partner.desk(|desk| desk.nothing_waits(clinic.now())));
 }
 
 #[tokio::test]
