@@ -1,5 +1,6 @@
 //! What the tests of the whole program share.
 
+pub mod books;
 pub mod clock;
 pub mod companion;
 pub mod mariadb;
@@ -8,4 +9,5 @@ pub mod real_time;
 pub mod reaper;
 mod world;
 
-pub use world::{InBook, Make, World, account, start, zone};
+pub use books::{Book, InBook, System};
+pub use world::{Make, World, account, start, zone};

@@ -8,10 +8,14 @@ use domain::booking::{
 };
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
+use domain::documents::{DocumentEntry, DocumentKey, DocumentOffer, DocumentState};
 use domain::failure::{ReadError, Refusal, WriteError};
-use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PracticeId, ResourceRef};
+use domain::ids::{
+    AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
+};
 use domain::matching::Decision;
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
+use domain::ports::documents::DocumentLedger;
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -20,7 +24,7 @@ use domain::ports::store::{
     Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
     SettingsBook, Store, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::private::SecretString;
+use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
 use domain::time::{Horizon, PracticeTime};
 use std::collections::BTreeMap;
@@ -387,6 +391,62 @@ impl BookingLedger for Reaped<dyn Store> {
 
     async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         self.reaper.touch(self.port.forget_people(before)).await
+    }
+}
+
+#[async_trait]
+impl DocumentLedger for Reaped<dyn Store> {
+    async fn receive_document(&self, offer: &DocumentOffer, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.receive_document(offer, now)).await
+    }
+
+    async fn document(&self, key: &DocumentKey) -> Result<Option<DocumentEntry>, StoreError> {
+        self.reaper.touch(self.port.document(key)).await
+    }
+
+    async fn move_document(
+        &self,
+        key: &DocumentKey,
+        from: &DocumentState,
+        to: &DocumentState,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.move_document(key, from, to, now)).await
+    }
+
+    async fn keep_document(
+        &self,
+        key: &DocumentKey,
+        booking: &ForeignBookingId,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.keep_document(key, booking, content, now)).await
+    }
+
+    async fn postpone_document(&self, key: &DocumentKey, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.postpone_document(key, until)).await
+    }
+
+    async fn unfinished_documents(&self, practice: &PracticeId) -> Result<Vec<DocumentEntry>, StoreError> {
+        self.reaper.touch(self.port.unfinished_documents(practice)).await
+    }
+
+    async fn documents_of_bookings(&self, practice: &PracticeId) -> Result<Vec<DocumentEntry>, StoreError> {
+        self.reaper.touch(self.port.documents_of_bookings(practice)).await
+    }
+
+    async fn document_content(&self, key: &DocumentKey) -> Result<Option<Private<Vec<u8>>>, StoreError> {
+        self.reaper.touch(self.port.document_content(key)).await
+    }
+
+    async fn booking_of_patient(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Result<Option<ForeignBookingId>, StoreError> {
+        self.reaper.touch(self.port.booking_of_patient(practice, partner, patient)).await
     }
 }
 

@@ -1,9 +1,12 @@
-//! A whole clinic: the real encrypted store, the real practice database engine on SQLite, the real Healthengine client
-//! against its simulator over loopback, the real engine, and a clock moved by hand.
+//! A whole clinic: the real encrypted store, the real practice database engine on SQLite or MariaDB, the real
+//! Healthengine client against its simulator over loopback, the real engine, and a clock moved by hand.
 
+use crate::books::{Book, InBook, OpenEmr, System};
 use crate::clock::HandClock;
+use crate::mariadb::Server;
+use crate::openemr::{BRANCH, Clinic, HOME, Size, Version};
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use connectors::http::{Deadlines, Http};
 use connectors::partners::healthengine::Healthengine;
 use connectors::partners::healthengine::sim::{
@@ -11,7 +14,7 @@ use connectors::partners::healthengine::sim::{
 };
 use connectors::practices;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
-use domain::ids::{ForeignBookingId, PartnerId, PracticeId};
+use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
@@ -21,10 +24,11 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
-    WriteMode,
+    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    SystemSettings, WriteMode,
 };
-use domain::time::{DayRange, MinuteOfDay, PracticeTime, PracticeZone};
+use domain::time::{DayRange, MinuteOfDay, PracticeZone};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,11 +54,29 @@ pub struct Make {
     pub horizon_days: u32,
     /// How long requests may take, in real time.
     pub deadlines: Deadlines,
+    /// Which practice system keeps the books.
+    pub system: System,
+    /// Whether `p1` and `p2` are two locations of one OpenEMR.
+    pub one_book: bool,
 }
 
 impl Default for Make {
     fn default() -> Self {
-        Self { practices: 1, write: WriteMode::Sql, horizon_days: 4, deadlines: Deadlines::default() }
+        Self {
+            practices: 1,
+            write: WriteMode::Sql,
+            horizon_days: 4,
+            deadlines: Deadlines::default(),
+            system: System::Demo,
+            one_book: false,
+        }
+    }
+}
+
+impl Make {
+    /// The same with the books in this practice system.
+    pub fn on(system: System) -> Self {
+        Self { system, ..Self::default() }
     }
 }
 
@@ -113,25 +135,19 @@ impl Connect for Wiring {
         Ok(Connected { practice, partner, callback })
     }
 
+    fn surroundings(&self) -> String {
+        practices::own_profiles_stamp(&self.profiles)
+    }
+
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
-        let mut text = format!("{settings:?}");
+        let own = practices::own_profile_text(&settings.system.profile, &self.profiles);
+        let mut text = format!("{settings:?}{own:?}");
         for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             text.push_str(secret.as_ref().map_or("", |secret| secret.expose_secret()));
         }
         Ok(text)
     }
-}
-
-/// An appointment as it stands in the book.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InBook {
-    /// Its number.
-    pub id: i64,
-    /// Its patient; none while the time is held.
-    pub patient: Option<i64>,
-    /// The demo clinic's word for how it stands.
-    pub status: String,
 }
 
 /// A whole clinic. It has to be [finished](World::finish).
@@ -146,6 +162,7 @@ pub struct World {
     pub wiring: Arc<Wiring>,
     /// The engine, while it runs.
     pub engine: Option<EngineHandle>,
+    books: BTreeMap<String, Arc<Book>>,
     folder: TempDir,
     finished: AtomicBool,
 }
@@ -179,9 +196,22 @@ fn sim_practice(practice: &str) -> SimPractice {
 impl World {
     /// A clinic with its engine running, and everything published.
     pub async fn running() -> Self {
-        let mut world = Self::new(Make::default()).await;
+        Self::running_as(Make::default()).await
+    }
+
+    /// The same with the books in this practice system.
+    pub async fn running_on(system: System) -> Self {
+        Self::running_as(Make::on(system)).await
+    }
+
+    /// The same, made otherwise.
+    pub async fn running_as(make: Make) -> Self {
+        let practices = make.practices;
+        let mut world = Self::new(make).await;
         world.start().await;
-        world.all_published("p1").await;
+        for number in 1..=practices {
+            world.all_published(&format!("p{number}")).await;
+        }
         world
     }
 
@@ -204,18 +234,48 @@ impl World {
         let wiring = Arc::new(Wiring {
             store: store.clone(),
             clock: clock.clone(),
-            http: Http::with_deadlines(make.deadlines),
+            http: Http::with_deadlines(make.deadlines).with_clock(Arc::new(clock.clone())),
             profiles: folder.path().join("profiles"),
         });
-        let world =
-            Self { clock, sim, store, wiring, engine: None, folder, finished: AtomicBool::new(false) };
+        let mut world = Self {
+            clock,
+            sim,
+            store,
+            wiring,
+            engine: None,
+            books: BTreeMap::new(),
+            folder,
+            finished: AtomicBool::new(false),
+        };
         for name in &names {
-            practices::demo::create(&world.book_file(name), zone().today(start())).expect("a book");
+            let shared = world.books.get("p1").filter(|_| make.one_book).cloned();
+            let book = match shared {
+                Some(shared) => shared,
+                None => Arc::new(world.new_book(name, make.system).await),
+            };
+            world.books.insert(name.clone(), book);
             let settings = world.settings(name, &make);
             world.keep_keys(name, name).await;
             world.store.save_practice(&settings).await.expect("saved");
         }
         world
+    }
+
+    async fn new_book(&self, practice: &str, system: System) -> Book {
+        let today = zone().today(start());
+        match system {
+            System::Demo => {
+                let file = self.book_file(practice);
+                practices::demo::create(&file, today).expect("a book");
+                Book::Demo(file)
+            }
+            System::OpenEmr => {
+                let server = Server::shared().expect("a server");
+                let monday = today - TimeDelta::days(i64::from(today.weekday().num_days_from_monday()));
+                let clinic = Clinic::create(server.clone(), Version::Seven, Size::small(monday)).await;
+                Book::OpenEmr(OpenEmr::connect(server, clinic.expect("a clinic").database))
+            }
+        }
     }
 
     fn settings(&self, practice: &str, make: &Make) -> PracticeSettings {
@@ -226,11 +286,15 @@ impl World {
             zone: zone(),
             enabled: true,
             system: SystemSettings {
-                profile: "demo".into(),
-                url: format!("sqlite:{}", self.book_file(practice).display()),
+                profile: self.staff_of(practice).profile().into(),
+                url: self.staff_of(practice).url(),
                 write: make.write,
-                locations: None,
+                locations: make.one_book.then(|| {
+                    let location = if practice == "p1" { HOME } else { BRANCH };
+                    vec![LocationRef::new(location.to_string())]
+                }),
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),
@@ -270,7 +334,17 @@ impl World {
         all.into_iter().find(|settings| settings.id.as_str() == practice).expect("a practice")
     }
 
-    /// Where the book of a practice lies.
+    /// The book of `p1`, as staff use it.
+    pub fn staff(&self) -> &Book {
+        self.staff_of("p1")
+    }
+
+    /// The same for another practice.
+    pub fn staff_of(&self, practice: &str) -> &Book {
+        self.books.get(practice).expect("a book")
+    }
+
+    /// Where the demo clinic's book of a practice lies.
     pub fn book_file(&self, practice: &str) -> PathBuf {
         self.folder.path().join(format!("{practice}.db"))
     }
@@ -419,7 +493,7 @@ impl World {
         self.store.told(&PracticeId::new("p1"), start() - TimeDelta::days(1)).await.expect("activity")
     }
 
-    /// Uses the book of `p1` with another SQLite tool, as staff do.
+    /// Uses the demo clinic's book of `p1` with another SQLite tool.
     pub fn book<T>(&self, use_it: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>) -> T {
         self.book_of("p1", use_it)
     }
@@ -442,20 +516,12 @@ impl World {
 
     /// The same for another practice.
     pub fn in_book_of(&self, practice: &str, booking: i64) -> Vec<InBook> {
-        let mark = format!("[healthengine:{booking}]");
-        self.book_of(practice, |book| {
-            let sql = "SELECT id, patient_id, status FROM appointment WHERE instr(note, ?1) > 0 ORDER BY id";
-            book.prepare(sql)?
-                .query_map([mark], |row| {
-                    Ok(InBook { id: row.get(0)?, patient: row.get(1)?, status: row.get(2)? })
-                })?
-                .collect()
-        })
+        self.staff_of(practice).marked(booking)
     }
 
     /// How many patients the book of `p1` has.
     pub fn patients(&self) -> i64 {
-        self.book(|book| book.query_row("SELECT count(*) FROM patient", [], |row| row.get(0)))
+        self.staff().patients()
     }
 
     /// A patient of the book, as they would fill in the form. Only one record has these names.
@@ -465,28 +531,7 @@ impl World {
 
     /// The patients who are sure to be recognised, and the numbers of their records.
     pub fn known_patients(&self) -> Vec<(i64, PatientDetails)> {
-        self.book(|book| {
-            let sql = "SELECT id, first_name, last_name, birth_date, phone, email FROM patient AS a
-                       WHERE birth_date IS NOT NULL AND email <> '' AND deceased = 0 AND NOT EXISTS
-                         (SELECT 1 FROM patient AS b WHERE b.id <> a.id AND (b.birth_date = a.birth_date OR
-                            b.last_name = a.last_name AND b.first_name = a.first_name))
-                       ORDER BY id";
-            book.prepare(sql)?
-                .query_map([], |row| {
-                    let birth_date: String = row.get(3)?;
-                    let details = PatientDetails {
-                        firstname: row.get(1)?,
-                        lastname: row.get(2)?,
-                        dob: birth_date.parse().unwrap_or_default(),
-                        phone: row.get(4)?,
-                        email: row.get(5)?,
-                        is_new_patient: false,
-                        ..PatientDetails::default()
-                    };
-                    Ok((row.get(0)?, details))
-                })?
-                .collect()
-        })
+        self.staff().known_patients()
     }
 
     /// Somebody with the names and the birth date of a known patient, and nothing else of theirs.
@@ -502,13 +547,21 @@ impl World {
         self.sim.inspect(|state| state.free_times(&account(practice), resource, day, now))
     }
 
+    /// The ids of the resources that Healthengine has, in their order.
+    pub fn resources(&self, practice: &str) -> Vec<String> {
+        let id = |resource: &serde_json::Value| resource.get("pmsResourceId")?.as_str().map(str::to_owned);
+        self.sim.inspect(|state| {
+            state.resources(&account(practice)).unwrap_or_default().iter().filter_map(id).collect()
+        })
+    }
+
     /// The first free time from tomorrow on, with whomever.
     pub fn next_free(&self, practice: &str) -> (String, NaiveDateTime) {
         let today = zone().today(self.clock.now());
+        let resources = self.resources(practice);
         let free = today.iter_days().skip(1).take(20).find_map(|day| {
-            (1..=5).find_map(|resource: u32| {
-                let resource = resource.to_string();
-                self.free(practice, &resource, day).first().map(|free| (resource, free.start))
+            resources.iter().find_map(|resource| {
+                self.free(practice, resource, day).first().map(|free| (resource.clone(), free.start))
             })
         });
         free.expect("a free time")
@@ -521,8 +574,18 @@ impl World {
 
     /// The same at another practice.
     pub fn book_next_at(&self, practice: &str, patient: &PatientDetails) -> i64 {
-        let (resource, starts) = self.next_free(practice);
-        self.sim.book(&account(practice), &resource, starts, Some("1"), patient).expect("booked")
+        self.book_at(practice, &self.next_free(practice), patient)
+    }
+
+    /// A patient books this time for a standard consultation. Returns the number of the booking.
+    pub fn book_at(
+        &self,
+        practice: &str,
+        (resource, starts): &(String, NaiveDateTime),
+        patient: &PatientDetails,
+    ) -> i64 {
+        let kind = self.staff_of(practice).standard_type();
+        self.sim.book(&account(practice), resource, *starts, Some(&kind), patient).expect("booked")
     }
 
     /// The place that a booking took at Healthengine.
@@ -549,15 +612,8 @@ impl World {
     }
 
     /// Enters an appointment as staff do.
-    pub fn enter(&self, (resource, starts): &(String, NaiveDateTime), patient: i64) {
-        let minute = PracticeTime(*starts).minute().minutes();
-        self.book(|book| {
-            book.execute(
-                "INSERT INTO appointment (practitioner_id, patient_id, type_id, title, day, start_minute, minutes)
-                 VALUES (?1, ?2, 1, 'Standard consultation', ?3, ?4, 15)",
-                (resource, patient, starts.date().to_string(), minute),
-            )
-        });
+    pub fn enter(&self, place: &(String, NaiveDateTime), patient: i64) {
+        self.staff().enter(place, patient);
     }
 
     /// Asserts that a booking stands exactly once, for whom it should, and that Healthengine knows it.

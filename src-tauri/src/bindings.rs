@@ -14,6 +14,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::booking_history,
             commands::day_book,
             commands::slot_story,
+            commands::open_document,
             commands::decide_booking,
             commands::set_practice_enabled,
             commands::set_all_enabled,

@@ -65,6 +65,17 @@ pub async fn slot_story(
     day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot).await
 }
 
+/// Opens a document that lies in our own records.
+#[tauri::command]
+#[specta::specta]
+pub async fn open_document(
+    desk: Shared<'_>,
+    practice_id: String,
+    document_id: String,
+) -> Result<(), UiError> {
+    decisions::open_document(&desk, &practice_id, &document_id).await
+}
+
 /// What a person decided for a booking.
 #[tauri::command]
 #[specta::specta]

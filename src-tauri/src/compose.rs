@@ -64,6 +64,20 @@ impl DataFolder {
         self.0.join("profiles")
     }
 
+    /// Where documents are laid out for reading, until the program ends.
+    pub fn opened(&self) -> PathBuf {
+        self.0.join("opened")
+    }
+
+    /// Takes away what was laid out for reading. What a viewer still holds open goes at the next start.
+    pub fn clear_opened(&self) {
+        if let Err(error) = std::fs::remove_dir_all(self.opened())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "Documents that were opened could not be taken away.");
+        }
+    }
+
     /// The made-up clinic's own folder.
     pub fn demo(&self) -> Self {
         Self(self.0.join("demo"))
@@ -114,18 +128,14 @@ impl Home {
         for notice in &opened.notices {
             tracing::warn!("{notice}");
         }
-        Ok(Self {
-            folder,
-            store: Arc::new(opened.store),
-            notices: opened.notices,
-            clock,
-            http: Http::default(),
-        })
+        let http = Http::default().with_clock(clock.clone());
+        Ok(Self { folder, store: Arc::new(opened.store), notices: opened.notices, clock, http })
     }
 
     /// A store that is only looked at, and where it lies.
     pub fn looked_at(folder: DataFolder, store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http: Http::default() }
+        let http = Http::default().with_clock(clock.clone());
+        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http }
     }
 
     /// Where everything lies.
@@ -336,6 +346,10 @@ impl Connect for AppConnect {
         Ok(Connected { practice, partner, callback })
     }
 
+    fn surroundings(&self) -> String {
+        practices::own_profiles_stamp(&self.sockets.profiles)
+    }
+
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -349,11 +363,8 @@ impl Connect for AppConnect {
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
         }
-        // A profile of the clinic's own may be corrected while we run. It is taken up when anything is saved, or at the
-        // next start; one that cannot be used at all is tried again every minute. Where there is none, there is
-        // nothing to add.
-        let profile = self.sockets.profiles.join(format!("{}.toml", settings.system.profile));
-        add(&std::fs::read(profile).unwrap_or_default());
+        // A profile of the clinic's own may be corrected while we run.
+        add(&practices::own_profile_text(&settings.system.profile, &self.sockets.profiles));
         Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -362,7 +373,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");
@@ -385,6 +396,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),

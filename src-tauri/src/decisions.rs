@@ -1,6 +1,7 @@
 //! The bookings screen: the ledger, a booking's timeline, and what people decide.
 
-use crate::desktop::Running;
+use crate::desktop::{Desk, Running};
+use crate::present::documents::{DocumentsOfBookings, by_booking, of_booking};
 use crate::present::{answers_to, booking_view, compared, instant, is_open, public_state};
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
@@ -9,10 +10,12 @@ use crate::view::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{BookingEvent, BookingKey, BookingState};
-use domain::ids::{ForeignBookingId, PartnerId, PatientRef, PracticeId};
+use domain::documents::DocumentKey;
+use domain::ids::{ForeignBookingId, ForeignDocumentId, PartnerId, PatientRef, PracticeId};
 use domain::matching::Decision;
 use domain::people::PatientPlan;
 use domain::ports::clock::Clock;
+use domain::ports::documents::DocumentLedger;
 use domain::ports::store::{
     Activity, ActivityLine, BookingLedger, Leg, Mark, Marks, SettingsBook, StoreError,
 };
@@ -80,6 +83,19 @@ pub fn key(practice: &str, booking: &str) -> BookingKey {
     }
 }
 
+/// Lays a document out for reading and opens it with this computer's own program for it.
+pub async fn open_document(desk: &Desk, practice: &str, document: &str) -> Result<(), UiError> {
+    let key = DocumentKey {
+        practice: PracticeId::new(practice),
+        partner: PartnerId::new(connectors::partners::healthengine::NAME),
+        document: ForeignDocumentId::new(document),
+    };
+    let store = desk.running()?.store();
+    let laid_out = store.lay_out_document(&key, &desk.folder().opened()).await;
+    let file = laid_out.map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))?;
+    open::that_detached(file).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+}
+
 /// A page of the finished bookings.
 pub async fn find(running: &Running, query: &BookingQuery) -> Result<BookingPage, UiError> {
     let engine = running.engine.state().borrow().clone();
@@ -111,13 +127,19 @@ async fn page(store: &Store, engine: &EngineState, query: &BookingQuery) -> Resu
         }
         limit = limit.saturating_mul(4);
     };
+    let mut documents = DocumentsOfBookings::new();
+    for id in engine.practices.keys() {
+        by_booking(&mut documents, store.documents_of_bookings(id).await?);
+    }
     let bookings: Vec<BookingView> = matching
         .iter()
         .skip(usize::try_from(query.offset).unwrap_or(usize::MAX))
         .take(usize::try_from(query.limit).unwrap_or(0))
         .filter_map(|entry| {
             let practice = engine.practices.get(&entry.request.key.practice)?;
-            Some(booking_view(entry, practice, decide_minutes))
+            let mut view = booking_view(entry, practice, decide_minutes);
+            view.documents = of_booking(&documents, &entry.request.key);
+            Some(view)
         })
         .collect();
     let total = counted.map_or(count(matching.len()), |counted| counted.min(AT_MOST));

@@ -21,8 +21,8 @@ use domain::ports::clock::Clock;
 use domain::ports::store::SettingsBook;
 use domain::private::SecretString;
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName, SystemSettings,
-    WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use std::io::Write;
@@ -204,6 +204,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url,
@@ -212,7 +213,8 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             environment: "DEV".to_owned(),
             horizon_days: HORIZON_DAYS,
             poll_seconds: 5,
-            features: Vec::new(),
+            // The folders for documents lie beside the made-up clinic.
+            features: Feature::ALL.map(|feature| feature.name().to_owned()).to_vec(),
             webhook_url: None,
             live_hours: LiveHours {
                 weekdays: LiveDay::ALL

@@ -112,6 +112,8 @@ fn context() -> tauri::Context {
 
 /// Runs the desktop app until somebody quits. Tokio's runtime is the caller's.
 pub fn run(start: Start) -> anyhow::Result<()> {
+    // A former run may have ended before it could.
+    start.folder.clear_opened();
     let hidden = start.hidden;
     // The made-up clinic may stand beside the real one; its folder is locked by itself.
     let is_demo = start.patient_page.is_some();
@@ -174,6 +176,7 @@ fn stop(app: &AppHandle) {
     if let Ok(running) = desk.running() {
         tauri::async_runtime::block_on(serve::put_away(&running.home, &running.engine));
     }
+    desk.folder().clear_opened();
 }
 
 /// Sends a view to the window.

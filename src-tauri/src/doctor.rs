@@ -9,14 +9,14 @@ use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, SettingsBook};
-use domain::settings::{PracticeSettings, SecretKind};
+use domain::settings::{Feature, PracticeSettings, SecretKind};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use store::{KeySource, Store};
-use sync::flows::error_chain;
+use sync::flows::{error_chain, features as extra};
 use sync::health;
 
 /// Less free space than this is a failure: a practice's records and logs need a fraction of it.
@@ -181,6 +181,7 @@ pub async fn consult(
     for settings in &practices {
         system(&mut report, &connections, settings).await;
         partner(&mut report, &connections, settings).await;
+        features(&mut report, &connections, settings).await;
     }
     webhooks(&mut report, &store, folder, &practices).await;
     let mut addresses: Vec<&str> = practices
@@ -266,6 +267,20 @@ async fn partner(report: &mut Report, connections: &AppConnect, settings: &Pract
         Err(problem) => Err(problem.sentence),
     };
     report.add("healthengine", Some(&settings.id), result);
+}
+
+/// What of the extra features that are asked for can be served, and whether their folders can be used.
+async fn features(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    let id = Some(&settings.id);
+    let Some(account) = settings.healthengine.as_ref().filter(|account| !account.features.is_empty()) else {
+        return;
+    };
+    let Ok(password) = connections.secret(&settings.id, SecretKind::SystemPassword).await else { return };
+    let Ok(practice) = connections.sockets().practice_database(settings, password) else { return };
+    for feature in Feature::ALL.into_iter().filter(|feature| account.wants(*feature)) {
+        let result = extra::tried(feature, &practice).await;
+        report.add_part("feature", id, Some(feature.name().to_owned()), result);
+    }
 }
 
 /// Whether the listener could listen, and what to try from outside. That a public address leads here cannot be tried

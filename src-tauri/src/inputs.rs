@@ -1,6 +1,7 @@
 //! What may be typed: the rules that the linking screen and the provisioning file share.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use url::{Host, Url};
 
 /// `https://`, or `http://` on this computer; nothing secret in it; no slash at the end. Says what is wrong otherwise.
@@ -51,6 +52,16 @@ pub fn is_email(text: &str) -> bool {
     sides && text.chars().all(plausible)
 }
 
+/// A folder for documents, as a whole path. Whether it is there is another question: its drive may be away.
+pub fn document_folder(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let network = text.starts_with(r"\\");
+    if text.is_empty() || text.chars().any(char::is_control) || !(network || Path::new(text).is_absolute()) {
+        return Err("give the folder's whole path");
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +81,16 @@ mod tests {
         ];
         for bad in bad.into_iter().chain(["https://me:pw@he.example.com", "https://he.example.com/?a=1"]) {
             assert!(web_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_a_whole_path() {
+        assert_eq!(document_folder(r" \\server\share "), Ok(r"\\server\share".to_owned()));
+        let here = std::env::temp_dir().display().to_string();
+        assert_eq!(document_folder(&here), Ok(here.clone()));
+        for bad in ["", "  ", "import", "./x", "/a\nb"] {
+            assert!(document_folder(bad).is_err(), "{bad:?}");
         }
     }
 

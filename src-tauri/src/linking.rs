@@ -2,12 +2,13 @@
 
 use crate::desktop::Desk;
 use crate::inputs;
+use crate::present::documents::feature_name;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
-    EngineKind, Environment, ErrorCode, HealthengineInput, HealthengineSetupView, HealthengineTest,
-    LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView, ProfileView,
-    SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
+    EngineKind, Environment, ErrorCode, FeatureName, FeatureTest, HealthengineInput, HealthengineSetupView,
+    HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
+    ProfileView, SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
 };
 use crate::webhook_path;
 use chrono::NaiveDate;
@@ -18,8 +19,8 @@ use domain::ports::partner::Waiting;
 use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings, SecretKind, SecretName,
-    SystemSettings, WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings,
+    SecretKind, SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
 use percent_encoding::percent_decode_str;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use sync::flows::error_chain;
+use sync::flows::{error_chain, features};
 
 /// Where consent is granted (Healthengine sheet §2).
 pub const PRACTICE_ADMIN: &str = "https://healthengine.com.au/appointment/admin";
@@ -80,6 +81,13 @@ pub async fn test_system(
             (WriteAbility::AccountReadsOnly, rights.lines().map(str::to_owned).collect())
         }
     };
+    let mut tests = Vec::new();
+    for feature in Feature::ALL {
+        let tried = features::tried(feature, system.as_ref()).await;
+        let served = tried.is_ok();
+        let said = tried.unwrap_or_else(|lacks| lacks);
+        tests.push(FeatureTest { feature: feature_name(feature), served, said });
+    }
     Ok(SystemTest {
         version: card.system,
         practitioners: book
@@ -101,6 +109,7 @@ pub async fn test_system(
         latency_ms: latency,
         write_ability,
         missing_rights,
+        features: tests,
     })
 }
 
@@ -322,7 +331,20 @@ fn system_settings(
         locations: (!input.locations.is_empty())
             .then(|| input.locations.iter().map(|id| LocationRef::new(id.as_str())).collect()),
         poll_seconds: SYSTEM_POLL,
+        documents: DocumentFolders {
+            inward: document_folder(&input.documents_in)?,
+            outward: document_folder(&input.documents_out)?,
+        },
     })
+}
+
+/// A folder as it is stored; none where the field is empty.
+fn document_folder(typed: &str) -> Result<Option<String>, UiError> {
+    if typed.trim().is_empty() {
+        return Ok(None);
+    }
+    let wrong = |wrong| bad_input(format!("The folder {} cannot be used: {wrong}.", typed.trim()));
+    inputs::document_folder(typed).map(Some).map_err(wrong)
 }
 
 /// The address as it is stored. One that the screen shows as it was typed stays as it was, with what the screen does not
@@ -454,9 +476,23 @@ fn healthengine_settings(
         horizon_days: input.horizon_days,
         poll_seconds: poll_seconds(webhook_url.is_some(), before),
         webhook_url,
-        features: before.map(|before| before.features.clone()).unwrap_or_default(),
+        features: chosen_features(&input.features, before),
         live_hours,
     })
+}
+
+/// The features as they are stored; what the screen did not change stays as somebody wrote it.
+fn chosen_features(chosen: &[FeatureName], before: Option<&HealthengineSettings>) -> Vec<String> {
+    let is_chosen = |feature: &Feature| chosen.contains(&feature_name(*feature));
+    match before {
+        Some(before) if Feature::ALL.iter().all(|feature| before.wants(*feature) == is_chosen(feature)) => {
+            before.features.clone()
+        }
+        Some(_) | None => {
+            let chosen = Feature::ALL.into_iter().filter(is_chosen);
+            chosen.map(|feature| feature.name().to_owned()).collect()
+        }
+    }
 }
 
 /// As before; but whoever gives webhooks up is asked for as often as without them.
@@ -599,6 +635,8 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
             .as_ref()
             .map(|all| all.iter().map(ToString::to_string).collect())
             .unwrap_or_default(),
+        documents_in: settings.system.documents.inward.clone().unwrap_or_default(),
+        documents_out: settings.system.documents.outward.clone().unwrap_or_default(),
         live_hours: account.map(|account| live_hours_view(&account.live_hours)).unwrap_or_default(),
         healthengine: account.map(|account| HealthengineSetupView {
             practice_id: account.practice_id.clone(),
@@ -609,6 +647,11 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
                 "UAT" => Environment::Uat,
                 _ => Environment::Prod,
             },
+            features: Feature::ALL
+                .into_iter()
+                .filter(|feature| account.wants(*feature))
+                .map(feature_name)
+                .collect(),
             horizon_days: account.horizon_days,
             webhook_url: account.webhook_url.clone(),
         }),
@@ -654,7 +697,15 @@ mod tests {
     use super::*;
 
     fn system(address: SystemAddress) -> SystemInput {
-        SystemInput { profile: "openemr".into(), address, password: None, write: true, locations: Vec::new() }
+        SystemInput {
+            profile: "openemr".into(),
+            address,
+            password: None,
+            write: true,
+            locations: Vec::new(),
+            documents_in: String::new(),
+            documents_out: String::new(),
+        }
     }
 
     fn mysql(host: &str, port: u32, user: &str, database: &str) -> SystemAddress {
@@ -719,6 +770,7 @@ mod tests {
                 contact_email: None,
                 environment: Environment::Prod,
                 horizon_days: 60,
+                features: Vec::new(),
                 webhook_url: None,
             }),
             live_hours: LiveHours::default(),

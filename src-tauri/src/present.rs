@@ -11,6 +11,7 @@ use crate::view::{
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
+use documents::DocumentsOfBookings;
 use domain::booking::{BookingState, Entry, Stage, Step, Undoing};
 use domain::failure::Refusal;
 use domain::ids::PracticeId;
@@ -25,6 +26,7 @@ use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState};
 use sync::webhooks::Trust;
 
+pub mod documents;
 #[cfg(test)]
 pub mod tests;
 
@@ -44,6 +46,8 @@ pub struct Inputs<'a> {
     pub open: &'a [Entry],
     /// What people have to be told of each practice and have not seen to yet.
     pub unseen: &'a BTreeMap<PracticeId, Vec<ActivityLine>>,
+    /// Documents of bookings.
+    pub documents: &'a DocumentsOfBookings,
     /// The last day of each practice.
     pub days: &'a BTreeMap<PracticeId, LastDay>,
     /// What the linking screen shows of each practice.
@@ -433,6 +437,8 @@ fn healthengine_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<He
             attention: counts.attention,
         },
         problem,
+        features: documents::features(&practice.features),
+        documents_problem: practice.documents_problem.clone(),
         webhooks: webhooks_view(practice, inputs),
     })
 }
@@ -596,7 +602,8 @@ fn open_bookings(inputs: &Inputs<'_>) -> Vec<BookingView> {
         .iter()
         .filter_map(|entry| {
             let practice = inputs.engine.practices.get(&entry.request.key.practice)?;
-            let view = booking_view(entry, practice, inputs.decide_minutes());
+            let mut view = booking_view(entry, practice, inputs.decide_minutes());
+            view.documents = documents::of_booking(inputs.documents, &entry.request.key);
             let urgency = if view.needs.is_some() { 0 } else { 1 };
             Some((urgency, entry.received_at, view))
         })
@@ -656,6 +663,7 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
         patient_number: held.and_then(|held| held.patient).map(|patient| patient.to_string()),
         reason: reason(entry),
         needs: need(entry, name.as_deref(), practitioner.as_deref(), kind.as_deref(), decide_minutes),
+        documents: Vec::new(),
         patient_name: name,
         practitioner,
         appointment_type: kind,

@@ -1,6 +1,7 @@
 //! Listens to the engine and pushes whole views: to the tray always, to the window while it is open.
 
 use crate::desktop::{Desk, Running, push};
+use crate::present::documents::{DocumentsOfBookings, by_booking};
 use crate::present::{self, Inputs, LastDay, instant};
 use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
@@ -10,6 +11,7 @@ use crate::{decisions, linking, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
+use domain::ports::documents::DocumentLedger;
 use domain::ports::store::{Activity, ActivityLine, Leg, Marks, Revision, SettingsBook, StoreError};
 use domain::ports::webhooks::ListenerState;
 use domain::settings::{AppSettings, ListenerSettings, PracticeSettings};
@@ -90,6 +92,7 @@ struct Ledger {
     read_at: DateTime<Utc>,
     open: Vec<Entry>,
     days: BTreeMap<PracticeId, LastDay>,
+    documents: DocumentsOfBookings,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
 }
 
@@ -153,10 +156,12 @@ impl Seen {
                 read_at: now,
                 open: store.open_bookings().await?,
                 days: BTreeMap::new(),
+                documents: BTreeMap::new(),
                 unseen: BTreeMap::new(),
             };
             for id in engine.practices.keys() {
                 ledger.days.insert(id.clone(), last_day(&store, id, now).await?);
+                by_booking(&mut ledger.documents, store.documents_of_bookings(id).await?);
                 ledger.unseen.insert(id.clone(), decisions::unseen(&store, id, now).await?);
             }
             self.ledger = Some(ledger);
@@ -229,7 +234,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
     let profiles = seen.profiles(&desk.folder().profiles());
     seen.revision = seen.revision.wrapping_add(1);
     let set_up_at = seen.set_up.iter().map(|(id, (_, at))| (id.clone(), *at)).collect();
-    let (no_days, nothing_unseen, no_setups) = Default::default();
+    let (no_days, nothing_unseen, no_setups, no_documents) = Default::default();
     let ledger = seen.ledger.as_ref();
     let choices = seen.choices.as_ref();
     let no_choices = AppSettings::default();
@@ -241,6 +246,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
         set_up_at: &set_up_at,
         open: ledger.map_or(&[], |ledger| &ledger.open),
         unseen: ledger.map_or(&nothing_unseen, |ledger| &ledger.unseen),
+        documents: ledger.map_or(&no_documents, |ledger| &ledger.documents),
         days: ledger.map_or(&no_days, |ledger| &ledger.days),
         setups: choices.map_or(&no_setups, |choices| &choices.setups),
         settings: settings_view(

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
     use domain::failure::ReadError;
     use domain::ids::PracticeId;
-    use domain::settings::{HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {
@@ -271,6 +271,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
+                documents: DocumentFolders::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:1/pms-api/v1".into(),

@@ -279,8 +279,50 @@ pub struct HealthengineView {
     pub counts: BookingCounts,
     /// What is wrong.
     pub problem: Option<ProblemView>,
+    /// The extra features, once they were looked at.
+    pub features: Vec<FeatureView>,
+    /// What keeps documents waiting, and what to do about it.
+    pub documents_problem: Option<String>,
     /// How its webhooks are doing; None where the practice has no public address.
     pub webhooks: Option<WebhooksView>,
+}
+
+/// An extra feature of Healthengine.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureView {
+    /// Which.
+    pub feature: FeatureName,
+    /// Whether it was asked for.
+    pub wanted: bool,
+    /// Whether it is on at Healthengine.
+    pub on: bool,
+    /// What it lacks, in words. None if it can be on.
+    pub lacks: Option<String>,
+}
+
+/// An extra feature of Healthengine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum FeatureName {
+    /// Documents that patients fill in reach the practice.
+    AttachDocuments,
+    /// The practice's days, with their patients, reach Healthengine.
+    ClientSnapshots,
+    /// Scripts and referrals of the practice reach its patients.
+    Documents,
+}
+
+/// Whether a practice system could serve an extra feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureTest {
+    /// Which.
+    pub feature: FeatureName,
+    /// Whether it can be served.
+    pub served: bool,
+    /// How, or what it lacks, in words.
+    pub said: String,
 }
 
 /// How the webhooks of a practice are doing.
@@ -587,6 +629,38 @@ pub struct BookingView {
     pub reason: Option<ReasonView>,
     /// What a person must do. None if nothing.
     pub needs: Option<NeedView>,
+    /// Documents that the patient sent, oldest first.
+    pub documents: Vec<DocumentView>,
+}
+
+/// A document that a patient sent for a booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentView {
+    /// Healthengine's number of it.
+    pub id: String,
+    /// "REFERRAL", in Healthengine's words.
+    pub kind: String,
+    /// As it was named.
+    pub name: String,
+    /// In bytes. None if it was not said.
+    pub bytes: Option<u32>,
+    /// When the app first saw it.
+    pub received_at: String,
+    /// Where it is.
+    pub place: DocumentPlace,
+}
+
+/// Where a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum DocumentPlace {
+    /// On its way.
+    Waiting,
+    /// In the practice system, by its folder.
+    PracticeSystem,
+    /// In our own records: it can be opened here.
+    Records,
 }
 
 /// How far a booking is, as `bookings --json` calls it.
@@ -1117,6 +1191,10 @@ pub struct SystemInput {
     pub write: bool,
     /// The location ids that this practice covers; empty for all.
     pub locations: Vec<String>,
+    /// The folder in which the practice system picks documents up; empty for the profile's.
+    pub documents_in: String,
+    /// The folder into which the practice lays documents for patients; empty for the profile's.
+    pub documents_out: String,
 }
 
 /// What a test of a practice system found.
@@ -1141,6 +1219,8 @@ pub struct SystemTest {
     pub write_ability: WriteAbility,
     /// The rights that the account lacks for writing, as statements for the clinic's IT.
     pub missing_rights: Vec<String>,
+    /// Which extra features of Healthengine could be served.
+    pub features: Vec<FeatureTest>,
 }
 
 /// Something with an id and a name.
@@ -1199,6 +1279,8 @@ pub struct HealthengineInput {
     pub environment: Environment,
     /// Free times are published for today and this many days on, 1 to 365.
     pub horizon_days: u32,
+    /// The extra features that are asked for.
+    pub features: Vec<FeatureName>,
     /// The public address that leads to the listener; None or empty for polling alone.
     pub webhook_url: Option<String>,
 }
@@ -1287,6 +1369,10 @@ pub struct PracticeSetupView {
     pub write: bool,
     /// The location ids that this practice covers; empty for all.
     pub locations: Vec<String>,
+    /// The folder in which the practice system picks documents up; empty for the profile's.
+    pub documents_in: String,
+    /// The folder into which the practice lays documents for patients; empty for the profile's.
+    pub documents_out: String,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineSetupView>,
     /// When this computer is on.
@@ -1307,6 +1393,8 @@ pub struct HealthengineSetupView {
     pub environment: Environment,
     /// Days of free times that are published.
     pub horizon_days: u32,
+    /// The extra features that are asked for.
+    pub features: Vec<FeatureName>,
     /// The public address that leads to the listener; None is polling alone.
     pub webhook_url: Option<String>,
 }

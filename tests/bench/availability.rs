@@ -15,7 +15,8 @@ use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::private::SecretString;
 use domain::settings::{
-    AppSettings, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+    AppSettings, DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings,
+    WriteMode,
 };
 use domain::time::Horizon;
 use store::{Store, StoreKey};
@@ -156,6 +157,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url,

@@ -3,12 +3,16 @@
 use chrono::TimeDelta;
 use connectors::partners::healthengine::sim::ConfigurationKind;
 use connectors::sim::faults::{Fault, FaultRule};
+use domain::booking::BookingState;
 use domain::ids::{PracticeId, ResourceRef};
 use domain::ports::store::{Leg, Marks, ProblemKind, Wish, Wishes};
+use domain::settings::WriteMode;
 use domain::time::{DayRange, Horizon, Minutes, PracticeTime};
 use sync::flows::availability::day_prefix;
 use sync::shown::{self, Difference};
-use tests::{World, account, zone};
+use tests::{Make, System, World, account, zone};
+
+on_both!(everything_is_published_once_and_equals_the_book, what_healthengine_asks_for_is_sent_again);
 
 /// Every snapshot that came in, of whichever day.
 fn snapshots(world: &World) -> usize {
@@ -48,12 +52,11 @@ async fn shows_the_book(world: &World) {
     assert!(book.slot >= Minutes(5));
 }
 
-#[tokio::test]
-async fn everything_is_published_once_and_equals_the_book() {
-    let world = World::running().await;
+async fn everything_is_published_once_and_equals_the_book(system: System) {
+    let world = World::running_on(system).await;
     shows_the_book(&world).await;
-    let sent = snapshots(&world);
-    assert_eq!(sent, 25);
+    let (sent, people) = (snapshots(&world), world.resources("p1").len());
+    assert_eq!(sent, 5 * people);
     world.pass(120).await;
     assert_eq!(snapshots(&world), sent, "nothing changed, nothing is sent");
     for kind in [
@@ -166,17 +169,16 @@ async fn a_book_that_cannot_be_read_publishes_nothing() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn what_healthengine_asks_for_is_sent_again() {
-    let world = World::running().await;
+async fn what_healthengine_asks_for_is_sent_again(system: System) {
+    let world = World::running_on(system).await;
     let tomorrow = zone().today(tests::start()) + chrono::Days::new(1);
     let sent = snapshots(&world);
-    world.sim.ask_availability(&account("p1"), tomorrow, Some("2")).unwrap();
+    world.sim.ask_availability(&account("p1"), tomorrow, Some(&world.resources("p1")[1])).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;
     assert_eq!(snapshots(&world), sent + 1);
     world.sim.ask_availability(&account("p1"), tomorrow, None).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;
-    assert_eq!(snapshots(&world), sent + 6);
+    assert_eq!(snapshots(&world), sent + 1 + world.resources("p1").len());
     world.sim.ask_resources(&account("p1")).unwrap();
     world.sim.ask_appointment_types(&account("p1")).unwrap();
     world.until("it is settled", |state| state.outstanding(&account("p1")).is_empty()).await;
@@ -226,5 +228,31 @@ async fn everything_once_a_day_and_a_new_day_at_midnight() {
     world.pass(10).await;
     assert_eq!(snapshots(&world), sent + 5 + 25);
     assert_eq!(configurations(&world, ConfigurationKind::LivenessContract), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_booking_on_its_way_takes_the_time_of_each_specialty() {
+    let mut world = World::new(Make { write: WriteMode::None, ..Make::default() }).await;
+    world.book(|book| {
+        book.execute(
+            "UPDATE practitioner SET specialty = 'Physiotherapist | Hand therapist' WHERE id = 1",
+            [],
+        )
+    });
+    world.start().await;
+    world.all_published("p1").await;
+    assert_eq!(world.resources("p1").len(), 6);
+    let [hands, physio] = ["1:hand-therapist", "1:physiotherapist"].map(str::to_owned);
+    let monday = zone().today(tests::start()) + TimeDelta::days(3);
+    let starts = world.free("p1", &hands, monday)[0].start;
+    let (number, patient) = world.known_patient();
+    let booking = world.book_at("p1", &(hands.clone(), starts), &patient);
+    world.until_state(booking, "it waits for the desk", |state| *state == BookingState::Entering).await;
+    world.pass(6).await;
+    let both = [(hands, starts), (physio, starts)];
+    assert!(both.iter().all(|place| !world.is_published(place)), "nobody else is offered that time");
+    world.enter(&both[0], number);
+    world.until_state(booking, "it is found", |state| matches!(state, BookingState::Confirmed(_))).await;
     world.finish().await;
 }

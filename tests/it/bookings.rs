@@ -9,7 +9,21 @@ use domain::ids::PatientRef;
 use domain::settings::WriteMode;
 use std::time::Duration;
 use sync::desk::Choice;
-use tests::{Make, World, account};
+use tests::{Make, System, World, account};
+
+on_both!(
+    a_known_patient_books,
+    a_new_patient_books_and_books_again,
+    many_bookings_at_once,
+    time_that_somebody_took_is_refused_while_the_patient_can_choose_again,
+    what_cannot_be_written_later_than_that_goes_to_a_person,
+    the_patient_cancels_and_the_time_is_free_again,
+    the_patient_cancels_before_we_have_seen_the_booking,
+    somebody_decides_who_it_is,
+    a_booking_declined_at_the_desk_after_twenty_seconds_is_cancelled_for_the_patient_too,
+    nobody_decides_who_it_is,
+    where_we_may_only_read_somebody_enters_it,
+);
 
 fn confirmed(state: &BookingState) -> bool {
     matches!(state, BookingState::Confirmed(_))
@@ -19,9 +33,8 @@ fn held(state: &BookingState) -> bool {
     matches!(state, BookingState::Held(_))
 }
 
-#[tokio::test]
-async fn a_known_patient_books() {
-    let world = World::running().await;
+async fn a_known_patient_books(system: System) {
+    let world = World::running_on(system).await;
     let (number, patient) = world.known_patient();
     let patients = world.patients();
     let sent_before = snapshots(&world);
@@ -52,9 +65,8 @@ fn snapshots(world: &World) -> usize {
     world.sim.inspect(|state| state.snapshots(&account("p1")).map(|(_, kept)| kept.len()).sum())
 }
 
-#[tokio::test]
-async fn a_new_patient_books_and_books_again() {
-    let world = World::running().await;
+async fn a_new_patient_books_and_books_again(system: System) {
+    let world = World::running_on(system).await;
     let patients = world.patients();
     let patient =
         PatientDetails { reason: "Sore knee\nPrefers mornings".into(), ..PatientDetails::default() };
@@ -66,16 +78,13 @@ async fn a_new_patient_books_and_books_again() {
     assert_eq!(world.patients(), patients + 1, "the record that was made is found again");
     let (first, second) = (world.stands_once(first), world.stands_once(second));
     assert_eq!(first.patient, second.patient);
-    let note: String = world.book(|book| {
-        book.query_row("SELECT note FROM appointment WHERE id = ?1", [first.id], |row| row.get(0))
-    });
+    let note = world.staff().note(first.id);
     assert!(note.contains("Sore knee\nPrefers mornings"), "{note:?}");
     world.finish().await;
 }
 
-#[tokio::test]
-async fn many_bookings_at_once() {
-    let world = World::running().await;
+async fn many_bookings_at_once(system: System) {
+    let world = World::running_on(system).await;
     let patients: Vec<_> = world.known_patients().into_iter().take(12).collect();
     let bookings: Vec<_> =
         patients.iter().map(|(number, patient)| (*number, world.book_next(patient))).collect();
@@ -156,13 +165,12 @@ async fn lists_that_lie_about_themselves_do_no_harm() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn time_that_somebody_took_is_refused_while_the_patient_can_choose_again() {
-    let world = World::running().await;
+async fn time_that_somebody_took_is_refused_while_the_patient_can_choose_again(system: System) {
+    let world = World::running_on(system).await;
     let (number, patient) = world.known_patient();
     let place = world.next_free("p1");
     world.enter(&place, number);
-    let booking = world.sim.book(&account("p1"), &place.0, place.1, Some("1"), &patient).unwrap();
+    let booking = world.book_at("p1", &place, &patient);
     world.until_state(booking, "it is refused", |state| matches!(state, BookingState::Rejected { .. })).await;
     let (kinds, status) = world.sim.inspect(|state| {
         let booking = state.booking(booking).unwrap();
@@ -174,16 +182,15 @@ async fn time_that_somebody_took_is_refused_while_the_patient_can_choose_again()
     world.finish().await;
 }
 
-#[tokio::test]
-async fn what_cannot_be_written_later_than_that_goes_to_a_person() {
-    let mut world = World::running().await;
+async fn what_cannot_be_written_later_than_that_goes_to_a_person(system: System) {
+    let mut world = World::running_on(system).await;
     let (number, patient) = world.known_patient();
     world.stop().await;
     let place = world.next_free("p1");
     world.enter(&place, number);
     let bookings: Vec<_> = (0..2)
         .map(|at| match at {
-            0 => world.sim.book(&account("p1"), &place.0, place.1, Some("1"), &patient).unwrap(),
+            0 => world.book_at("p1", &place, &patient),
             _ => {
                 let fields = serde_json::json!({"pmsResourceId": "99"});
                 world.sim.force_book(&account("p1"), &fields).unwrap()
@@ -198,12 +205,7 @@ async fn what_cannot_be_written_later_than_that_goes_to_a_person() {
             .await;
     }
     // Somebody makes room and tries again; nobody looks at the other one.
-    world.book(|book| {
-        book.execute(
-            "DELETE FROM appointment WHERE practitioner_id = ?1 AND day = ?2 AND note = ''",
-            (&place.0, place.1.date().to_string()),
-        )
-    });
+    world.staff().take_out(&place);
     world.decide(bookings[0], Choice::TryAgain).await;
     world.until_state(bookings[0], "it stands", confirmed).await;
     world.stands_once(bookings[0]);
@@ -217,9 +219,8 @@ async fn what_cannot_be_written_later_than_that_goes_to_a_person() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn the_patient_cancels_and_the_time_is_free_again() {
-    let world = World::running().await;
+async fn the_patient_cancels_and_the_time_is_free_again(system: System) {
+    let world = World::running_on(system).await;
     let booking = world.book_next(&world.known_patient().1);
     let place = world.place(booking);
     world.until_state(booking, "it is confirmed", confirmed).await;
@@ -232,15 +233,14 @@ async fn the_patient_cancels_and_the_time_is_free_again() {
     world.until_offered(std::slice::from_ref(&place), true).await;
     // Somebody else books the same time.
     let (number, patient) = world.known_patients().into_iter().nth(1).unwrap();
-    let again = world.sim.book(&account("p1"), &place.0, place.1, Some("1"), &patient).unwrap();
+    let again = world.book_at("p1", &place, &patient);
     world.until_state(again, "it is confirmed", confirmed).await;
     assert_eq!(world.stands_once(again).patient, Some(number));
     world.finish().await;
 }
 
-#[tokio::test]
-async fn the_patient_cancels_before_we_have_seen_the_booking() {
-    let mut world = World::running().await;
+async fn the_patient_cancels_before_we_have_seen_the_booking(system: System) {
+    let mut world = World::running_on(system).await;
     world.stop().await;
     let booking = world.book_next(&world.known_patient().1);
     let place = world.place(booking);
@@ -272,9 +272,8 @@ async fn a_change_of_a_booking_that_nobody_knows_is_declined() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn somebody_decides_who_it_is() {
-    let world = World::running().await;
+async fn somebody_decides_who_it_is(system: System) {
+    let world = World::running_on(system).await;
     let patients = world.patients();
     let (number, unclear) = world.unclear_patient();
     let bookings: Vec<_> = (0..3).map(|_| world.book_next(&unclear)).collect();
@@ -304,9 +303,10 @@ async fn somebody_decides_who_it_is() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn a_booking_declined_at_the_desk_after_twenty_seconds_is_cancelled_for_the_patient_too() {
-    let world = World::running().await;
+async fn a_booking_declined_at_the_desk_after_twenty_seconds_is_cancelled_for_the_patient_too(
+    system: System,
+) {
+    let world = World::running_on(system).await;
     let booking = world.book_next(&world.unclear_patient().1);
     world.until_state(booking, "the time is held", held).await;
     world.pass(60).await;
@@ -321,9 +321,8 @@ async fn a_booking_declined_at_the_desk_after_twenty_seconds_is_cancelled_for_th
     world.finish().await;
 }
 
-#[tokio::test]
-async fn nobody_decides_who_it_is() {
-    let mut world = World::running().await;
+async fn nobody_decides_who_it_is(system: System) {
+    let mut world = World::running_on(system).await;
     let patients = world.patients();
     let (number, unclear) = world.unclear_patient();
     let booking = world.book_next(&unclear);
@@ -338,8 +337,7 @@ async fn nobody_decides_who_it_is() {
     let new = world.stands_once(booking).patient.unwrap();
     assert_ne!(new, number);
     assert_eq!(world.patients(), patients + 1, "exactly one record was made");
-    let remark: String = world
-        .book(|book| book.query_row("SELECT remark FROM patient WHERE id = ?1", [new], |row| row.get(0)));
+    let remark = world.staff().remarks(new);
     assert!(remark.contains(&number.to_string()), "it says whose duplicate it may be: {remark:?}");
     let answered = world.sim.inspect(|state| {
         let booking = state.booking(booking).unwrap();
@@ -349,9 +347,8 @@ async fn nobody_decides_who_it_is() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn where_we_may_only_read_somebody_enters_it() {
-    let mut world = World::new(Make { write: WriteMode::None, ..Make::default() }).await;
+async fn where_we_may_only_read_somebody_enters_it(system: System) {
+    let mut world = World::new(Make { write: WriteMode::None, ..Make::on(system) }).await;
     world.start().await;
     world.all_published("p1").await;
     let (number, patient) = world.known_patient();
@@ -379,12 +376,7 @@ async fn where_we_may_only_read_somebody_enters_it() {
             matches!(state, BookingState::Cancelling { by_hand: true, .. })
         })
         .await;
-    world.book(|book| {
-        book.execute(
-            "UPDATE appointment SET status = 'cancelled' WHERE practitioner_id = ?1 AND day = ?2 AND patient_id = ?3",
-            (&places[0].0, places[0].1.date().to_string(), number),
-        )
-    });
+    world.staff().cancel_entered(&places[0]);
     world
         .until_state(bookings[0], "it is cancelled", |state| matches!(state, BookingState::Cancelled(_)))
         .await;
@@ -415,10 +407,34 @@ async fn a_book_that_is_gone_for_a_while_loses_nothing() {
     let (_, patient) = world.known_patient();
     let place = world.next_free("p1");
     std::fs::rename(&here, &away).unwrap();
-    let booking = world.sim.book(&account("p1"), &place.0, place.1, Some("1"), &patient).unwrap();
+    let booking = world.book_at("p1", &place, &patient);
     world.pass(60).await;
     std::fs::rename(&away, &here).unwrap();
     world.until_state(booking, "it is confirmed", confirmed).await;
     world.stands_once(booking);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_video_consultation_is_confirmed_with_its_links() {
+    let world = World::running().await;
+    let (number, patient) = world.known_patient();
+    let place = world.next_free("p1");
+    let patient = PatientDetails { telehealth_url: Some("https://video.example.com/room".into()), ..patient };
+    let video = world.sim.book(&account("p1"), &place.0, place.1, Some("5"), &patient).unwrap();
+    world.until_state(video, "it is confirmed", confirmed).await;
+    let in_person = world.book_next(&patient);
+    world.until_state(in_person, "it is confirmed", confirmed).await;
+    let stands = world.stands_once(video);
+    assert_eq!(stands.patient, Some(number));
+    assert!(world.staff().note(stands.id).contains("https://video.example.com/room"));
+    let said = |booking| world.sim.inspect(|state| state.booking(booking).unwrap().answers[0].body.clone());
+    let answer = said(video);
+    assert_eq!(answer["patientAppointmentLink"], format!("https://video.example.com/{}", stands.id));
+    let practitioner = format!("https://video.example.com/{}/practitioner", stands.id);
+    assert_eq!(answer["practitionerAppointmentLink"], practitioner);
+    assert!(answer["patientAppointmentDescription"].is_string());
+    assert!(answer.get("practitionerAppointmentDescription").is_none());
+    assert_eq!(said(in_person).as_object().unwrap().len(), 2, "nothing of the kind");
     world.finish().await;
 }

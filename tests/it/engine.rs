@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use connectors::partners::healthengine::sim::Consent;
 use domain::booking::BookingState;
 use domain::ids::PracticeId;
-use domain::ports::store::{BookingLedger, Leg, ProblemKind};
+use domain::ports::store::{BookingLedger, Leg, ProblemKind, Watermarks};
 use sync::practices::set_enabled;
 use tests::{Make, World, account};
 
@@ -77,6 +77,89 @@ async fn a_consent_that_is_withdrawn_is_told_and_asked_for_once_a_minute() {
     assert_eq!(world.note(Leg::Desk).await.unwrap().problem, None);
     let booking = world.book_next(&world.known_patient().1);
     world.until_state(booking, "it is confirmed", confirmed).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_key_stops_every_practice_that_uses_it() {
+    let world = World::running_as(Make { practices: 3, ..Make::default() }).await;
+    let booking = world.book_next(&world.known_patient().1);
+    world.sim.refuse_api_key("api-key");
+    world.pass(60).await;
+    for practice in ["p1", "p2", "p3"] {
+        let notes = world.store.notes(&PracticeId::new(practice)).await.unwrap();
+        let desk = notes.into_iter().find(|(leg, _)| *leg == Leg::Desk).unwrap().1;
+        assert_eq!(desk.problem.unwrap().kind, ProblemKind::Credentials, "{practice}");
+    }
+    let all = || world.sim.inspect(|state| state.exchanges().count());
+    let before = all();
+    world.pass(3600).await;
+    let asked = all() - before;
+    assert!((55..=62).contains(&asked), "{asked} requests in an hour, for all three");
+    world.sim.accept_api_key("api-key");
+    world.pass(125).await;
+    assert!(confirmed(&world.entry(booking).await.unwrap().state), "what waited was kept");
+    for practice in ["p1", "p2", "p3"] {
+        let notes = world.store.notes(&PracticeId::new(practice)).await.unwrap();
+        assert!(notes.iter().all(|(_, note)| note.problem.is_none()), "{practice}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_missing_consent_stops_one_practice_for_all_kinds_of_requests() {
+    let world = World::running_as(Make { practices: 2, ..Make::default() }).await;
+    world.sim.set_consent(&account("p1"), Consent::Revoked).unwrap();
+    world.pass(60).await;
+    // There is a reason to send something as well as to ask.
+    world.enter(&world.next_free("p2"), 1);
+    let (before, others) = (requests(&world, &account("p1")), requests(&world, &account("p2")));
+    world.pass(3600).await;
+    let asked = requests(&world, &account("p1")) - before;
+    assert!((55..=62).contains(&asked), "{asked} requests in an hour");
+    assert!(requests(&world, &account("p2")) - others >= 720, "the other practice goes on");
+    // Settings that change are tried at once.
+    let before = requests(&world, &account("p1"));
+    world.keep_keys("p1", "p2").await;
+    world.pass(2).await;
+    assert!(requests(&world, &account("p1")) > before);
+    world.keep_keys("p1", "p1").await;
+    world.sim.set_consent(&account("p1"), Consent::Granted).unwrap();
+    world.pass(10).await;
+    assert_eq!(world.note(Leg::Desk).await.unwrap().problem, None);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_practice_with_a_wrong_key_of_its_own_stops_alone() {
+    let world = World::running_as(Make { practices: 2, ..Make::default() }).await;
+    world.keep_keys("p1", "wrong").await;
+    world.pass(60).await;
+    let others = requests(&world, &account("p2"));
+    world.pass(600).await;
+    assert!(requests(&world, &account("p2")) - others >= 120);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_corrected_profile_is_taken_up_at_the_next_look() {
+    let world = World::running().await;
+    let types = || world.sim.inspect(|state| state.appointment_types(&account("p1")).map_or(0, <[_]>::len));
+    assert_eq!(types(), 5);
+    let shipped = connectors::practices::SHIPPED.iter().find(|(name, _)| *name == "demo").unwrap().1;
+    let own = shipped.replace("WHERE offered = 1", "WHERE offered = 1 AND id <> 4");
+    assert_ne!(own, shipped);
+    let folder = world.folder().join("profiles");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("demo.toml"), "name = ").unwrap();
+    world.pass(3).await;
+    assert_eq!(types(), 5);
+    std::fs::write(folder.join("demo.toml"), own).unwrap();
+    world.pass(3).await;
+    assert_eq!(types(), 4);
+    std::fs::remove_file(folder.join("demo.toml")).unwrap();
+    world.pass(3).await;
+    assert_eq!(types(), 5);
     world.finish().await;
 }
 

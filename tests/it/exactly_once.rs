@@ -17,7 +17,7 @@ use sync::flows::bookings::Bookings;
 use sync::flows::{Flow, Ports};
 use sync::state::{PracticeState, StateBoard};
 use tests::reaper::{Fault, Reaped, Reaper};
-use tests::{Make, World, account, start};
+use tests::{Make, System, World, account, start};
 
 /// What happens in the life of a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ struct Ward {
 }
 
 impl Ward {
-    async fn new() -> Self {
-        let world = World::new(Make { horizon_days: 21, ..Make::default() }).await;
+    async fn new(system: System) -> Self {
+        let world = World::new(Make { horizon_days: 21, ..Make::on(system) }).await;
         let settings = world.stored_settings("p1").await;
         let reaper = Arc::new(Reaper::default());
         let practice = Reaped::new(world.wiring.practice(&settings).unwrap(), &reaper);
@@ -72,6 +72,7 @@ impl Ward {
             clock: Arc::new(self.world.clock.clone()),
             state,
             look_closely: Arc::default(),
+            webhooks: Default::default(),
             noted: Arc::default(),
             half_hours: Arc::default(),
             writes_fail: Arc::default(),
@@ -126,7 +127,7 @@ impl Ward {
         if story == Story::Refused {
             self.world.enter(&place, 1);
         }
-        let booking = self.world.sim.book(&account("p1"), &place.0, place.1, Some("1"), &patient).unwrap();
+        let booking = self.world.book_at("p1", &place, &patient);
         self.reaper.plan(faults);
         let mut cancelled = false;
         for _ in 0..60 {
@@ -205,8 +206,8 @@ impl Ward {
 }
 
 #[expect(clippy::print_stdout, reason = "the number of worlds belongs into the report of a run")]
-async fn walk(story: Story, two: bool) {
-    let mut ward = Ward::new().await;
+async fn walk(system: System, story: Story, two: bool) {
+    let mut ward = Ward::new(system).await;
     let (touches, wrong) = ward.tell(story, &[]).await;
     assert_eq!(wrong, [""; 0], "{story:?} goes wrong by itself");
     let mut worlds: Vec<Vec<(usize, Fault)>> =
@@ -256,32 +257,37 @@ fn two_faults(touches: usize, sample: usize) -> Vec<Vec<(usize, Fault)>> {
 
 #[tokio::test]
 async fn one_fault_anywhere_with_a_known_patient() {
-    walk(Story::Known, false).await;
+    walk(System::Demo, Story::Known, false).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_with_a_known_patient_on_openemr_mariadb() {
+    walk(System::OpenEmr, Story::Known, false).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_with_a_new_patient() {
-    walk(Story::New, false).await;
+    walk(System::Demo, Story::New, false).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_while_somebody_decides() {
-    walk(Story::Decided, false).await;
+    walk(System::Demo, Story::Decided, false).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_when_the_time_is_taken() {
-    walk(Story::Refused, false).await;
+    walk(System::Demo, Story::Refused, false).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_around_a_cancellation() {
-    walk(Story::Cancelled, false).await;
+    walk(System::Demo, Story::Cancelled, false).await;
 }
 
 #[tokio::test]
 async fn two_faults_in_a_sample_of_worlds() {
     for story in [Story::Known, Story::New, Story::Decided] {
-        walk(story, true).await;
+        walk(System::Demo, story, true).await;
     }
 }

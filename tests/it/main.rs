@@ -5,6 +5,24 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+/// Tells stories on the demo clinic's book and on OpenEMR's.
+macro_rules! on_both {
+    ($($story:ident),+ $(,)?) => {
+        mod on_the_demo_clinic {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(tests::System::Demo).await;
+            })+
+        }
+        mod on_openemr_mariadb {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(tests::System::OpenEmr).await;
+            })+
+        }
+    };
+}
+
 mod availability;
 mod bad_input;
 mod bookings;
@@ -12,6 +30,7 @@ mod changes;
 mod cli;
 mod engine;
 mod exactly_once;
+mod golive_on_mariadb;
 #[cfg(unix)]
 mod killed;
 mod openemr_on_mariadb;

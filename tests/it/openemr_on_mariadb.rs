@@ -385,6 +385,31 @@ async fn mariadb_a_booking_is_written_as_openemr_would() {
 }
 
 #[tokio::test]
+async fn mariadb_a_line_is_added_to_an_appointments_note_once() {
+    for version in [Version::Seven, Version::Eight] {
+        let clinic = clinic(version).await;
+        let practice = practice(&clinic, WriteMode::Sql);
+        let order = order("77", 11, free_times(&clinic, 11).next().unwrap());
+        let held = practice.insert(&order).await.unwrap();
+        let mark = "[healthengine-document:91]";
+        for _ in 0..2 {
+            practice.add_to_note(&held.appointment, mark, &format!("{mark} A document.")).await.unwrap();
+        }
+        let sql = "SELECT pc_hometext FROM openemr_postcalendar_events WHERE LOCATE('healthengine:77', pc_hometext)";
+        let note = texts(&clinic, sql).await.remove(0);
+        assert!(
+            note.starts_with("[healthengine:77]")
+                && note.ends_with("\n[healthengine-document:91] A document."),
+            "{note}"
+        );
+        assert_eq!(note.matches(mark).count(), 1, "{note}");
+        assert_eq!(practice.find(&order.key).await.unwrap(), Some(held));
+        let gone = practice.add_to_note(&AppointmentRef::new("999999"), mark, mark).await;
+        assert_eq!(refusal(gone), Refusal::BookingUnknown);
+    }
+}
+
+#[tokio::test]
 async fn mariadb_held_times_are_named_or_let_go() {
     let clinic = clinic(Version::Seven).await;
     let practice = practice(&clinic, WriteMode::Sql);

@@ -440,3 +440,31 @@ fn the_readme_names_every_command() {
         commands.iter().filter(|name| !readme.contains(&format!("cargo xtask {name}"))).collect();
     assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }
+
+#[test]
+fn the_go_live_table_and_its_tests_agree() {
+    let table = "src-tauri/connectors/src/partners/healthengine/GO-LIVE.md";
+    let table = fs::read_to_string(root().join(table)).unwrap();
+    let row = Regex::new(r"(?m)^\| HE-(\d\d) \|.*\| `(he_\d\d_\w+)` \|").unwrap();
+    let listed: Vec<(&str, &str)> =
+        row.captures_iter(&table).map(|row| row.extract::<2>().1.into()).collect();
+    for (number, test) in &listed {
+        assert!(test.starts_with(&format!("he_{number}_")), "HE-{number} is not shown by {test}");
+    }
+    let test = Regex::new(r"(?m)^#\[tokio::test\]\nasync fn (he_\d\d_\w+)\(").unwrap();
+    let files: Vec<SourceFile> = project();
+    let there: Vec<&str> = files
+        .iter()
+        .flat_map(|file| test.captures_iter(&file.text))
+        .map(|found| found.extract::<1>().1[0])
+        .collect();
+    let sorted = |names: Vec<&str>| {
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    let numbers: BTreeSet<&str> = listed.iter().map(|(number, _)| *number).collect();
+    let all: Vec<String> = (1..=26).map(|number| format!("{number:02}")).collect();
+    assert_eq!(numbers, all.iter().map(String::as_str).collect(), "each of the 26 has its row");
+    assert_eq!(sorted(listed.iter().map(|(_, test)| *test).collect()), sorted(there));
+}

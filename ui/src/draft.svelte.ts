@@ -1,6 +1,7 @@
 // What is typed on the linking screen before it is saved. Secrets live here only, until they are sent.
 import type {
   Environment,
+  FeatureName,
   HealthengineInput,
   LiveHours,
   PracticeInput,
@@ -49,6 +50,8 @@ export class PracticeDraft {
   password = $state("");
   write = $state(false);
   locations = $state<string[]>([]);
+  documentsIn = $state("");
+  documentsOut = $state("");
 
   wantsHealthengine = $state(true);
   practiceId = $state("");
@@ -58,6 +61,7 @@ export class PracticeDraft {
   contactEmail = $state("");
   environment = $state<Environment>("PROD");
   horizonDays = $state("60");
+  features = $state<FeatureName[]>([]);
   webhookUrl = $state("");
 
   hours = $state<LiveHours>(usualHours());
@@ -79,6 +83,8 @@ export class PracticeDraft {
     this.profile = setup.profile;
     this.write = setup.write;
     this.locations = [...setup.locations];
+    this.documentsIn = setup.documentsIn;
+    this.documentsOut = setup.documentsOut;
     this.hours = copyOfHours(setup.liveHours);
     switch (setup.address.engine) {
       case "sqlite":
@@ -98,6 +104,7 @@ export class PracticeDraft {
       this.contactEmail = setup.healthengine.contactEmail;
       this.environment = setup.healthengine.environment;
       this.horizonDays = String(setup.healthengine.horizonDays);
+      this.features = [...setup.healthengine.features];
       this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
   }
@@ -124,6 +131,8 @@ export class PracticeDraft {
       password: this.password === "" && this.hasPassword ? null : this.password,
       write: this.write,
       locations: [...this.locations],
+      documentsIn: this.documentsIn.trim(),
+      documentsOut: this.documentsOut.trim(),
     };
   }
 
@@ -137,6 +146,7 @@ export class PracticeDraft {
       contactEmail: typed(this.contactEmail),
       environment: this.environment,
       horizonDays: Number(this.horizonDays),
+      features: [...this.features],
       webhookUrl: typed(this.webhookUrl),
     };
   }

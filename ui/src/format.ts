@@ -145,6 +145,13 @@ export function count(value: number): string {
   return new Intl.NumberFormat(LOCALE).format(value);
 }
 
+/** "12 bytes", "240 KB", "3.2 MB". */
+export function fileSize(bytes: number): string {
+  if (bytes < 1000) return counted(bytes, "byte");
+  if (bytes < 999_500) return `${count(Math.round(bytes / 1000))}\u00a0KB`;
+  return `${count(Math.round(bytes / 100_000) / 10)}\u00a0MB`;
+}
+
 /** "1 patient", "14,310 patients" */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;

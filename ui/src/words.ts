@@ -4,8 +4,12 @@ import type {
   BookingAction,
   BookingState,
   BookingView,
+  DocumentPlace,
+  DocumentView,
   ErrorCode,
   FailedDeliveriesView,
+  FeatureName,
+  FeatureView,
   Freshness,
   Headline,
   HistoryEntry,
@@ -31,6 +35,7 @@ import {
   ago,
   count,
   counted,
+  fileSize,
   dayAndTime,
   dayName,
   duration,
@@ -117,7 +122,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   },
   partnerConsentMissing: {
     wrong: "Healthengine has no consent of your practice for these keys (403).",
-    todo: "In Practice Admin grant consent again, then paste the practice id and the new practice key.",
+    todo: "In Practice Admin grant consent again, then paste the practice id and the practice key that are shown there. If the consent page is not there, call Healthengine on 1300 377 639. What waits here is kept.",
   },
   partnerBusy: {
     wrong: "Healthengine asks us to slow down.",
@@ -592,6 +597,53 @@ const WRITE_ABILITY: Record<WriteAbility, string> = {
 
 export function writeAbility(value: WriteAbility): string {
   return WRITE_ABILITY[value];
+}
+
+const FEATURES: Record<FeatureName, { title: string; does: string }> = {
+  attachDocuments: {
+    title: "Documents from patients",
+    does: "Forms and referrals that patients send with a booking are filed for your practice.",
+  },
+  clientSnapshots: {
+    title: "Days with their patients",
+    does: "Healthengine reads whole days of your book, with names and phone numbers.",
+  },
+  documents: {
+    title: "Documents for patients",
+    does: "Scripts and referrals that your practice lays out are shown to their patients.",
+  },
+};
+
+export function featureTitle(feature: FeatureName): string {
+  return FEATURES[feature].title;
+}
+
+export function featureDoes(feature: FeatureName): string {
+  return FEATURES[feature].does;
+}
+
+/** "on", or why not. */
+export function featureState(feature: FeatureView): string {
+  if (feature.on) return feature.wanted ? "on" : "being switched off";
+  return feature.lacks ?? (feature.wanted ? "being switched on" : "off");
+}
+
+/** "REFERRAL · Knee scan", or whichever of the two there is. */
+export function documentTitle(document: DocumentView): string {
+  const words = [document.kind, document.name].filter((each) => each.trim() !== "");
+  return words.length > 0 ? words.join(" · ") : "Document";
+}
+
+const PLACES: Record<DocumentPlace, string> = {
+  waiting: "on its way",
+  practiceSystem: "in your practice system",
+  records: "kept here",
+};
+
+/** "240 KB, came in today 9:12 am, kept here" */
+export function documentLine(document: DocumentView, zone: string, now: number): string {
+  const size = document.bytes === null ? [] : [fileSize(document.bytes)];
+  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(", ");
 }
 
 const LOG_LEVELS: Record<LogLevel, string> = {

@@ -213,3 +213,27 @@ describe("finished bookings", () => {
     expect(await screen.findByRole("alert")).toHaveTextContent("the store did not answer");
   });
 });
+
+describe("a booking with documents", () => {
+  it("shows where each one is and opens those that are kept here", async () => {
+    const { user, fake } = await openBookings("healthy");
+    const [list] = await screen.findAllByRole("list", { name: "Documents" });
+    const lines = within(list!).getAllByRole("listitem").map((each) => plain(each.textContent));
+    expect(lines).toEqual([
+      "NEW PATIENT FORM · New Patient Form 240 KB, came in today 8:02 am, kept here Open",
+      "REFERRAL · Knee scan.pdf 240 KB, came in today 8:02 am, in your practice system",
+      "REFERRAL · Letter 240 KB, came in today 8:02 am, on its way",
+    ]);
+    expect(within(list!).getAllByRole("button")).toHaveLength(1);
+    await user.click(within(list!).getByRole("button", { name: "Open NEW PATIENT FORM · New Patient Form" }));
+    expect(fake.asked.at(-1)).toEqual({ command: "openDocument", with: ["richmond", "91"] });
+  });
+
+  it("says what it cannot open", async () => {
+    const { user, fake } = await openBookings("healthy");
+    fake.commands.openDocument = () =>
+      Promise.resolve({ status: "error", error: { code: "fileFailed", message: "gone" } });
+    await user.click(await screen.findByRole("button", { name: /^Open NEW PATIENT FORM/ }));
+    expect(await screen.findByRole("alert")).toBeVisible();
+  });
+});

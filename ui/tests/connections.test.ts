@@ -91,6 +91,8 @@ describe("linking a practice", () => {
         password: "made-up",
         write: true,
         locations: ["3"],
+        documentsIn: "",
+        documentsOut: "",
       },
       healthengine: {
         practiceId: "1234567",
@@ -100,6 +102,7 @@ describe("linking a practice", () => {
         contactEmail: "desk@example.com.au",
         environment: "PROD",
         horizonDays: 60,
+        features: [],
       },
       liveHours: { friday: [{ start: "07:30", end: "18:00" }], sunday: [] },
     });
@@ -271,5 +274,14 @@ describe("linked practices", () => {
     await openConnections("revoked");
     const sheet = screen.getByRole("region", { name: "Richmond Physiotherapy" });
     expect(within(sheet).getByText(/no consent of your practice/)).toBeVisible();
+  });
+});
+
+describe("extra features of Healthengine", () => {
+  it("are said to be on, or why not", async () => {
+    await openConnections("healthy");
+    expect(screen.getByText(/Documents from patients:/)).toHaveTextContent("Documents from patients: on");
+    expect(screen.getByText(/Documents for patients:/)).toHaveTextContent("needs a folder");
+    expect(screen.queryByText(/Days with their patients:/)).toBeNull();
   });
 });

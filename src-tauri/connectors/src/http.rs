@@ -6,11 +6,12 @@
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, WriteError};
+use domain::ports::clock::Clock;
 use domain::private::{ExposeSecret, SecretString};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
@@ -21,10 +22,12 @@ use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 mod reason;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 pub use reason::short_reason;
+use refusals::{Refusals, Standing};
 
 /// A body of more bytes than this is sent compressed.
 const COMPRESS_ABOVE_BYTES: usize = 1024;
@@ -63,7 +66,13 @@ pub enum Haste {
     Normal,
     /// [`Deadlines::urgent`].
     Urgent,
+    /// Eight times [`Deadlines::whole`], for what is megabytes long. It is sent as it is: compressing it would keep
+    /// the processor busy for longer than the network.
+    Bulk,
 }
+
+/// How much longer than other requests one may take that carries a document.
+const BULK_TAKES: u32 = 8;
 
 /// The connections that all partners share. Cheap to clone. Each kind of connection is only set up once somebody
 /// needs it, because the list of trusted certificates takes memory.
@@ -71,6 +80,7 @@ pub enum Haste {
 pub struct Http {
     deadlines: Deadlines,
     clients: Arc<Mutex<Clients>>,
+    refusals: Option<Refusals>,
 }
 
 #[derive(Default)]
@@ -101,7 +111,14 @@ pub enum EndpointError {
 impl Http {
     /// Uses other deadlines than the normal ones.
     pub fn with_deadlines(deadlines: Deadlines) -> Self {
-        Self { deadlines, clients: Arc::default() }
+        Self { deadlines, clients: Arc::default(), refusals: None }
+    }
+
+    /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.refusals = Some(Refusals::new(clock));
+        self
     }
 
     /// A partner's address, to which headers can be added. `https://`, or `http://` for this computer.
@@ -122,7 +139,15 @@ impl Http {
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Endpoint { client, base, headers, deadlines: self.deadlines })
+        Ok(Endpoint {
+            client,
+            base,
+            headers,
+            deadlines: self.deadlines,
+            refusals: self.refusals.clone(),
+            standing: None,
+            retired: Arc::default(),
+        })
     }
 
     /// What time the service at this address believes it is, whatever else it answers. No credentials are sent.
@@ -198,9 +223,26 @@ pub struct Endpoint {
     base: Url,
     headers: HeaderMap,
     deadlines: Deadlines,
+    refusals: Option<Refusals>,
+    standing: Option<Arc<Standing>>,
+    /// What may still be asked for after the account was replaced; empty until then.
+    retired: Arc<OnceLock<&'static str>>,
 }
 
 impl Endpoint {
+    /// Shares `key` with other accounts: whoever refuses it refuses them all. Pass a digest, never the key.
+    #[must_use]
+    pub fn with_shared_key(mut self, key: &str) -> Self {
+        self.standing = self.refusals.as_ref().map(|refusals| Arc::new(refusals.account(key)));
+        self
+    }
+
+    /// Sends nothing any more but what begins with `leave_taking`; every other request fails as if nobody answered.
+    pub fn retire(&self, leave_taking: &'static str) {
+        // Retired once is retired.
+        let _ = self.retired.set(leave_taking);
+    }
+
     /// Adds the `User-Agent`.
     ///
     /// # Errors
@@ -247,7 +289,7 @@ impl Endpoint {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.client.request(Method::GET, url);
-        let answer = self.exchange(request, haste).await.map_err(|failure| failure.error)?;
+        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
         decode(&answer.body.map_err(|failure| failure.error)?)
     }
 
@@ -279,13 +321,31 @@ impl Endpoint {
         decode(&body).map_err(WriteError::Unknown)
     }
 
+    /// Reads what stands at `path` below the base address, at most `most_bytes` of it: none where it is longer.
+    ///
+    /// # Errors
+    /// Sorted by what can be done about it.
+    pub async fn read_bulk(&self, path: &[&str], most_bytes: usize) -> Result<Option<Vec<u8>>, ReadError> {
+        let request = self.client.request(Method::GET, self.url(path));
+        let response = self.send(path, request, Haste::Bulk).await.map_err(|failure| failure.error)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let worked = status.is_success();
+        let limit = if worked { most_bytes } else { LARGEST_ANSWER_BYTES };
+        let body = collect_up_to(response, limit).await.map_err(|failure| failure.error);
+        let said = body.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
+        match refusal(status, &headers, if worked { &[] } else { said }) {
+            Some(failure) => Err(failure.error),
+            None => body,
+        }
+    }
+
     /// Deletes what is at `path`.
     ///
     /// # Errors
     /// Sorted by whether it may have been deleted.
     pub async fn delete(&self, path: &[&str], haste: Haste) -> Result<(), WriteError> {
         let request = self.client.request(Method::DELETE, self.url(path));
-        self.exchange(request, haste).await.map(|_| ()).map_err(Failure::of_write)
+        self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
     }
 
     async fn post(
@@ -303,12 +363,13 @@ impl Endpoint {
                 )))
             })?;
             request = request.header(CONTENT_TYPE, "application/json");
-            request = match compressed(&json) {
+            let smaller = if haste == Haste::Bulk { None } else { compressed(&json) };
+            request = match smaller {
                 Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
                 None => request.body(json),
             };
         }
-        self.exchange(request, haste).await
+        self.exchange(path, request, haste).await
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -320,13 +381,38 @@ impl Endpoint {
         url
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder, haste: Haste) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        haste: Haste,
+    ) -> Result<reqwest::Response, Failure> {
         let deadline = match haste {
             Haste::Normal => self.deadlines.whole,
             Haste::Urgent => self.deadlines.urgent,
+            Haste::Bulk => self.deadlines.whole * BULK_TAKES,
         };
+        if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
+            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
+        }
+        if let Some(standing) = &self.standing {
+            standing.ask(path.first().copied().unwrap_or_default()).map_err(Failure::before)?;
+        }
         let request = request.headers(self.headers.clone()).timeout(deadline);
         let response = request.send().await.map_err(Failure::of_sending)?;
+        if let Some(standing) = &self.standing {
+            standing.heard(response.status().as_u16());
+        }
+        Ok(response)
+    }
+
+    async fn exchange(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        haste: Haste,
+    ) -> Result<Answer, Failure> {
+        let response = self.send(path, request, haste).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = collect(response).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
@@ -393,6 +479,9 @@ pub enum HttpFailure {
     /// Something else than the JSON that was expected.
     #[error("not the expected JSON: {0}")]
     NotJson(String),
+    /// Nothing is sent for this account any more.
+    #[error("the account was replaced")]
+    Retired,
 }
 
 impl From<reqwest::Error> for HttpFailure {
@@ -408,14 +497,22 @@ impl From<reqwest::Error> for HttpFailure {
     }
 }
 
-async fn collect(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+async fn collect(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
     let too_large = || Failure::after(ReadError::Garbled(Box::new(HttpFailure::TooLarge)));
+    collect_up_to(response, LARGEST_ANSWER_BYTES).await?.ok_or_else(too_large)
+}
+
+/// The whole body, or none where it is longer than `most_bytes`.
+async fn collect_up_to(
+    mut response: reqwest::Response,
+    most_bytes: usize,
+) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER_BYTES => return Err(too_large()),
+            Ok(Some(chunk)) if body.len() + chunk.len() > most_bytes => return Ok(None),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
+            Ok(None) => return Ok(Some(body)),
             Err(error) if undecodable(&error) => {
                 return Err(Failure::after(ReadError::Garbled(Box::new(HttpFailure::from(error)))));
             }

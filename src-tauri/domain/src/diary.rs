@@ -1,6 +1,7 @@
 //! The practice's book: who can be booked, for what, when they work, and what stands in it.
 
 use crate::ids::{AppointmentRef, AppointmentTypeRef, LocationRef, PatientRef, ResourceRef};
+use crate::private::Private;
 use crate::time::{DayRange, Horizon, Minutes, PracticeTime};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
@@ -31,6 +32,15 @@ pub struct Resource {
     pub specialty: Option<String>,
     /// Where they work by default, where the system says so.
     pub location: Option<LocationRef>,
+    /// Whose calendar it goes by, where one practitioner is several resources (HE-11); none where it has its own.
+    pub practitioner: Option<ResourceRef>,
+}
+
+impl Resource {
+    /// As the practice system's calendar calls it. Resources that share a calendar are booked together.
+    pub fn calendar(&self) -> &ResourceRef {
+        self.practitioner.as_ref().unwrap_or(&self.id)
+    }
 }
 
 /// Something that can be booked.
@@ -154,6 +164,19 @@ pub enum Room {
     Taken,
     /// The resource does not work then, or not for this type.
     Closed,
+}
+
+/// Where a video consultation takes place. The links open it, so they are as private as what is said there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VideoVisit {
+    /// For the patient.
+    pub patient_link: Option<Private<String>>,
+    /// What the patient is told beside it.
+    pub patient_description: Option<Private<String>>,
+    /// For the practitioner.
+    pub practitioner_link: Option<Private<String>>,
+    /// What the practitioner is told beside it.
+    pub practitioner_description: Option<Private<String>>,
 }
 
 /// The book of a practice over some days, read in one consistent view. A partial read is never a `Book`.

@@ -37,10 +37,14 @@ text_id! {
     ForeignBookingId,
     /// A change to a booking, as the partner calls it.
     ForeignChangeId,
+    /// A document that waits to be filed, as the partner calls it.
+    ForeignDocumentId,
     /// A subscription to what waits, as the partner calls it.
     SubscriptionId,
     /// An appointment, as the practice system calls it.
     AppointmentRef,
+    /// A document, as the practice system calls it.
+    DocumentRef,
     /// A patient, as the practice system calls them.
     PatientRef,
     /// A practitioner or room, as the practice system calls it.

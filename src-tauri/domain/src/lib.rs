@@ -6,6 +6,7 @@
 pub mod booking;
 pub mod client_snapshot;
 pub mod diary;
+pub mod documents;
 pub mod failure;
 pub mod ids;
 pub mod matching;

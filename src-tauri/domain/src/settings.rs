@@ -35,6 +35,18 @@ pub struct SystemSettings {
     pub locations: Option<Vec<LocationRef>>,
     /// How often the practice database is looked at for changes, in seconds.
     pub poll_seconds: u32,
+    /// The folders through which documents come and go, where the clinic names its own.
+    pub documents: DocumentFolders,
+}
+
+/// The folders of a practice system for documents, as whole paths. One that is not named is the profile's, if it has
+/// any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DocumentFolders {
+    /// Where the practice system picks documents up (`interface.md`, `documents_in`).
+    pub inward: Option<String>,
+    /// Where the practice lays documents for its patients (`documents_out`).
+    pub outward: Option<String>,
 }
 
 /// Who enters bookings into the book (`interface.md`, `write`).
@@ -69,6 +81,38 @@ pub struct HealthengineSettings {
     pub features: Vec<String>,
     /// The liveness contract.
     pub live_hours: LiveHours,
+}
+
+/// What Healthengine does only where it was switched on (sheet §4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// Documents that patients fill in reach the practice.
+    AttachDocuments,
+    /// The practice's days, with their patients, reach Healthengine.
+    ClientSnapshots,
+    /// Scripts and referrals of the practice reach its patients.
+    Documents,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Feature; 3] = [Feature::AttachDocuments, Feature::ClientSnapshots, Feature::Documents];
+
+    /// The name on the wire and in the provisioning file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Feature::AttachDocuments => "attachDocuments",
+            Feature::ClientSnapshots => "clientSnapshots",
+            Feature::Documents => "documents",
+        }
+    }
+}
+
+impl HealthengineSettings {
+    /// Whether a feature was asked for.
+    pub fn wants(&self, feature: Feature) -> bool {
+        self.features.iter().any(|name| name == feature.name())
+    }
 }
 
 /// When this computer is expected to be on (liveness contract, sheet §4.4).

@@ -7,7 +7,7 @@ use domain::ids::{AppointmentRef, AppointmentTypeRef, ForeignBookingId, PartnerI
 use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
-use domain::settings::{HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
+use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
 use domain::time::{PracticeTime, Seconds};
 use sync::state::ResourceState;
 
@@ -36,6 +36,7 @@ pub fn settings() -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url: "https://he.example.com".into(),
@@ -86,6 +87,7 @@ struct Scene {
     set_up_at: BTreeMap<PracticeId, DateTime<Utc>>,
     open: Vec<Entry>,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
+    documents: crate::present::documents::DocumentsOfBookings,
     days: BTreeMap<PracticeId, LastDay>,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
     problem: Option<ProblemView>,
@@ -114,6 +116,7 @@ impl Scene {
             set_up_at: &self.set_up_at,
             open: &self.open,
             unseen: &self.unseen,
+            documents: &self.documents,
             days: &self.days,
             setups: &self.setups,
             settings: SettingsView {

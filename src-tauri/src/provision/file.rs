@@ -7,8 +7,8 @@ use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SystemSettings,
-    WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
+    SecretKind, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
@@ -47,8 +47,6 @@ pub struct Wanted {
     pub settings: PracticeSettings,
     /// Its secrets, resolved.
     pub secrets: Vec<(SecretKind, SecretString)>,
-    /// Keys that this version takes and does not use yet.
-    pub unused: Vec<&'static str>,
 }
 
 const POLL_SYSTEM: RangeInclusive<i64> = 1..=300;
@@ -56,7 +54,6 @@ const POLL_HEALTHENGINE: RangeInclusive<i64> = 1..=5;
 /// With webhooks Healthengine wants to be asked once an hour at least (sheet §6).
 const POLL_WITH_WEBHOOKS: RangeInclusive<i64> = 1..=3600;
 const HORIZON: RangeInclusive<i64> = 1..=365;
-const FEATURES: [&str; 3] = ["documents", "clientSnapshots", "attachDocuments"];
 const LONGEST_NAME: usize = 100;
 
 #[derive(Deserialize)]
@@ -104,6 +101,8 @@ struct RawSystem {
     write: Option<Spanned<String>>,
     locations: Option<Spanned<Vec<Spanned<String>>>>,
     poll_seconds: Option<Spanned<i64>>,
+    documents_in: Option<Spanned<String>>,
+    documents_out: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -280,12 +279,10 @@ impl Reader<'_> {
         self.sockets
             .practice_database(&settings, password)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
-        let mut unused = Vec::new();
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
-            unused.extend((!raw.features.is_empty()).then_some("healthengine.features"));
         }
-        Ok(Wanted { settings, secrets, unused })
+        Ok(Wanted { settings, secrets })
     }
 
     fn system(
@@ -313,7 +310,19 @@ impl Reader<'_> {
         };
         let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
         let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
-        Ok(SystemSettings { profile, url, write, locations, poll_seconds })
+        let documents = DocumentFolders {
+            inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
+            outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
+        };
+        Ok(SystemSettings { profile, url, write, locations, poll_seconds, documents })
+    }
+
+    /// A folder for documents; one that is not whole starts from the file's own.
+    fn document_folder(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        let typed = self.words(raw, "folder")?;
+        let whole = self.folder.join(typed);
+        inputs::document_folder(&whole.display().to_string())
+            .map_err(|wrong| self.mistake(&raw.span(), wrong.to_owned()))
     }
 
     fn locations(&self, list: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<LocationRef>, Mistake> {
@@ -377,8 +386,9 @@ impl Reader<'_> {
         };
         self.distinct(&raw.features, "feature")?;
         for feature in &raw.features {
-            if !FEATURES.contains(&feature.get_ref().as_str()) {
-                let message = format!("there is no such feature: choose from {}", FEATURES.join(", "));
+            let names = Feature::ALL.map(Feature::name);
+            if !names.contains(&feature.get_ref().as_str()) {
+                let message = format!("there is no such feature: choose from {}", names.join(", "));
                 return Err(self.mistake(&feature.span(), message));
             }
         }

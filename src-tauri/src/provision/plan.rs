@@ -54,7 +54,6 @@ struct PracticePlan {
     /// It was switched off, and is to be switched on.
     is_switched_on: bool,
     lines: Vec<String>,
-    unused: Vec<&'static str>,
 }
 
 impl Plan {
@@ -163,7 +162,7 @@ impl PracticePlan {
         before: Option<&PracticeSettings>,
         store: Option<&Store>,
     ) -> Result<Self, PlanError> {
-        let Wanted { settings, secrets: given, unused } = wanted;
+        let Wanted { settings, secrets: given } = wanted;
         let was = before.map(described).unwrap_or_default();
         let becomes = described(&settings);
         let mut lines = differences(&was, &becomes);
@@ -202,7 +201,6 @@ impl PracticePlan {
             is_switched_on: settings.enabled && before.is_some_and(|before| !before.enabled),
             settings,
             lines,
-            unused,
         })
     }
 
@@ -222,9 +220,6 @@ impl fmt::Display for Plan {
             writeln!(f, "practice {}: {how}", practice.settings.id)?;
             for line in &practice.lines {
                 writeln!(f, "  {line}")?;
-            }
-            for key in &practice.unused {
-                writeln!(f, "  {key}: not used by this version")?;
             }
         }
         if !self.listener.lines.is_empty() {
@@ -269,6 +264,12 @@ fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
     if let Some(locations) = &system.locations {
         let ids: Vec<&str> = locations.iter().map(LocationRef::as_str).collect();
         found.insert("system.locations", ids.join(", "));
+    }
+    for (key, folder) in [
+        ("system.documents_in", &system.documents.inward),
+        ("system.documents_out", &system.documents.outward),
+    ] {
+        found.extend(folder.as_ref().map(|folder| (key, folder.clone())));
     }
     if let Some(account) = &settings.healthengine {
         found.extend([

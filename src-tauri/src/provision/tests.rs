@@ -30,6 +30,8 @@ password = "env:PMS_PASSWORD"
 write = "sql"
 locations = ["3"]
 poll_seconds = 5
+documents_in = "/srv/import"
+documents_out = "/srv/for-patients"
 
 [practice.healthengine]
 base_url = "https://healthengine.com.au/pms-api/v1"
@@ -103,6 +105,9 @@ fn the_whole_file_is_understood() {
         ("richmond", "Australia/Melbourne", true)
     );
     assert_eq!((settings.system.write, settings.system.poll_seconds), (WriteMode::Sql, 5));
+    let folders = &settings.system.documents;
+    assert_eq!(folders.inward.as_deref(), Some("/srv/import"));
+    assert_eq!(folders.outward.as_deref(), Some("/srv/for-patients"));
     let account = settings.healthengine.as_ref().unwrap();
     assert_eq!((account.horizon_days, account.live_hours.weekdays.len()), (60, 2));
     let secrets: Vec<(SecretKind, &str)> =
@@ -115,7 +120,6 @@ fn the_whole_file_is_understood() {
             (SecretKind::HealthenginePracticeKey, "first-line"),
         ]
     );
-    assert_eq!(richmond.unused, ["healthengine.features"]);
 }
 
 #[test]
@@ -414,7 +418,6 @@ async fn only_what_differs_is_named_and_others_stay() {
   system.locations: removed
   system.password: removed
   healthengine.api_key: changed (not shown)
-  healthengine.features: not used by this version
 https://clinic.example.com.au/hook: nothing receives these webhooks until the file has a [listener]
 practice fitzroy: not in the file, stays as it is
 "

@@ -360,6 +360,7 @@ fn forget_people(conn: &Connection, before: DateTime<Utc>) -> Result<u64, Fault>
          WHERE people_forgotten = 0 AND finished_at < ?1 AND coalesce(tell_patient, 0) = 0",
         [time_text(before)],
     )?;
+    crate::documents::forget(conn, before)?;
     Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
 }
 

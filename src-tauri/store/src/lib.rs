@@ -7,6 +7,7 @@
 mod activity;
 mod bookings;
 mod columns;
+mod documents;
 mod files;
 pub mod keys;
 mod marks;
@@ -22,6 +23,7 @@ mod thread;
 mod vault;
 mod wishes;
 
+pub use documents::LayOutError;
 pub use files::{EngineLock, records_exist};
 pub use keys::{KeySource, StoreKey};
 pub use open::{KeyFileProblem, LOOK_FIRST_HOURS, Notice, OpenError, Opened};

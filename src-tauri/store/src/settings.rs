@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::store::{SettingsBook, StoreError};
 use domain::settings::{
-    AppSettings, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
-    SystemSettings, WriteMode,
+    AppSettings, DocumentFolders, HealthengineSettings, ListenerSettings, LiveDay, LiveHours,
+    PracticeSettings, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -18,7 +18,8 @@ impl SettingsBook for Store {
     async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError> {
         self.call(|conn| {
             let sql = "SELECT id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
-                              system_poll_seconds, account.practice AS linked, base_url, practice_id,
+                              system_poll_seconds, system_documents_in, system_documents_out,
+                              account.practice AS linked, base_url, practice_id,
                               user_agent_email, environment, horizon_days, poll_seconds, features, live_hours,
                               webhook_url
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
@@ -140,13 +141,15 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     });
     conn.execute(
         "INSERT INTO practice (id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
-                               system_poll_seconds)
-         VALUES (:id, :name, :zone, :enabled, :profile, :url, :write, :locations, :poll_seconds)
+                               system_poll_seconds, system_documents_in, system_documents_out)
+         VALUES (:id, :name, :zone, :enabled, :profile, :url, :write, :locations, :poll_seconds, :documents_in,
+                 :documents_out)
          ON CONFLICT (id) DO UPDATE SET
              name = excluded.name, zone = excluded.zone, enabled = excluded.enabled,
              system_profile = excluded.system_profile, system_url = excluded.system_url,
              system_write = excluded.system_write, system_locations = excluded.system_locations,
-             system_poll_seconds = excluded.system_poll_seconds",
+             system_poll_seconds = excluded.system_poll_seconds, system_documents_in = excluded.system_documents_in,
+             system_documents_out = excluded.system_documents_out",
         named_params! {
             ":id": id.as_str(),
             ":name": settings.name,
@@ -157,6 +160,8 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
             ":write": write_name(system.write),
             ":locations": locations.transpose()?,
             ":poll_seconds": system.poll_seconds,
+            ":documents_in": system.documents.inward,
+            ":documents_out": system.documents.outward,
         },
     )?;
     conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
@@ -215,6 +220,10 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
             })?,
             locations: locations.map(|ids| ids.into_iter().map(LocationRef::new).collect()),
             poll_seconds: row.value("system_poll_seconds")?,
+            documents: DocumentFolders {
+                inward: row.value("system_documents_in")?,
+                outward: row.value("system_documents_out")?,
+            },
         },
         healthengine: if linked { Some(read_account(row)?) } else { None },
     })

@@ -1,6 +1,7 @@
 //! Every test opens real encrypted files.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod documents;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod keys;

@@ -4,6 +4,7 @@ use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, acce
 use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
+use crate::flows::documents::Documents;
 use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
@@ -46,8 +47,14 @@ pub trait Connect: Send + Sync {
     /// cannot be connected.
     async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)>;
 
+    /// A short text that differs when anything beside the store may have moved on which connections depend, such as a
+    /// profile. Cheap enough for every second.
+    fn surroundings(&self) -> String {
+        String::new()
+    }
+
     /// A digest that differs whenever [`Self::connect`] would connect otherwise: settings, secrets, profiles. Asked for
-    /// when settings, secrets or wishes have moved; a profile that was corrected meanwhile counts from then on.
+    /// when settings, secrets, wishes or the surroundings have moved.
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError>;
 }
 
@@ -199,6 +206,7 @@ pub fn start(foundations: Foundations) -> EngineHandle {
         running,
         app: AppSettings::default(),
         revision: None,
+        surroundings: String::new(),
         look_at_store_at: DateTime::<Utc>::MIN_UTC,
         tidy_at: DateTime::<Utc>::MIN_UTC,
     };
@@ -223,7 +231,7 @@ struct Practice {
     set_up_when_idle: bool,
     /// What is known of its webhooks.
     webhooks: Arc<Webhooks>,
-    /// The partner that it is connected to.
+    /// The partner that passes speak to, those of the former set-up that are still under way included.
     partner: Option<Arc<dyn Partner>>,
     /// The partner that the former set-up subscribed to webhooks with.
     former_partner: Option<Arc<dyn Partner>>,
@@ -250,6 +258,7 @@ struct Engine {
     running: watch::Sender<usize>,
     app: AppSettings,
     revision: Option<u64>,
+    surroundings: String,
     look_at_store_at: DateTime<Utc>,
     tidy_at: DateTime<Utc>,
 }
@@ -463,10 +472,12 @@ impl Engine {
     /// Takes up settings and wishes, and sets up again what could not be set up.
     async fn look_at_store(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let revision = self.foundations.store.revision().await?;
-        if self.revision != Some(revision) {
+        let surroundings = self.foundations.connect.surroundings();
+        if self.revision != Some(revision) || self.surroundings != surroundings {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             self.revision = Some(revision);
+            self.surroundings = surroundings;
         }
         let again: Vec<PracticeId> = self
             .practices
@@ -493,7 +504,11 @@ impl Engine {
             .collect();
         for practice in gone {
             self.take_down(&practice);
-            if let Some(former) = self.practices.remove(&practice).and_then(|gone| gone.subscribed_with()) {
+            let gone = self.practices.remove(&practice);
+            if let Some(partner) = gone.as_ref().and_then(|gone| gone.partner.as_ref()) {
+                partner.retire();
+            }
+            if let Some(former) = gone.and_then(|gone| gone.subscribed_with()) {
                 self.say_goodbye(&practice, former);
             }
             self.state.change(|state| drop(state.practices.remove(&practice)));
@@ -505,21 +520,37 @@ impl Engine {
             if !app_changed && before.is_some_and(|b| b.settings == settings && b.signature == signature) {
                 continue;
             }
+            let partner = before.and_then(|before| before.partner.clone());
+            let generation = before.map_or(0, |before| before.generation) + 1;
+            let former_partner = before.and_then(Practice::subscribed_with);
+            if let Some(partner) = &partner
+                && !self.is_account_of(&settings, partner.as_ref()).await
+            {
+                // What is still under way says nothing more to an account that was replaced (HE-04).
+                partner.retire();
+            }
             let practice = Practice {
                 settings,
                 signature,
-                generation: before.map_or(0, |before| before.generation) + 1,
+                generation,
                 look_closely: Arc::new(AtomicBool::new(true)),
+                partner,
                 set_up_again_at: None,
                 set_up_when_idle: false,
                 webhooks: Arc::default(),
-                partner: None,
-                former_partner: before.and_then(Practice::subscribed_with),
+                former_partner,
             };
             self.practices.insert(id.clone(), practice);
             self.set_up(&id, now).await?;
         }
         Ok(())
+    }
+
+    /// Whether these settings still mean that partner's account.
+    async fn is_account_of(&self, settings: &PracticeSettings, partner: &dyn Partner) -> bool {
+        let connected = self.foundations.connect.connect(settings).await;
+        let account = connected.ok().and_then(|connected| connected.partner).map(|partner| partner.account());
+        account == Some(partner.account())
     }
 
     fn take_down(&mut self, practice: &PracticeId) {
@@ -593,6 +624,9 @@ impl Engine {
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
         if let Some(changes) = Changes::new(ports.clone()) {
             flows.push(Arc::new(changes));
+        }
+        if let Some(documents) = Documents::new(ports.clone()) {
+            flows.push(Arc::new(documents));
         }
         if let Some(subscriptions) = Subscriptions::new(ports.clone()) {
             flows.push(Arc::new(subscriptions));

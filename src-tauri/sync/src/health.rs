@@ -111,12 +111,16 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ),
         ReadError::NotAuthorised => (
             ProblemKind::Credentials,
-            "Healthengine refuses the key (401). Open Connections to renew it.".to_owned(),
+            "Healthengine refuses the keys (401). If it is the API key, every practice that uses it has stopped. Open \
+             Connections to renew them."
+                .to_owned(),
         ),
         ReadError::NoConsent => (
             ProblemKind::Consent,
             "Healthengine says that the practice's consent is missing or was withdrawn (403). Grant it again in Practice \
-             Admin, under API consumer consent, then enter the new practice id and key in Connections."
+             Admin, under API consumer consent, then enter the practice id and key that are shown there in Connections. \
+             If the consent page is not there, call Healthengine on 1300 377 639. Until then nothing is lost: what waits \
+             here is kept."
                 .to_owned(),
         ),
         ReadError::NotFound => (ProblemKind::Other, format!("{who} does not know what we asked for. Check the address in Connections.")),
@@ -167,6 +171,6 @@ mod tests {
         assert_eq!(problem(Leg::Desk, &ReadError::NotAuthorised).kind, ProblemKind::Credentials);
         let consent = problem(Leg::Desk, &ReadError::NoConsent);
         assert_eq!(consent.kind, ProblemKind::Consent);
-        assert!(consent.sentence.contains("Practice Admin"));
+        assert!(consent.sentence.contains("Practice Admin") && consent.sentence.contains("1300 377 639"));
     }
 }

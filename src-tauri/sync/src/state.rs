@@ -5,7 +5,7 @@ use domain::diary::{BookDay, PracticeCard};
 use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::ports::webhooks::ListenerState;
-use domain::settings::PracticeSettings;
+use domain::settings::{Feature, PracticeSettings};
 use domain::time::{Horizon, Minutes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ pub struct PracticeState {
     pub shrinking: Vec<Shrinking>,
     /// How many bookings stand where.
     pub counts: BookingCounts,
+    /// The partner's extra features, once they were looked at.
+    pub features: Vec<FeatureState>,
+    /// What keeps documents waiting, and what to do about it; none while nothing does.
+    pub documents_problem: Option<String>,
     /// How webhooks are doing; none while they are switched off.
     pub webhooks: Option<WebhookState>,
     /// The book as it was last read; none before the first reading.
@@ -66,6 +70,19 @@ pub struct BookReading {
     pub slot: Minutes,
     /// Working and busy time, with that of bookings on their way; a resource and day that is missing has none.
     pub days: BTreeMap<(ResourceRef, NaiveDate), BookDay>,
+}
+
+/// One of the partner's extra features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureState {
+    /// Which.
+    pub feature: Feature,
+    /// Whether it is asked for in the settings.
+    pub wanted: bool,
+    /// Whether it is on at the partner.
+    pub on: bool,
+    /// What it lacks, in words; none where it can be on.
+    pub lacks: Option<String>,
 }
 
 /// One practitioner or room.
@@ -116,6 +133,8 @@ impl PracticeState {
             sending: None,
             shrinking: Vec::new(),
             counts,
+            features: Vec::new(),
+            documents_problem: None,
             webhooks: None,
             reading: None,
             differing: Arc::default(),

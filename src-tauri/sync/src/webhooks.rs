@@ -230,6 +230,8 @@ impl Memory {
             }
             (None, Trust::Silent(_)) if proven => {
                 self.trust = Trust::Proven(now);
+                // What was found while they were silent is no news.
+                self.open.clear();
                 Some(News::Back)
             }
             (None, Trust::Unproven | Trust::Proven(_)) if proven => {
@@ -359,11 +361,13 @@ mod tests {
         assert_eq!((webhooks.trust(), hour(&webhooks, 41)), (Trust::Silent(at(41)), 5));
         assert_eq!(find(&webhooks, "3", 100), None);
         assert_eq!(find(&webhooks, "3", 200), None, "told once");
+        find(&webhooks, "5", 201);
         webhooks.delivered(announces("9"), at(201));
         assert_eq!(webhooks.polled(at(202)), None, "about nothing that was found");
         webhooks.delivered(announces("4"), at(203));
         assert_eq!(find(&webhooks, "4", 204), Some(News::Back));
         assert_eq!(hour(&webhooks, 204), 3600);
+        assert_eq!(webhooks.polled(at(300)), None, "what was found in the silence is not held against them");
     }
 
     #[test]

@@ -15,6 +15,8 @@ export const commands = {
 	dayBook: (practiceId: string, day: string) => typedError<DayBookView, UiError>(__TAURI_INVOKE("day_book", { practiceId, day })),
 	/**  The timeline behind "Why?" on a time of the day. */
 	slotStory: (practiceId: string, resourceId: string, day: string, start: string, end: string) => typedError<SlotStoryView, UiError>(__TAURI_INVOKE("slot_story", { practiceId, resourceId, day, start, end })),
+	/**  Opens a document that lies in our own records. */
+	openDocument: (practiceId: string, documentId: string) => typedError<null, UiError>(__TAURI_INVOKE("open_document", { practiceId, documentId })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
 	/**  Pauses or resumes one practice. */
@@ -276,6 +278,8 @@ export type BookingView = {
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
 	needs: NeedView | null,
+	/**  Documents that the patient sent, oldest first. */
+	documents: DocumentView[],
 };
 
 /**  A patient of the practice who could be the one on the booking. */
@@ -373,6 +377,29 @@ export type DayDifferenceView = {
 	end: string,
 	/**  How. */
 	change: SlotChange,
+/**  Where a document is. */
+export type DocumentPlace = 
+/**  On its way. */
+"waiting" | 
+/**  In the practice system, by its folder. */
+"practiceSystem" | 
+/**  In our own records: it can be opened here. */
+"records";
+
+/**  A document that a patient sent for a booking. */
+export type DocumentView = {
+	/**  Healthengine's number of it. */
+	id: string,
+	/**  "REFERRAL", in Healthengine's words. */
+	kind: string,
+	/**  As it was named. */
+	name: string,
+	/**  In bytes. None if it was not said. */
+	bytes: number | null,
+	/**  When the app first saw it. */
+	receivedAt: string,
+	/**  Where it is. */
+	place: DocumentPlace,
 };
 
 /**  How a practice system is reached. */
@@ -473,6 +500,37 @@ export type FailedDeliveriesView = {
 	why: string,
 };
 
+/**  An extra feature of Healthengine. */
+export type FeatureName = 
+/**  Documents that patients fill in reach the practice. */
+"attachDocuments" | 
+/**  The practice's days, with their patients, reach Healthengine. */
+"clientSnapshots" | 
+/**  Scripts and referrals of the practice reach its patients. */
+"documents";
+
+/**  Whether a practice system could serve an extra feature. */
+export type FeatureTest = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it can be served. */
+	served: boolean,
+	/**  How, or what it lacks, in words. */
+	said: string,
+};
+
+/**  An extra feature of Healthengine. */
+export type FeatureView = {
+	/**  Which. */
+	feature: FeatureName,
+	/**  Whether it was asked for. */
+	wanted: boolean,
+	/**  Whether it is on at Healthengine. */
+	on: boolean,
+	/**  What it lacks, in words. None if it can be on. */
+	lacks: string | null,
+};
+
 /**  A value that a person may copy into the practice system. */
 export type FieldView = {
 	/**  Which field. */
@@ -549,6 +607,8 @@ export type HealthengineInput = {
 	environment: Environment,
 	/**  Free times are published for today and this many days on, 1 to 365. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
 	/**  The public address that leads to the listener; None or empty for polling alone. */
 	webhookUrl: string | null,
 };
@@ -565,6 +625,8 @@ export type HealthengineSetupView = {
 	environment: Environment,
 	/**  Days of free times that are published. */
 	horizonDays: number,
+	/**  The extra features that are asked for. */
+	features: FeatureName[],
 	/**  The public address that leads to the listener; None is polling alone. */
 	webhookUrl: string | null,
 };
@@ -591,6 +653,10 @@ export type HealthengineView = {
 	counts: BookingCounts,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  The extra features, once they were looked at. */
+	features: FeatureView[],
+	/**  What keeps documents waiting, and what to do about it. */
+	documentsProblem: string | null,
 	/**  How its webhooks are doing; None where the practice has no public address. */
 	webhooks: WebhooksView | null,
 };
@@ -798,6 +864,10 @@ export type PracticeSetupView = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
 	/**  When this computer is on. */
@@ -1111,6 +1181,10 @@ export type SystemInput = {
 	write: boolean,
 	/**  The location ids that this practice covers; empty for all. */
 	locations: string[],
+	/**  The folder in which the practice system picks documents up; empty for the profile's. */
+	documentsIn: string,
+	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
+	documentsOut: string,
 };
 
 /**  What a test of a practice system found. */
@@ -1133,6 +1207,8 @@ export type SystemTest = {
 	writeAbility: WriteAbility,
 	/**  The rights that the account lacks for writing, as statements for the clinic's IT. */
 	missingRights: string[],
+	/**  Which extra features of Healthengine could be served. */
+	features: FeatureTest[],
 };
 
 /**  The leg between this computer and the practice system. */

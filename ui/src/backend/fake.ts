@@ -104,6 +104,12 @@ export class FakeBackend implements Backend {
         const column = this.#day(practiceId, day)?.practitioners.find((each) => each.id === resourceId);
         return column ? ok(fakeStory(column, { start, end }, this.#view.now)) : refuse("practiceUnknown");
       },
+      openDocument: (practiceId, documentId) => {
+        const known = [...this.#view.openBookings, ...this.#finished].some(
+          (each) => each.practiceId === practiceId && each.documents.some((one) => one.id === documentId),
+        );
+        return known ? ok(null) : refuse("fileFailed", "our records do not hold this document any more");
+      },
       decideBooking: (practiceId, bookingId, decision) => this.#decide(practiceId, bookingId, decision),
       setPracticeEnabled: (practiceId, enabled) => {
         this.#changePractices((each) => (each.id === practiceId ? switched(each, enabled) : each));
@@ -160,6 +166,17 @@ export class FakeBackend implements Backend {
                 "GRANT INSERT ON openemr.patient_data TO 'reader'@'%';",
               ]
             : [],
+          features: [
+            { feature: "attachDocuments", served: true, said: "It can be served." },
+            { feature: "clientSnapshots", served: true, said: "It can be served." },
+            system.documentsOut === ""
+              ? {
+                  feature: "documents",
+                  served: false,
+                  said: "documents needs a folder into which the practice lays scripts and referrals.",
+                }
+              : { feature: "documents", served: true, said: `The folder ${system.documentsOut} can be used.` },
+          ],
         });
       },
       testHealthengine: (_practiceId, account) => {
@@ -329,6 +346,8 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
           lastAvailabilityAt: null,
           counts: { confirmed: 0, rejected: 0, cancelled: 0, pending: 0, attention: 0 },
           problem: null,
+          features: [],
+          documentsProblem: null,
           webhooks: null,
         }
       : null,
@@ -343,6 +362,8 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       hasPassword: practice.system.password !== "",
       write: practice.system.write,
       locations: practice.system.locations,
+      documentsIn: practice.system.documentsIn,
+      documentsOut: practice.system.documentsOut,
       healthengine: practice.healthengine
         ? {
             practiceId: practice.healthengine.practiceId,
@@ -350,6 +371,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             contactEmail: practice.healthengine.contactEmail ?? "support@example.com.au",
             environment: practice.healthengine.environment,
             horizonDays: practice.healthengine.horizonDays,
+            features: practice.healthengine.features,
             webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,

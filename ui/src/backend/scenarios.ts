@@ -5,6 +5,8 @@ import type {
   BookingView,
   CandidateView,
   ComparedField,
+  DocumentPlace,
+  DocumentView,
   FieldView,
   HalfHourView,
   HistoryEntry,
@@ -137,6 +139,17 @@ function practice(): PracticeView {
       lastAvailabilityAt: before(371),
       counts: { confirmed: 148, rejected: 6, cancelled: 11, pending: 0, attention: 0 },
       problem: null,
+      features: [
+        { feature: "attachDocuments", wanted: true, on: true, lacks: null },
+        { feature: "clientSnapshots", wanted: false, on: false, lacks: null },
+        {
+          feature: "documents",
+          wanted: true,
+          on: false,
+          lacks: "documents needs a folder into which the practice lays scripts and referrals.",
+        },
+      ],
+      documentsProblem: null,
       webhooks: null,
     },
     practitioners: [
@@ -163,12 +176,15 @@ function practice(): PracticeView {
       hasPassword: true,
       write: true,
       locations: [],
+      documentsIn: "",
+      documentsOut: "",
       healthengine: {
         practiceId: "1234567",
         baseUrl: "https://healthengine.com.au/pms-api/v1",
         contactEmail: "support@example.com.au",
         environment: "PROD",
         horizonDays: 60,
+        features: ["attachDocuments", "documents"],
         webhookUrl: null,
       },
       liveHours: HOURS,
@@ -261,13 +277,25 @@ function booking(
     patientNumber: String(4000 + number * 37),
     reason: null,
     needs: null,
+    documents: [],
     ...given,
   };
 }
 
+function document(id: string, kind: string, name: string, place: DocumentPlace): DocumentView {
+  return { id, kind, name, bytes: 240_000 + Number(id), receivedAt: before(3000), place };
+}
+
 function finished(): BookingView[] {
   return [
-    booking(1, "Priya Raman", "2026-11-22T22:00:00.000Z", { startsWritten: "2026-11-23 09:00" }),
+    booking(1, "Priya Raman", "2026-11-22T22:00:00.000Z", {
+      startsWritten: "2026-11-23 09:00",
+      documents: [
+        document("91", "NEW PATIENT FORM", "New Patient Form", "records"),
+        document("92", "REFERRAL", "Knee scan.pdf", "practiceSystem"),
+        document("93", "REFERRAL", "Letter", "waiting"),
+      ],
+    }),
     booking(2, "Wei Chen", "2026-11-24T03:30:00.000Z", {
       startsWritten: "2026-11-24 14:30",
       practitioner: "Tom Okafor",

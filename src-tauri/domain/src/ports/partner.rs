@@ -2,9 +2,10 @@
 
 use crate::booking::{AskedAbout, BookingChange, BookingRequest, Inserted, Undoing};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use crate::diary::{AppointmentType, OpenTime, Resource};
+use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use crate::ports::documents::{DocumentDesk, FeatureSwitch};
 use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
@@ -21,6 +22,10 @@ pub trait Partner: Send + Sync {
     /// A short text that differs whenever the account differs: another practice, another key. Never a secret itself.
     fn account(&self) -> String;
 
+    /// Ends the account on our side: from now on nothing is sent but the end of a subscription, and every other call
+    /// fails as if nobody answered. For an account that was replaced while work on it was under way (HE-04).
+    fn retire(&self) {}
+
     /// Reports whether the account works, by the cheapest real request.
     async fn check(&self) -> Result<(), ReadError>;
 
@@ -31,6 +36,16 @@ pub trait Partner: Send + Sync {
 
     /// Shows free times.
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        None
+    }
+
+    /// Has features that are switched on one by one.
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        None
+    }
+
+    /// Passes documents on between patients and practice.
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         None
     }
 
@@ -121,6 +136,17 @@ pub trait BookingDesk: Send + Sync {
 
     /// Tells the partner that the booking stands. Telling it twice is fine.
     async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError>;
+
+    /// The same for a video consultation, with where it takes place. A partner that has no use for that is told the rest.
+    async fn confirm_visit(
+        &self,
+        booking: &ForeignBookingId,
+        held: &Inserted,
+        visit: &VideoVisit,
+    ) -> Result<(), WriteError> {
+        let _no_use_for_it = visit;
+        self.confirm(booking, held).await
+    }
 
     /// Tells the partner that the booking fell through. Telling it twice is fine.
     /// `cancel_too` also cancels it there: for a booking that the partner has confirmed to the patient meanwhile and

@@ -2,10 +2,11 @@
 
 use crate::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use crate::diary::{Appointment, Book, PracticeCard};
-use crate::failure::{ReadError, WriteError};
+use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
+use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{AppointmentRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
+use crate::ports::documents::{DocumentInbox, DocumentSource};
 use crate::time::Horizon;
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -74,6 +75,13 @@ pub trait PracticeSystem: Send + Sync {
         details: &PersonDetails,
     ) -> Result<Held, WriteError>;
 
+    /// Where the video consultation of an appointment takes place; none where it is none, or the system does not say.
+    /// Answers within 3 seconds, because the partner waits for the confirmation.
+    async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {
+        let _it_does_not_say = appointment;
+        Ok(None)
+    }
+
     /// Whether it can tell what a [`ClientSnapshot`] needs.
     fn serves_snapshots(&self) -> bool {
         false
@@ -85,4 +93,27 @@ pub trait PracticeSystem: Send + Sync {
 
     /// Cancels an appointment. One that is cancelled or gone already is done.
     async fn cancel(&self, held: &Held) -> Result<(), WriteError>;
+
+    /// Takes documents in, where the practice system has a way for it.
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        None
+    }
+
+    /// Holds documents for patients, where the practice system has a way to give them out.
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        None
+    }
+
+    /// Adds a line to an appointment's note, behind what stands there. `mark` is a part of the line; where the note has
+    /// it already, nothing is written. A practice that may only be read refuses with
+    /// [`crate::failure::Refusal::ReadOnly`], an appointment that is gone with
+    /// [`crate::failure::Refusal::BookingUnknown`].
+    async fn add_to_note(
+        &self,
+        _appointment: &AppointmentRef,
+        _mark: &str,
+        _line: &str,
+    ) -> Result<(), WriteError> {
+        Err(WriteError::Refused(Refusal::ReadOnly))
+    }
 }

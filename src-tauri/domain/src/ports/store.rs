@@ -4,6 +4,7 @@ use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLin
 use crate::failure::Cause;
 use crate::ids::PracticeId;
 use crate::matching::Decision;
+use crate::ports::documents::DocumentLedger;
 use crate::settings::{AppSettings, PracticeSettings, SecretName};
 use crate::time::PracticeTime;
 use async_trait::async_trait;
@@ -327,11 +328,19 @@ pub trait Revision: Send + Sync {
 
 /// Everything a store offers. One struct implements it.
 pub trait Store:
-    BookingLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+    BookingLedger + DocumentLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
 {
 }
 
 impl<T> Store for T where
-    T: BookingLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+    T: BookingLedger
+        + DocumentLedger
+        + Marks
+        + Watermarks
+        + Wishes
+        + SettingsBook
+        + Vault
+        + Activity
+        + Revision
 {
 }

@@ -7,7 +7,8 @@ use domain::ports::store::{
     SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::settings::{
-    AppSettings, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings, WriteMode,
+    AppSettings, DocumentFolders, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings,
+    WriteMode,
 };
 use domain::time::PracticeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,6 +25,7 @@ fn settings(id: &str) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
+            documents: DocumentFolders::default(),
         },
         healthengine: None,
     }

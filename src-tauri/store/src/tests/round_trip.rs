@@ -10,7 +10,7 @@ use domain::matching::{Agreement, Comparison, Decision, Field};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::SettingsBook;
 use domain::settings::{
-    HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use proptest::prelude::*;
@@ -211,8 +211,11 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
     let zone = prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()).prop_map(PracticeZone);
     let locations =
         prop::option::of(prop::collection::vec(text().prop_map(domain::ids::LocationRef::new), 0..3));
-    let system = (text(), text(), write, locations, any::<u32>()).prop_map(
-        |(profile, url, write, locations, poll_seconds)| SystemSettings {
+    let folder = || prop::option::of(text());
+    let documents = (folder(), folder()).prop_map(|(inward, outward)| DocumentFolders { inward, outward });
+    let system = (text(), text(), write, locations, any::<u32>(), documents).prop_map(
+        |(profile, url, write, locations, poll_seconds, documents)| SystemSettings {
+            documents,
             profile,
             url,
             write,

@@ -611,10 +611,13 @@ fn accepted<T>(answer: Result<T, WriteError>) -> Result<T, Stop> {
 fn keep_free_for(on_their_way: &[Entry], book: &mut Book) {
     for request in on_their_way.iter().map(|entry| &entry.request) {
         let range = request.length.sensible_minutes().and_then(|length| request.starts.range(length));
-        if let (Some(resource), Some(range)) = (&request.resource, range)
-            && let Some(day) = book.days.get_mut(&(resource.clone(), request.starts.day()))
-        {
-            day.busy.push(range);
+        let (Some(resource), Some(range)) = (&request.resource, range) else { continue };
+        let calendar = book.resources.iter().find(|known| known.id == *resource).map(Resource::calendar);
+        let together = book.resources.iter().filter(|known| Some(known.calendar()) == calendar);
+        for resource in together {
+            if let Some(day) = book.days.get_mut(&(resource.id.clone(), request.starts.day())) {
+                day.busy.push(range);
+            }
         }
     }
 }

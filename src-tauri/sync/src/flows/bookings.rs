@@ -160,6 +160,10 @@ impl Bookings {
                 answered => answered?,
             }
         }
+        // After the bookings, which documents belong to (sheet §7).
+        if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
+            wake.insert(FlowName::Documents);
+        }
         self.judge_webhooks(wake).await?;
         if waiting.client_snapshots {
             wake.insert(FlowName::ClientSnapshots);
@@ -296,17 +300,19 @@ impl Bookings {
         let answer = match entry.state.stage() {
             Stage::UnderWay | Stage::Undone { told: false, .. } => return Ok(()),
             Stage::Stands(inserted) | Stage::Cancelling { inserted, .. } | Stage::Cancelled(inserted) => {
-                desk.confirm(booking, inserted).await
+                self.say_it_stands(desk, key, inserted).await
             }
-            Stage::Undone { inserted, how, told: true } => match desk.confirm(booking, inserted).await {
-                Ok(()) => desk.undone(booking, how).await,
-                refused => refused,
-            },
+            Stage::Undone { inserted, how, told: true } => {
+                match self.say_it_stands(desk, key, inserted).await {
+                    Ok(()) => desk.undone(booking, how).await,
+                    refused => refused,
+                }
+            }
             Stage::Rejected(why) => desk.decline(booking, why, false).await,
             // Somebody has dealt with it, and only the book knows how.
             Stage::Closed => match self.standing(&entry).await {
                 Ok(Some(Held { appointment, patient: Some(patient) })) => {
-                    desk.confirm(booking, &Inserted { appointment, patient }).await
+                    self.say_it_stands(desk, key, &Inserted { appointment, patient }).await
                 }
                 Ok(Some(Held { patient: None, .. })) => return Ok(()),
                 Ok(None) => desk.decline(booking, &Refusal::DeclinedAtDesk, false).await,
@@ -836,8 +842,29 @@ impl Bookings {
 
     async fn confirm(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
         let BookingState::Inserted(inserted) = &entry.state else { return Ok(None) };
-        let answer = desk.confirm(&entry.request.key.booking, inserted).await;
+        let answer = self.say_it_stands(desk, &entry.request.key, inserted).await;
         self.told(entry, answer).await
+    }
+
+    /// Confirms, with where a video consultation takes place as far as the practice says so in time. The patient does
+    /// not wait for it.
+    async fn say_it_stands(
+        &self,
+        desk: &dyn BookingDesk,
+        key: &BookingKey,
+        inserted: &Inserted,
+    ) -> Result<(), WriteError> {
+        if self.memory(|memory| memory.practice_silent) {
+            return desk.confirm(&key.booking, inserted).await;
+        }
+        match self.ports.practice.video_visit(&inserted.appointment).await {
+            Ok(Some(visit)) => desk.confirm_visit(&key.booking, inserted, &visit).await,
+            Ok(None) => desk.confirm(&key.booking, inserted).await,
+            Err(error) => {
+                tracing::warn!(booking.id = %key.booking, cause = error_chain(&error), "Confirmed without a link for the video consultation.");
+                desk.confirm(&key.booking, inserted).await
+            }
+        }
     }
 
     async fn decline(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {

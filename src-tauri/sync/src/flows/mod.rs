@@ -4,6 +4,8 @@ pub mod availability;
 pub mod bookings;
 pub mod changes;
 pub mod client_snapshots;
+pub mod documents;
+pub mod features;
 pub mod subscriptions;
 
 use async_trait::async_trait;
@@ -33,6 +35,8 @@ pub enum FlowName {
     Changes,
     /// Free times, resources, appointment types, live hours.
     Availability,
+    /// Documents, and the features that bring them.
+    Documents,
     /// Being told of what waits.
     Subscriptions,
     /// Days with their patients, for a partner that asks for them.

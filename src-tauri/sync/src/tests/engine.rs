@@ -207,7 +207,7 @@ async fn settings_are_taken_up_within_two_seconds() {
     assert!(house.state().practices.is_empty());
     let (_, partner) = house.practice("alpha").await;
     house.run(2).await;
-    assert_eq!(calls(&partner), ["waiting", "live_hours", "resources", "types", "publish 4"]);
+    assert_eq!(calls(&partner), ["waiting", "live_hours", "resources", "types", "publish 4", "features"]);
     house.change("alpha", |settings| settings.healthengine.as_mut().unwrap().horizon_days = 2).await;
     house.run(2).await;
     assert_eq!(partner.desk(|desk| desk.published.len()), 6);

@@ -9,6 +9,7 @@ use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -56,6 +57,7 @@ pub struct Desk {
     pub records_merge: bool,
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
+    pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
     /// Bookings about whose appointments is asked.
     pub asked_about: Vec<AskedAbout>,
@@ -281,6 +283,14 @@ impl Partner for FakePartner {
         self.ask("check".into(), |_| ()).await
     }
 
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        Some(self)
+    }
+
     fn booking_desk(&self) -> Option<&dyn BookingDesk> {
         Some(self)
     }
@@ -325,6 +335,7 @@ impl BookingDesk for FakePartner {
             appointment_changes: !desk.asked_about.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
+            attach_documents: !desk.documents.offers.is_empty(),
             client_snapshots: !desk.days_wanted.is_empty(),
             unknown: desk.unknown_kinds.clone(),
             ..Waiting::default()

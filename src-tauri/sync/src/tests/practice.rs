@@ -13,6 +13,7 @@ use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, AppointmentTypeRef, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::time::{DayRange, Horizon, MinuteOfDay, Minutes, PracticeTime};
 use std::collections::BTreeMap;
@@ -79,6 +80,7 @@ pub struct Diary {
     pub serves_snapshots: bool,
     /// Every book that was read.
     pub books_read: usize,
+    pub shelf: super::documents::Shelf,
     pub violations: Vec<String>,
 }
 
@@ -91,6 +93,7 @@ pub fn resource(id: &str) -> Resource {
         last_name: None,
         specialty: None,
         location: None,
+        practitioner: None,
     }
 }
 
@@ -131,6 +134,7 @@ impl Diary {
             panics_once: false,
             serves_snapshots: false,
             books_read: 0,
+            shelf: super::documents::Shelf::default(),
             violations: Vec::new(),
         }
     }
@@ -536,5 +540,22 @@ impl PracticeSystem for FakePractice {
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.tell(|diary| diary.cancel(&held.appointment)).await
+    }
+
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        self.diary(|diary| diary.shelf.has_folder).then_some(self as &dyn DocumentInbox)
+    }
+
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        self.diary(|diary| diary.shelf.gives_out).then_some(self as &dyn DocumentSource)
+    }
+
+    async fn add_to_note(
+        &self,
+        appointment: &AppointmentRef,
+        mark: &str,
+        line: &str,
+    ) -> Result<(), WriteError> {
+        self.tell(|diary| diary.shelf.note(appointment, mark, line)).await
     }
 }

@@ -34,6 +34,7 @@ pub struct Disk {
     pub forgets_intent: bool,
     unsaved: BTreeMap<BookingKey, Entry>,
     pub people_forgotten_before: Option<DateTime<Utc>>,
+    pub documents: super::documents::DocumentTable,
 }
 
 impl Disk {
@@ -71,7 +72,7 @@ impl FakeStore {
         use_it(&mut self.disk.lock().unwrap())
     }
 
-    async fn touch<T: Send>(&self, use_it: impl FnOnce(&mut Disk) -> T + Send) -> Result<T, StoreError> {
+    pub async fn touch<T: Send>(&self, use_it: impl FnOnce(&mut Disk) -> T + Send) -> Result<T, StoreError> {
         Ok(self.reaper.touch(|| self.disk(use_it)).await?)
     }
 }

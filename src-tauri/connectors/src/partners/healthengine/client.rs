@@ -51,7 +51,8 @@ impl Client {
             .user_agent(&format!("{NAME} ({email}) {}", settings.environment))?
             .secret_header("api-key", "API key", api_key)?
             .secret_header("practice-id", "practice id", &practice_id)?
-            .secret_header("practice-key", "practice key", practice_key)?;
+            .secret_header("practice-key", "practice key", practice_key)?
+            .with_shared_key(&fingerprint(&[settings.base_url.trim(), api_key.expose_secret().trim()]));
         let fingerprint = fingerprint(&[
             settings.base_url.trim(),
             settings.practice_id.trim(),
@@ -64,6 +65,16 @@ impl Client {
     /// A short text that differs whenever address, practice or one of the keys differs, and tells none of them.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Sends nothing any more but the end of a subscription.
+    pub fn retire(&self) {
+        self.endpoint.retire("subscription");
+    }
+
+    /// Where requests go, for what has a file of its own.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The kinds of requests that wait.
@@ -132,13 +143,7 @@ impl Client {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<(), WriteError> {
         let path = [&["bookings", booking], step].concat();
-        self.endpoint.write(&path, body, Haste::Urgent).await.map_err(|error| {
-            if matches!(error, WriteError::Untouched(ReadError::NotFound)) {
-                WriteError::Refused(Refusal::UnknownToPartner)
-            } else {
-                error
-            }
-        })
+        self.endpoint.write(&path, body, Haste::Urgent).await.map_err(unknown_there)
     }
 
     /// Replaces a part of the configuration.
@@ -152,6 +157,15 @@ impl Client {
         batch: &[wire::AvailabilitySnapshot],
     ) -> Result<wire::BatchAnswer, WriteError> {
         self.endpoint.write_and_read(&["availability", "snapshots"], &batch, Haste::Normal).await
+    }
+}
+
+/// What is not found, or settled already (404, 410), is not known there any more.
+pub fn unknown_there(error: WriteError) -> WriteError {
+    if matches!(error, WriteError::Untouched(ReadError::NotFound)) {
+        WriteError::Refused(Refusal::UnknownToPartner)
+    } else {
+        error
     }
 }
 
@@ -227,11 +241,12 @@ impl Items {
     }
 }
 
-/// What makes an item the same as another: its request's number, its booking's number, or all of it.
+/// What makes an item the same as another: its request's number; or its booking's, with that of the document that is
+/// wanted of it; or all of it.
 fn identity(item: &serde_json::Value) -> String {
-    ["requestId", "bookingId"]
-        .iter()
-        .find_map(|key| item.get(key).filter(|id| id.is_number() || id.is_string()))
-        .unwrap_or(item)
-        .to_string()
+    let number = |key| item.get(key).filter(|id| id.is_number() || id.is_string());
+    match (number("requestId"), number("bookingId"), number("pmsDocumentId")) {
+        (None, Some(booking), Some(document)) => format!("{booking} {document}"),
+        (request, booking, _) => request.or(booking).unwrap_or(item).to_string(),
+    }
 }

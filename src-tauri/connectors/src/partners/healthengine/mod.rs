@@ -2,6 +2,7 @@
 
 mod client;
 mod client_snapshot;
+mod documents;
 #[cfg(feature = "sims")]
 pub mod sim;
 #[cfg(test)]
@@ -18,9 +19,10 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use domain::booking::{AskedAbout, BookingChange, Inserted, Undoing};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{AppointmentType, Resource};
+use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, PracticeId};
+use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -186,6 +188,10 @@ impl Partner for Healthengine {
         self.client.fingerprint().to_owned()
     }
 
+    fn retire(&self) {
+        self.client.retire();
+    }
+
     async fn check(&self) -> Result<(), ReadError> {
         self.client.kinds().await.map(|_| ())
     }
@@ -195,6 +201,14 @@ impl Partner for Healthengine {
     }
 
     fn availability_board(&self) -> Option<&dyn AvailabilityBoard> {
+        Some(self)
+    }
+
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        Some(self)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
         Some(self)
     }
 
@@ -238,7 +252,17 @@ impl BookingDesk for Healthengine {
     }
 
     async fn confirm(&self, booking: &ForeignBookingId, held: &Inserted) -> Result<(), WriteError> {
-        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&translate::confirmation(held))).await
+        self.confirm_visit(booking, held, &VideoVisit::default()).await
+    }
+
+    async fn confirm_visit(
+        &self,
+        booking: &ForeignBookingId,
+        held: &Inserted,
+        visit: &VideoVisit,
+    ) -> Result<(), WriteError> {
+        let answer = translate::confirmation(held, visit);
+        self.client.answer(booking.as_str(), &["confirmInsert"], Some(&answer)).await
     }
 
     async fn decline(

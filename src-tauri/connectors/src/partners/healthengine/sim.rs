@@ -11,7 +11,12 @@
 //! - a booking that nobody answers stays `Requested` on the wire, although the patient believes in it after
 //!   20 s; a rejection later than that makes it `Confirmed`;
 //! - a confirmation after a timely rejection, and a rejection after a confirmation, are 400;
-//! - a booked time stays hidden until a *new* snapshot of that day arrives after the booking was answered.
+//! - a booked time stays hidden until a *new* snapshot of that day arrives after the booking was answered;
+//! - `noPmsAppointmentChange` is 400 for a booking that was never asked about; `cancel` and `didNotAttend` are
+//!   taken unasked, and also about an unknown booking that was asked about.
+//!
+//! What it reads into features, documents, client snapshots, subscriptions and callbacks stands in the files of
+//! those names. Callbacks go to this computer only, over plain `http` too: it is a simulator on loopback.
 
 mod attachments;
 mod availability;

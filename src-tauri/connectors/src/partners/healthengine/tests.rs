@@ -3,4 +3,6 @@
 #[cfg(feature = "sims")]
 mod client;
 mod client_snapshot;
+#[cfg(feature = "sims")]
+mod documents;
 mod translate;

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use domain::booking::{
     AskedAbout, BOOKED_AT_UNKNOWN, BookingChange, BookingKey, BookingRequest, ChangeKind, Inserted, Undoing,
 };
-use domain::diary::{AppointmentType, Resource};
+use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::Refusal;
 use domain::ids::{
     AppointmentRef, AppointmentTypeRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId,
@@ -290,11 +290,16 @@ pub fn undone(how: &Undoing) -> (&'static str, wire::Reason) {
     (step, wire::Reason { reason: reason.to_owned() })
 }
 
-/// What stands in the book, for Healthengine.
-pub fn confirmation(held: &Inserted) -> wire::ConfirmInsert<'_> {
+/// What stands in the book, for Healthengine, and where a video consultation takes place.
+pub fn confirmation<'a>(held: &'a Inserted, visit: &'a VideoVisit) -> wire::ConfirmInsert<'a> {
+    let shown = |text: &'a Option<Private<String>>| text.as_ref().map(|text| text.reveal().as_str());
     wire::ConfirmInsert {
         pms_appointment_ids: [held.appointment.as_str()],
         pms_patient_id: held.patient.as_str(),
+        patient_appointment_link: shown(&visit.patient_link),
+        patient_appointment_description: shown(&visit.patient_description),
+        practitioner_appointment_link: shown(&visit.practitioner_link),
+        practitioner_appointment_description: shown(&visit.practitioner_description),
     }
 }
 

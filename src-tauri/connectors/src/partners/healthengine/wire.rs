@@ -167,11 +167,19 @@ pub struct PublishedType {
 }
 
 /// Answer to a booking that stands (§4.2).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmInsert<'a> {
     pub pms_appointment_ids: [&'a str; 1],
     pub pms_patient_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_appointment_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_appointment_description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practitioner_appointment_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practitioner_appointment_description: Option<&'a str>,
 }
 
 /// Body of every "no" (§4.2). Healthengine's support reads it; patients do not.
@@ -261,4 +269,103 @@ pub struct LiveRange {
     pub start: String,
     /// HH:MM, practice-local, 23:59 at the latest.
     pub end: String,
+}
+
+/// An extra feature (§4.6), as far as it is read.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Feature {
+    pub id: Lenient<Text>,
+    pub enabled: Lenient<bool>,
+}
+
+/// A document that waits to be filed (§4.1).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttachDocument {
+    pub request_id: Lenient<Whole>,
+    pub pms_patient_id: Lenient<Text>,
+    pub pms_appointment_id: Lenient<Text>,
+    pub booking_id: Lenient<Whole>,
+    pub document_type: Lenient<Text>,
+    pub document_name: Lenient<Text>,
+    pub document_format: Lenient<Text>,
+    /// Bytes.
+    pub document_size: Lenient<Whole>,
+    /// SHA-1 of the content.
+    pub document_hash: Lenient<Text>,
+    /// UTC, without saying so.
+    pub created_at: Lenient<Text>,
+}
+
+/// The content of one of them (§4.6). It is long, so it is not copied where it need not be.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentContent<'a> {
+    #[serde(borrow, default)]
+    pub document_content: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// Answer to a document that was filed (§4.6).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmDocument<'a> {
+    pub pms_document_id: Option<&'a str>,
+}
+
+/// A booking that documents are asked of (§4.1).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DocumentRequest {
+    pub booking_id: Lenient<Whole>,
+    pub pms_document_id: Lenient<Text>,
+}
+
+/// A document that the practice has for a booking (§4.6).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentMetadata<'a> {
+    pub booking_id: i64,
+    pub pms_document_id: &'a str,
+    /// `scripts` or `referral`.
+    pub document_type: &'static str,
+    pub document_name: &'a str,
+    pub document_description: &'a str,
+    pub document_format: &'a str,
+    /// Bytes.
+    pub document_size: u64,
+    /// UTC.
+    pub created_at: String,
+    /// UTC.
+    pub updated_at: String,
+}
+
+/// The same with its content.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadDocument<'a> {
+    #[serde(flatten)]
+    pub metadata: DocumentMetadata<'a>,
+    pub document_content: Base64<'a>,
+}
+
+/// Bytes that are written as base64, without a copy of the text.
+pub struct Base64<'a>(pub &'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&base64::display::Base64Display::new(
+            self.0,
+            &base64::engine::general_purpose::STANDARD,
+        ))
+    }
+}
+
+/// A document that will not come (§4.6).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectUpload<'a> {
+    pub booking_id: i64,
+    pub pms_document_id: &'a str,
+    pub reason: String,
 }

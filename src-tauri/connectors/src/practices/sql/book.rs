@@ -8,7 +8,7 @@ use domain::ids::{AppointmentTypeRef, LocationRef, ResourceRef};
 use domain::time::{Horizon, Minutes};
 use sha2::{Digest, Sha256};
 
-use super::day::{CalendarRow, Kind, Rules, appointments, plan};
+use super::day::{Calendar, CalendarRow, Kind, Rules, appointments, plan};
 use super::failure::Failure;
 use super::recurrence::Recurrence;
 use super::session::{Known, Session};
@@ -29,10 +29,10 @@ impl SqlPractice {
         let rules = self.rules(known);
         let locations = self.read_locations(session, known).await?;
         let resources = self.read_resources(session, known).await?;
-        let appointment_types = self.read_types(session, known, &rules).await?;
+        let appointment_types = types_of(self.read_types(session, known, &rules).await?, &resources);
         let rows = self.read_calendar(session, known, horizon).await?;
-        let ids: Vec<ResourceRef> = resources.iter().map(|resource| resource.id.clone()).collect();
-        let mut days = plan(&rows, &ids, horizon, &rules);
+        let calendars: Vec<Calendar<'_>> = resources.iter().map(Calendar::of).collect();
+        let mut days = plan(&rows, &calendars, horizon, &rules);
         // Time that is reserved for what cannot be booked from outside is nothing to offer.
         for ((resource, _), day) in &mut days {
             let is_offered = |only: &String| {
@@ -42,6 +42,7 @@ impl SqlPractice {
             };
             day.open.retain(|piece| piece.only_type.as_ref().is_none_or(is_offered));
         }
+        let appointments = appointments(&rows, &calendars, horizon, &rules);
         Ok(Book {
             horizon,
             slot: Minutes(rules.slot),
@@ -49,7 +50,7 @@ impl SqlPractice {
             resources,
             appointment_types,
             days: days.into_iter().map(|(key, day)| (key, day.book_day())).collect(),
-            appointments: appointments(&rows, &ids, horizon, &rules),
+            appointments,
         })
     }
 
@@ -104,7 +105,7 @@ impl SqlPractice {
         let (id, name) = (rows.required("id")?, rows.optional("name"));
         let (first, last) = (rows.required("first_name")?, rows.required("last_name")?);
         let (title, specialty) = (rows.optional("title"), rows.optional("specialty"));
-        let location = rows.optional("location");
+        let (location, practitioner) = (rows.optional("location"), rows.optional("practitioner"));
         let further = self.read_further_locations(session, known).await?;
         let mut resources = Vec::with_capacity(rows.rows.len());
         for row in &rows.rows {
@@ -120,6 +121,9 @@ impl SqlPractice {
                 last_name,
                 specialty: Rows::text(row, specialty),
                 location: Rows::text(row, location).map(LocationRef::new),
+                practitioner: Rows::text(row, practitioner)
+                    .map(ResourceRef::new)
+                    .filter(|whose| *whose != id),
                 id,
             };
             if self.covers(&resource, &further) {
@@ -130,11 +134,24 @@ impl SqlPractice {
         Ok(resources)
     }
 
+    /// How the calendar calls a resource. One that is not known is called as it is.
+    pub(super) async fn calendar_of(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        resource: &ResourceRef,
+    ) -> Result<ResourceRef, Failure> {
+        let resources = self.read_resources(session, known).await?;
+        let found = resources.iter().find(|known| known.id == *resource);
+        Ok(found.map_or(resource, Resource::calendar).clone())
+    }
+
     fn covers(&self, resource: &Resource, further: &HashSet<(String, String)>) -> bool {
         let Some(ours) = &self.locations else { return true };
         let at_home = resource.location.as_ref().is_some_and(|location| ours.contains(location));
-        let visits =
-            |location: &LocationRef| further.contains(&(resource.id.to_string(), location.to_string()));
+        let visits = |location: &LocationRef| {
+            further.contains(&(resource.calendar().to_string(), location.to_string()))
+        };
         at_home || ours.iter().any(visits)
     }
 
@@ -254,6 +271,24 @@ impl SqlPractice {
         }
         Ok(())
     }
+}
+
+/// The types that can be booked with these resources. One that the practice system has for a practitioner is there for
+/// each of the practitioner's resources; one for somebody who cannot be booked here is not there.
+pub(super) fn types_of(types: Vec<AppointmentType>, resources: &[Resource]) -> Vec<AppointmentType> {
+    let mut found = Vec::with_capacity(types.len());
+    for kind in types {
+        let Some(whose) = &kind.resource else {
+            found.push(kind);
+            continue;
+        };
+        for resource in resources {
+            if resource.id == *whose || resource.calendar() == whose {
+                found.push(AppointmentType { resource: Some(resource.id.clone()), ..kind.clone() });
+            }
+        }
+    }
+    found
 }
 
 /// The parameters for reading the calendar.

@@ -11,7 +11,7 @@ use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
 use domain::private::Private;
 use domain::time::{Horizon, PracticeTime};
 
-use super::day::{CalendarRow, SERIES_SEPARATOR, appointments};
+use super::day::{Calendar, CalendarRow, SERIES_SEPARATOR, appointments};
 use super::failure::Failure;
 use super::profile::SnapshotQueries;
 use super::session::{Known, Session};
@@ -113,7 +113,9 @@ impl SqlPractice {
                 row.location.as_ref().is_none_or(|place| ours.iter().any(|ours| ours.as_str() == place))
             });
         }
-        Ok(appointments(&rows, practitioners, horizon, &self.rules(known)))
+        // With whom is the person here, whatever they can be booked as.
+        let own = practitioners.iter().map(|person| Calendar { resource: person, name: person });
+        Ok(appointments(&rows, &own.collect::<Vec<_>>(), horizon, &self.rules(known)))
     }
 
     async fn created(

@@ -1,6 +1,6 @@
 //! A practice database: where it is, and at most two connections to it, kept between uses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +121,14 @@ impl Database {
         let same = idle.iter().position(|session| session.limits == Some(mode));
         let at = same.or_else(|| idle.len().checked_sub(1))?;
         Some(idle.swap_remove(at))
+    }
+
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Sqlite { path, .. } => Some(path),
+            Target::Mysql(_) => None,
+        }
     }
 
     /// Keeps a connection on which nothing is open for the next time.

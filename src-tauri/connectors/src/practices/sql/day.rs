@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use domain::diary::{Appointment, AppointmentStatus, BookDay, OpenTime};
+use domain::diary::{Appointment, AppointmentStatus, BookDay, OpenTime, Resource};
 use domain::ids::{AppointmentRef, AppointmentTypeRef, LocationRef, PatientRef, ResourceRef};
 use domain::time::{DayRange, Horizon, Meaning, MinuteOfDay, Minutes, PracticeTime, PracticeZone};
 
@@ -108,6 +108,22 @@ impl PlannedDay {
     }
 }
 
+/// A resource, and how the calendar calls whose time it is. Several resources can share a calendar.
+#[derive(Clone, Copy, Debug)]
+pub struct Calendar<'a> {
+    /// The resource.
+    pub resource: &'a ResourceRef,
+    /// As the rows call it.
+    pub name: &'a ResourceRef,
+}
+
+impl<'a> Calendar<'a> {
+    /// A resource with its calendar.
+    pub fn of(resource: &'a Resource) -> Self {
+        Self { resource: &resource.id, name: resource.calendar() }
+    }
+}
+
 /// The days of several resources.
 pub type Plan = BTreeMap<(ResourceRef, NaiveDate), PlannedDay>;
 
@@ -126,17 +142,20 @@ struct Gathered<'a> {
 }
 
 /// Works out every resource's days within the horizon.
-pub fn plan(rows: &[CalendarRow], resources: &[ResourceRef], horizon: Horizon, rules: &Rules) -> Plan {
+pub fn plan(rows: &[CalendarRow], resources: &[Calendar<'_>], horizon: Horizon, rules: &Rules) -> Plan {
     let days: Vec<NaiveDate> = horizon.days().collect();
-    let places: HashMap<&str, usize> =
-        resources.iter().enumerate().map(|(at, resource)| (resource.as_str(), at)).collect();
+    let everybody: Vec<usize> = (0..resources.len()).collect();
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, calendar) in resources.iter().enumerate() {
+        places.entry(calendar.name.as_str()).or_default().push(at);
+    }
     let mut cells: Vec<Gathered<'_>> = Vec::new();
     cells.resize_with(resources.len() * days.len(), Gathered::default);
     for row in rows {
         let whose = match row.resource.as_deref() {
-            None => 0..resources.len(),
+            None => &everybody,
             Some(resource) => match places.get(resource) {
-                Some(at) => *at..at + 1,
+                Some(shared) => shared,
                 None => continue,
             },
         };
@@ -151,7 +170,7 @@ pub fn plan(rows: &[CalendarRow], resources: &[ResourceRef], horizon: Horizon, r
                         let Some(column) = usize::try_from(offset).ok().filter(|at| *at < days.len()) else {
                             continue;
                         };
-                        for at in whose.clone() {
+                        for at in whose {
                             if let Some(cell) = cells.get_mut(at * days.len() + column) {
                                 cell.busy.push(range);
                             }
@@ -164,8 +183,10 @@ pub fn plan(rows: &[CalendarRow], resources: &[ResourceRef], horizon: Horizon, r
                     let Some(column) = usize::try_from(offset).ok().filter(|at| *at < days.len()) else {
                         continue;
                     };
-                    if let Some(cell) = cells.get_mut(whose.start * days.len() + column) {
-                        cell.marks.push(row.mark(rules));
+                    for at in whose {
+                        if let Some(cell) = cells.get_mut(at * days.len() + column) {
+                            cell.marks.push(row.mark(rules));
+                        }
                     }
                 }
             }
@@ -179,23 +200,25 @@ pub fn plan(rows: &[CalendarRow], resources: &[ResourceRef], horizon: Horizon, r
         let planned =
             PlannedDay { open: open_pieces(cell.marks, rules, *skipped), busy: DayRange::merged(cell.busy) };
         if !planned.open.is_empty() || !planned.busy.is_empty() {
-            plan.insert((resource.clone(), *day), planned);
+            plan.insert((resource.resource.clone(), *day), planned);
         }
     }
     plan
 }
 
-/// The patients' appointments among the rows, in order. Occurrences of a series are called `ID@DAY`.
+/// The patients' appointments among the rows, in order, each with the first resource that shares its calendar.
+/// Occurrences of a series are called `ID@DAY`.
 pub fn appointments(
     rows: &[CalendarRow],
-    resources: &[ResourceRef],
+    resources: &[Calendar<'_>],
     horizon: Horizon,
     rules: &Rules,
 ) -> Vec<Appointment> {
-    let known: std::collections::HashSet<&str> = resources.iter().map(ResourceRef::as_str).collect();
+    let known: HashMap<&str, &ResourceRef> =
+        resources.iter().rev().map(|calendar| (calendar.name.as_str(), calendar.resource)).collect();
     let mut found = Vec::new();
     for row in rows.iter().filter(|row| row.kind == Kind::Takes && (row.patient.is_some() || row.held)) {
-        let Some(resource) = row.resource.as_deref().filter(|resource| known.contains(resource)) else {
+        let Some(resource) = row.resource.as_deref().and_then(|resource| known.get(resource).copied()) else {
             continue;
         };
         for day in row.days(horizon, rules) {
@@ -212,7 +235,7 @@ pub fn appointments(
             };
             found.push(Appointment {
                 id: AppointmentRef::new(id),
-                resource: ResourceRef::new(resource),
+                resource: resource.clone(),
                 patient: row.patient.as_deref().map(PatientRef::new),
                 appointment_type: row.appointment_type.as_deref().map(AppointmentTypeRef::new),
                 starts: PracticeTime(starts),

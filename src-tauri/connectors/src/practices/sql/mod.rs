@@ -4,6 +4,7 @@ mod book;
 mod client_snapshot;
 mod database;
 mod day;
+mod documents;
 mod failure;
 mod fingerprint;
 mod patients;
@@ -24,16 +25,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{Appointment, Book, PracticeCard, Writable};
+use domain::diary::{Appointment, Book, PracticeCard, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
+use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
-use domain::private::SecretString;
-use domain::settings::WriteMode;
+use domain::private::{Private, SecretString};
+use domain::settings::{DocumentFolders, WriteMode};
 use domain::time::{Horizon, PracticeZone};
 
+use super::folders::{FolderInbox, FolderSource};
 pub use database::LinkError;
 use database::{Database, Lease};
 use day::Rules;
@@ -48,8 +51,8 @@ use value::{Parameters, Rows, Value};
 const TRUST_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How long a reading may take before we stop waiting. Longer than the server's own limit for one statement.
 const READ_LIMIT: Duration = Duration::from_secs(40);
-/// How long the look for a double booking may take; other bookings wait behind it.
-const OVERLAP_LIMIT: Duration = Duration::from_secs(3);
+/// How long looks besides the booking itself may take: for a double booking, for a video link. Others wait behind them.
+const ASIDE_LIMIT: Duration = Duration::from_secs(3);
 /// How far ahead the card looks for the next appointment.
 const CARD_DAYS: u32 = 60;
 /// The settle time that is told for a profile that cannot write.
@@ -63,6 +66,8 @@ pub struct SqlPractice {
     write: WriteMode,
     locations: Option<Vec<LocationRef>>,
     clock: Arc<dyn Clock>,
+    inbox: Option<FolderInbox>,
+    source: Option<FolderSource>,
 }
 
 impl SqlPractice {
@@ -87,7 +92,8 @@ impl SqlPractice {
             WriteMode::Api => return Err(refused("through an API")),
         }
         let database = Database::new(&profile, url, password.as_ref(), write == WriteMode::Sql)?;
-        Ok(Self { profile, database, zone, write, locations, clock })
+        let linked = Self { profile, database, zone, write, locations, clock, inbox: None, source: None };
+        Ok(linked.with_document_folders(&DocumentFolders::default()))
     }
 
     /// The profile that it follows.
@@ -367,7 +373,7 @@ impl PracticeSystem for SqlPractice {
     ) -> Result<bool, ReadError> {
         let look =
             self.reading(async |session, known| self.read_overlap(session, known, order, appointment).await);
-        match tokio::time::timeout(OVERLAP_LIMIT, look).await {
+        match tokio::time::timeout(ASIDE_LIMIT, look).await {
             Ok(result) => result,
             Err(_) => Err(ReadError::Unreachable("the practice database took too long to answer".into())),
         }
@@ -397,6 +403,27 @@ impl PracticeSystem for SqlPractice {
         self.name_held_appointment(appointment, key, plan, details).await
     }
 
+    async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {
+        let Some(statement) = &self.profile.query.video_visit else { return Ok(None) };
+        let look = self.reading(async |session, known| {
+            let values = known.probes.clone().with("appointment", Value::Text(appointment.to_string()));
+            let rows = run(session, statement, &values).await?;
+            let Some(row) = rows.rows.first() else { return Ok(None) };
+            let text = |name| Rows::text(row, rows.optional(name)).map(Private::new);
+            let visit = VideoVisit {
+                patient_link: text("patient_link"),
+                patient_description: text("patient_description"),
+                practitioner_link: text("practitioner_link"),
+                practitioner_description: text("practitioner_description"),
+            };
+            Ok(Some(visit).filter(|visit| *visit != VideoVisit::default()))
+        });
+        match tokio::time::timeout(ASIDE_LIMIT, look).await {
+            Ok(result) => result,
+            Err(_) => Err(ReadError::Unreachable("the practice database took too long to answer".into())),
+        }
+    }
+
     fn serves_snapshots(&self) -> bool {
         self.profile.snapshot.is_some()
     }
@@ -407,5 +434,22 @@ impl PracticeSystem for SqlPractice {
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.cancel_appointment(held).await
+    }
+
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        self.inbox.as_ref().map(|inbox| inbox as &dyn DocumentInbox)
+    }
+
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        self.source.as_ref().map(|source| source as &dyn DocumentSource)
+    }
+
+    async fn add_to_note(
+        &self,
+        appointment: &AppointmentRef,
+        mark: &str,
+        line: &str,
+    ) -> Result<(), WriteError> {
+        self.append_to_note(appointment, mark, line).await
     }
 }

@@ -10,7 +10,7 @@ use domain::ports::practice::Candidates;
 use domain::private::Private;
 use domain::time::Horizon;
 
-use super::day::appointments;
+use super::day::{Calendar, appointments};
 use super::failure::Failure;
 use super::session::{Known, Session};
 use super::value::{Parameters, Rows, Value};
@@ -104,8 +104,10 @@ impl SqlPractice {
         day: NaiveDate,
     ) -> Result<Vec<(Appointment, Option<PatientRecord>)>, Failure> {
         let horizon = Horizon { first: day, last: day };
+        let name = self.calendar_of(session, known, resource).await?;
         let rows = self.read_calendar(session, known, horizon).await?;
-        let found = appointments(&rows, std::slice::from_ref(resource), horizon, &self.rules(known));
+        let calendar = Calendar { resource, name: &name };
+        let found = appointments(&rows, &[calendar], horizon, &self.rules(known));
         let mut with_patients = Vec::with_capacity(found.len());
         for appointment in found {
             let record = match &appointment.patient {

@@ -9,6 +9,7 @@ use domain::people::Gender;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::documents::DocumentWays;
 use super::statement::Statement;
 
 /// A mistake in a profile, where it is, and what to do about it.
@@ -130,6 +131,8 @@ struct RawProfile {
     #[serde(default)]
     write: Option<RawWrite>,
     #[serde(default)]
+    documents: RawDocuments,
+    #[serde(default)]
     grants: RawGrants,
 }
 
@@ -170,6 +173,8 @@ struct RawQueries {
     #[serde(default)]
     resource_locations: Option<Sql>,
     appointment_types: Sql,
+    #[serde(default)]
+    video_visit: Option<Sql>,
     entries: Vec<Sql>,
     #[serde(default)]
     series: Option<Sql>,
@@ -218,8 +223,19 @@ struct RawWrite {
     new_appointment: Sql,
     name_appointment: Sql,
     cancel_appointment: Sql,
+    #[serde(default)]
+    append_to_note: Option<Sql>,
     gender: RawGenderCodes,
     limits: BTreeMap<String, u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDocuments {
+    pub(super) import_folder: Option<String>,
+    pub(super) import_name: Option<Spanned<String>>,
+    pub(super) export_folder: Option<String>,
+    pub(super) export_path: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -266,6 +282,7 @@ pub struct Profile {
     pub(super) query: Queries,
     pub(super) snapshot: Option<SnapshotQueries>,
     pub(super) write: Option<WriteSteps>,
+    pub(super) documents: DocumentWays,
     /// What to give an account that only reads, one line each.
     pub grants_for_reading: Vec<String>,
     /// What to give an account that writes bookings, in addition.
@@ -285,6 +302,7 @@ pub(super) struct Queries {
     pub(super) resources: Statement,
     pub(super) resource_locations: Option<Statement>,
     pub(super) appointment_types: Statement,
+    pub(super) video_visit: Option<Statement>,
     pub(super) entries: Vec<Statement>,
     pub(super) series: Option<Statement>,
     pub(super) stamp: Vec<Statement>,
@@ -322,6 +340,7 @@ pub(super) struct WriteSteps {
     pub(super) new_appointment: Statement,
     pub(super) name_appointment: Statement,
     pub(super) cancel_appointment: Statement,
+    pub(super) append_to_note: Option<Statement>,
     pub(super) gender: [String; 4],
     pub(super) limits: BTreeMap<String, u32>,
 }
@@ -499,6 +518,8 @@ impl Reader<'_> {
             query: self.queries(&raw.query)?,
             snapshot: raw.snapshot.as_ref().map(|snapshot| self.snapshot(snapshot)).transpose()?,
             write: raw.write.as_ref().map(|write| self.write(write)).transpose()?,
+            documents: DocumentWays::read(&raw.documents)
+                .map_err(|(at, message)| self.mistake(at, message))?,
             grants_for_reading: raw.grants.read,
             grants_for_writing: raw.grants.write,
         })
@@ -512,6 +533,7 @@ impl Reader<'_> {
             resources: self.statement("resources", &raw.resources, none)?,
             resource_locations: self.optional("resource_locations", &raw.resource_locations, none)?,
             appointment_types: self.statement("appointment_types", &raw.appointment_types, none)?,
+            video_visit: self.optional("video_visit", &raw.video_visit, &["appointment"])?,
             entries: self.several("entries", &raw.entries, window)?,
             series: self.optional("series", &raw.series, window)?,
             stamp: self.several("stamp", &raw.stamp, window)?,
@@ -601,6 +623,11 @@ impl Reader<'_> {
                 &raw.cancel_appointment,
                 &["appointment", "patient", "now"],
             )?,
+            append_to_note: self.optional(
+                "write.append_to_note",
+                &raw.append_to_note,
+                &["appointment", "mark", "line", "now"],
+            )?,
             gender: [
                 raw.gender.male.clone(),
                 raw.gender.female.clone(),
@@ -650,6 +677,7 @@ impl Profile {
         let mut all = vec![&query.locations, &query.resources];
         all.extend(&query.resource_locations);
         all.push(&query.appointment_types);
+        all.extend(&query.video_visit);
         all.extend(&query.entries);
         all.extend(&query.series);
         all.extend(&query.stamp);

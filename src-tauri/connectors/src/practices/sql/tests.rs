@@ -387,6 +387,47 @@ async fn a_booking_is_written_once_found_named_and_cancelled() {
 }
 
 #[tokio::test]
+async fn a_line_is_added_to_a_note_once_and_folders_lie_beside_the_file() {
+    let clinic = Clinic::new();
+    let practice = link(shipped("demo"), &clinic.path(), WriteMode::Sql);
+    let order = order("77", clinic.free_time(30).await);
+    let held = practice.insert(&order).await.unwrap();
+    let mark = "[healthengine-document:91]";
+    for _ in 0..2 {
+        practice.add_to_note(&held.appointment, mark, &format!("{mark} A document\ncame in.")).await.unwrap();
+    }
+    let note = "SELECT note FROM appointment ORDER BY id DESC LIMIT 1";
+    assert_eq!(
+        clinic.text(note),
+        "[healthengine:77]\nsore knee\n[healthengine-document:91] A document came in."
+    );
+    assert_eq!(practice.find(&order.key).await.unwrap(), Some(held.clone()), "our own mark stays in front");
+    let gone = practice.add_to_note(&AppointmentRef::new("999999"), mark, "x").await;
+    assert_eq!(refusal(gone), Refusal::BookingUnknown);
+    let reader = clinic.practice(WriteMode::None);
+    assert_eq!(refusal(reader.add_to_note(&held.appointment, "[x]", "[x]").await), Refusal::ReadOnly);
+
+    let title = practice.document_inbox().unwrap().title();
+    let beside = clinic.folder.path().join("demo-documents/for-the-practice");
+    assert_eq!(title, format!("The folder {}", beside.display()));
+    assert!(practice.document_source().is_some());
+    let own = DocumentFolders { inward: Some("/srv/import".into()), outward: None };
+    let practice = practice.with_document_folders(&own);
+    assert_eq!(practice.document_inbox().unwrap().title(), "The folder /srv/import");
+    let (profile, url) = (parse(shipped("openemr")).unwrap(), "mysql://a@127.0.0.1:1/b");
+    let openemr = SqlPractice::link(profile, url, None, MELBOURNE, WriteMode::None, None, clock()).unwrap();
+    assert!(openemr.document_inbox().is_none() && openemr.document_source().is_none());
+}
+
+#[tokio::test]
+async fn a_pattern_with_a_mistake_is_named_with_its_place() {
+    let text = shipped("demo").replace("[documents]", "[documents]\nimport_name = \"{name}.{ext}\"");
+    let mistake = parse(&text).unwrap_err();
+    assert!(mistake.message.contains("{patient_id}"), "{mistake}");
+    assert!(text.lines().nth(mistake.line - 1).unwrap().starts_with("import_name"), "{mistake}");
+}
+
+#[tokio::test]
 async fn what_has_begun_is_not_cancelled() {
     let clinic = Clinic::new();
     let practice = clinic.practice(WriteMode::Sql);
@@ -736,8 +777,12 @@ fn the_hour_that_a_day_lacks_is_not_offered() {
     let free = |rows: &[day::CalendarRow], day: &str| -> Vec<OpenTime> {
         let day: NaiveDate = day.parse().unwrap();
         let resource = ResourceRef::new("2");
-        let plan =
-            day::plan(rows, std::slice::from_ref(&resource), Horizon { first: day, last: day }, &rules);
+        let plan = day::plan(
+            rows,
+            &[day::Calendar { resource: &resource, name: &resource }],
+            Horizon { first: day, last: day },
+            &rules,
+        );
         plan.get(&(resource, day)).map(|day| day.book_day().free(Minutes(1))).unwrap_or_default()
     };
     let open = |range| OpenTime { range, only_types: Vec::new() };
@@ -887,4 +932,36 @@ async fn many_appointments_are_asked_about_at_once_and_in_order() {
     // Nothing is concluded from a book that cannot be read.
     clinic.change("ALTER TABLE appointment RENAME TO elsewhere");
     assert!(practice.standings(&all).await.is_err());
+}
+
+#[tokio::test]
+async fn one_of_several_specialties_is_not_a_move() {
+    let clinic = Clinic::new();
+    clinic.change("UPDATE practitioner SET specialty = 'Physio, Hands' WHERE id = 2");
+    let practice = clinic.practice(WriteMode::Sql);
+    let horizon = Horizon::from_day(today().succ_opt().unwrap(), 20);
+    let book = practice.book(horizon).await.unwrap();
+    let hands = ResourceRef::new("2:hands");
+    let free = horizon.days().find_map(|day| {
+        let free = book.free(&hands, day).into_iter().find(|free| free.range.minutes() >= 30)?;
+        Some(at(day, free.range.start.minutes()))
+    });
+    let starts = free.unwrap();
+    let held = practice.insert(&AppointmentOrder { resource: hands, ..order("1", starts) }).await.unwrap();
+    let one = watched("1", &held, Some(("2:hands", starts)));
+    let patient = held.patient.clone().unwrap();
+    let now = async || practice.standings(std::slice::from_ref(&one)).await.unwrap().remove(0);
+    let with = |resource: Option<&str>| Standing::Stands {
+        appointment: held.appointment.clone(),
+        resource: resource.map(ResourceRef::new),
+        starts: Some(starts),
+        patient: Some(patient.clone()),
+    };
+    assert_eq!(now().await, with(Some("2:hands")));
+    clinic.change(&format!("UPDATE appointment SET practitioner_id = 3 WHERE id = {}", held.appointment));
+    assert_eq!(now().await, with(Some("3")));
+    // A specialty that is gone leaves open with whom it was.
+    clinic.change("UPDATE practitioner SET specialty = 'Physio' WHERE id = 2");
+    clinic.change(&format!("UPDATE appointment SET practitioner_id = 2 WHERE id = {}", held.appointment));
+    assert_eq!(now().await, with(None));
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveTime, TimeDelta};
 use domain::booking::{Standing as Told, Watched};
-use domain::diary::{Appointment, AppointmentStatus};
+use domain::diary::{Appointment, AppointmentStatus, Resource};
 use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
 use domain::time::{Horizon, PracticeTime};
 
-use super::day::{SERIES_SEPARATOR, appointments};
+use super::day::{Calendar, SERIES_SEPARATOR, appointments};
 use super::failure::Failure;
 use super::session::{Known, Session};
 use super::statement::{LIST_LENGTH, list_item};
@@ -35,15 +35,19 @@ impl SqlPractice {
                 there.insert(standing.id.clone(), standing);
             }
         }
+        let resources = self.read_resources(session, known).await?;
         let mut searches = 0;
         let mut told = Vec::with_capacity(watched.len());
         for one in watched {
+            let place = Place::of(one, &resources);
             if repeats(one) {
-                told.push(self.read_occurrence(session, known, one).await?);
+                told.push(self.read_occurrence(session, known, one, &place).await?);
                 continue;
             }
-            if let Some(standing) = there.get(&one.appointment).filter(|standing| is_it(standing, one)) {
-                told.push(tell(standing));
+            if let Some(standing) =
+                there.get(&one.appointment).filter(|standing| is_it(standing, one, &place))
+            {
+                told.push(tell(standing, &place));
                 continue;
             }
             searches += 1;
@@ -54,7 +58,7 @@ impl SqlPractice {
             } else {
                 None
             };
-            told.push(anew.as_ref().map_or(Told::Gone, tell));
+            told.push(anew.as_ref().map_or(Told::Gone, |anew| tell(anew, &place)));
         }
         Ok(told)
     }
@@ -86,11 +90,18 @@ impl SqlPractice {
         session: &mut Session,
         known: &Known,
         watched: &Watched,
+        place: &Place<'_>,
     ) -> Result<Told, Failure> {
         let Some((resource, starts)) = &watched.place else { return Ok(Told::Gone) };
+        let Some(name) = place.calendar else {
+            // Nobody can say in whose calendar to look.
+            let appointment = watched.appointment.clone();
+            return Ok(Told::Stands { appointment, resource: None, starts: None, patient: None });
+        };
         let horizon = Horizon { first: starts.day(), last: starts.day() };
         let rows = self.read_calendar(session, known, horizon).await?;
-        let that_day = appointments(&rows, std::slice::from_ref(resource), horizon, &self.rules(known));
+        let calendar = Calendar { resource, name };
+        let that_day = appointments(&rows, &[calendar], horizon, &self.rules(known));
         let found = that_day.into_iter().find(|appointment| appointment.id == watched.appointment);
         Ok(found.map_or(Told::Gone, |appointment| {
             let Appointment { id, resource, starts, patient, status, .. } = appointment;
@@ -99,9 +110,39 @@ impl SqlPractice {
     }
 }
 
+/// With whom an appointment was booked, as the calendar calls them.
+struct Place<'a> {
+    booked_with: Option<&'a ResourceRef>,
+    /// None where that one cannot be booked any more, so that nobody can say how the calendar called them.
+    calendar: Option<&'a ResourceRef>,
+    resources: &'a [Resource],
+}
+
+impl<'a> Place<'a> {
+    fn of(watched: &'a Watched, resources: &'a [Resource]) -> Self {
+        let booked_with = watched.place.as_ref().map(|(resource, _)| resource);
+        let known = resources.iter().find(|known| Some(&known.id) == booked_with);
+        Self { booked_with, calendar: known.map(Resource::calendar), resources }
+    }
+
+    /// Whose calendar a row stands in, as it was booked where that is the same.
+    fn resource(&self, row: &str) -> Option<ResourceRef> {
+        if let Some(booked_with) = self.booked_with {
+            let is_same = |whose: &ResourceRef| whose.as_str() == row;
+            if is_same(booked_with) || self.calendar.is_some_and(is_same) {
+                return Some(booked_with.clone());
+            }
+            // It may have moved, or only its former name may be gone; patients are not told on a guess.
+            self.calendar?;
+        }
+        let there = self.resources.iter().find(|known| known.calendar().as_str() == row);
+        Some(there.map_or_else(|| ResourceRef::new(row), |there| there.id.clone()))
+    }
+}
+
 /// Whether what stands under the number is the appointment that is asked about: databases give numbers of deleted rows
 /// out again, and a wrong database has rows of its own.
-fn is_it(standing: &Standing, watched: &Watched) -> bool {
+fn is_it(standing: &Standing, watched: &Watched, place: &Place<'_>) -> bool {
     let note = standing.note.as_deref().unwrap_or_default();
     if note.contains(&mark_of(&watched.key)) {
         return true;
@@ -112,7 +153,8 @@ fn is_it(standing: &Standing, watched: &Watched) -> bool {
     }
     let same_patient = watched.patient.is_some() && standing.patient == watched.patient;
     let same_place = watched.place.as_ref().is_some_and(|(resource, starts)| {
-        standing.resource.as_deref() == Some(resource.as_str()) && starts_at(standing) == Some(*starts)
+        let with = standing.resource.as_deref().and_then(|row| place.resource(row));
+        with.as_ref() == Some(resource) && starts_at(standing) == Some(*starts)
     });
     same_patient || same_place
 }
@@ -122,8 +164,8 @@ fn starts_at(standing: &Standing) -> Option<PracticeTime> {
     midnight.checked_add_signed(TimeDelta::try_seconds(standing.start)?).map(PracticeTime)
 }
 
-fn tell(standing: &Standing) -> Told {
-    let resource = standing.resource.as_deref().map(ResourceRef::new);
+fn tell(standing: &Standing, place: &Place<'_>) -> Told {
+    let resource = standing.resource.as_deref().and_then(|row| place.resource(row));
     by_status(standing.status, standing.id.clone(), resource, starts_at(standing), standing.patient.clone())
 }
 

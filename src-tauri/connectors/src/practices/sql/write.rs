@@ -13,7 +13,8 @@ use domain::people::{PatientPlan, PersonDetails};
 use domain::settings::WriteMode;
 use domain::time::{DayRange, Horizon, Meaning, MinuteOfDay};
 
-use super::day::{Plan, SERIES_SEPARATOR, plan};
+use super::book::types_of;
+use super::day::{Calendar, Plan, SERIES_SEPARATOR, plan};
 use super::failure::{Failure, Misread, SqlError};
 use super::patients::{lines, one_line};
 use super::profile::WriteSteps;
@@ -278,12 +279,15 @@ impl SqlPractice {
         self.find_marked_within(session, known, key, ALL_TIME).await
     }
 
-    async fn find_anywhere(&self, key: &BookingKey) -> Result<Option<Standing>, Failure> {
+    /// What stands for an order already, and how the calendar calls its resource. Read before the locks, because inside
+    /// the transaction nothing may be read before them.
+    async fn look_ahead(&self, order: &AppointmentOrder) -> Result<(Option<Standing>, ResourceRef), Failure> {
         let mut lease = self.lease(Mode::Read).await?;
         let known = self.find_out(&mut lease.session).await?;
-        let found = self.find_marked_within(&mut lease.session, &known, key, ALL_TIME).await?;
+        let found = self.find_marked_within(&mut lease.session, &known, &order.key, ALL_TIME).await?;
+        let calendar = self.calendar_of(&mut lease.session, &known, &order.resource).await?;
         self.database.give_back(lease);
-        Ok(found)
+        Ok((found, calendar))
     }
 
     pub(super) async fn find_marked_within(
@@ -339,13 +343,18 @@ impl SqlPractice {
     }
 
     /// The transaction of a booking, from the locks to the row read back.
-    async fn place(&self, work: &mut Work<'_>, order: &AppointmentOrder) -> Result<Outcome, Stop> {
+    async fn place(
+        &self,
+        work: &mut Work<'_>,
+        order: &AppointmentOrder,
+        calendar: &ResourceRef,
+    ) -> Result<Outcome, Stop> {
         let Work { session, known, write, progress } = work;
         let day = order.starts.day();
         let locking = known
             .probes
             .clone()
-            .with("resource", Value::Text(order.resource.to_string()))
+            .with("resource", Value::Text(calendar.to_string()))
             .with("day", Value::day(day));
         for statement in &write.lock {
             run(session, statement, &locking).await?;
@@ -359,13 +368,16 @@ impl SqlPractice {
         let resources = self.read_resources(session, known).await?;
         let resource = resources.iter().find(|resource| resource.id == order.resource);
         let resource = resource.ok_or(Refusal::ResourceUnknown)?;
+        if resource.calendar() != calendar {
+            return Err(Failure::Misfit("its practitioners changed in this moment".into()).into());
+        }
         let rules = self.rules(known);
-        let types = self.read_types(session, known, &rules).await?;
+        let types = types_of(self.read_types(session, known, &rules).await?, &resources);
         let stretches = stretches(order)?;
         let last = stretches.last().map_or(day, |(day, _)| *day);
         let horizon = Horizon { first: day, last };
         let rows = self.read_calendar(session, known, horizon).await?;
-        let planned = plan(&rows, std::slice::from_ref(&order.resource), horizon, &rules);
+        let planned = plan(&rows, &[Calendar::of(resource)], horizon, &rules);
         let chosen = choose_type(order, &types, &planned, &stretches)?;
 
         // Where nothing can be undone, the time is taken first and named afterwards: a patient without an
@@ -375,14 +387,14 @@ impl SqlPractice {
             None
         } else {
             let mut inner = Work { session, known, write, progress };
-            self.patient_for(&mut inner, &order.patient, &order.details, &order.resource).await?
+            self.patient_for(&mut inner, &order.patient, &order.details, calendar).await?
         };
         let title = if patient.is_some() { chosen.name.as_str() } else { write.held_title.as_str() };
         let start = seconds_into(order);
         let values = known
             .probes
             .clone()
-            .with("resource", Value::Text(order.resource.to_string()))
+            .with("resource", Value::Text(calendar.to_string()))
             .with("patient", Value::optional_text(patient.as_ref().map(PatientRef::as_str)))
             .with("type", Value::Text(chosen.id.to_string()))
             .with("title", Value::Text(write.shortened("title", one_line(title))))
@@ -398,7 +410,7 @@ impl SqlPractice {
         let read_back = self.find_marked_within(session, known, &order.key, (day, day)).await?;
         let as_ordered = |now: &Standing| {
             now.id.as_str() == id
-                && now.resource.as_deref() == Some(order.resource.as_str())
+                && now.resource.as_deref() == Some(calendar.as_str())
                 && now.patient == patient
                 && now.day == Some(day)
                 && (now.start, now.length) == (start, order.length.seconds().0)
@@ -505,10 +517,12 @@ impl SqlPractice {
     ) -> Result<Placed, WriteError> {
         let failed = |failure| progress.failed(failure);
         // Staff may have moved it to any day, and looking through all of them takes too long for the locks.
-        if let Task::Place(order) = task
-            && let Some(standing) = self.find_anywhere(&order.key).await.map_err(failed)?
-        {
-            return Ok(standing.held().into());
+        let mut calendar = ResourceRef::new("");
+        if let Task::Place(order) = task {
+            match self.look_ahead(order).await.map_err(failed)? {
+                (Some(standing), _) => return Ok(standing.held().into()),
+                (None, whose) => calendar = whose,
+            }
         }
         let mut lease = self.lease(Mode::Write).await.map_err(failed)?;
         let session = &mut lease.session;
@@ -524,7 +538,7 @@ impl SqlPractice {
             session.begin(Mode::Write).await.map_err(|error| failed(Failure::of("begin", error)))?;
             let mut work = Work { session: &mut *session, known: &known, write, progress };
             let outcome = match task {
-                Task::Place(order) => self.place(&mut work, order).await,
+                Task::Place(order) => self.place(&mut work, order, &calendar).await,
                 Task::Name(naming) => self.name(&mut work, naming).await,
                 Task::Cancel(held) => self.withdraw(&mut work, held).await,
             };
@@ -565,9 +579,11 @@ impl SqlPractice {
         let Ok(stretches) = stretches(order) else { return Ok(false) };
         let day = order.starts.day();
         let horizon = Horizon { first: day, last: stretches.last().map_or(day, |(day, _)| *day) };
+        let name = self.calendar_of(session, known, &order.resource).await?;
         let mut rows = self.read_calendar(session, known, horizon).await?;
         rows.retain(|row| row.id != appointment.as_str());
-        let planned = plan(&rows, std::slice::from_ref(&order.resource), horizon, &self.rules(known));
+        let calendar = Calendar { resource: &order.resource, name: &name };
+        let planned = plan(&rows, &[calendar], horizon, &self.rules(known));
         Ok(room(&planned, order, &stretches, None) == Room::Taken)
     }
 }

@@ -242,18 +242,24 @@ impl SimState {
 
     /// Takes what is due at `now`, to be sent.
     fn take_due(&mut self, now: DateTime<Utc>) -> Vec<(SimDelivery, Duration)> {
-        let is_due = |due: &Due| matches!(due, Due::At(at) if *at <= now);
-        let numbers: Vec<u64> =
-            self.deliveries.due.iter().filter(|(_, due)| is_due(due)).map(|(number, _)| *number).collect();
+        let due: Vec<(u64, DateTime<Utc>)> = self
+            .deliveries
+            .due
+            .iter()
+            .filter_map(|(number, due)| match due {
+                Due::At(at) if *at <= now => Some((*number, *at)),
+                Due::At(_) | Due::Overtaken => None,
+            })
+            .collect();
         let mut taken = Vec::new();
-        for number in numbers {
+        for (number, at) in due {
             self.deliveries.due.remove(&number);
             let limit = self.deliveries.limit;
             let Some(delivery) = self.deliveries.get_mut(number) else { continue };
             let wanted = self.practices.get(&delivery.practice_id).is_some_and(|practice| {
                 let subscription = practice.record.subscriptions.get(&delivery.subscription_id);
                 practice.record.consent == Consent::Granted
-                    && subscription.is_some_and(|subscription| is_live(subscription, now))
+                    && subscription.is_some_and(|subscription| is_live(subscription, at))
             });
             if wanted {
                 delivery.state = DeliveryState::Sending;

@@ -10,13 +10,17 @@
 //!   [{date, times: [{start, lengthSeconds, appointmentTypeIds}]}]}], appointmentTypes: [{id, name,
 //!   lengthMinutes, resourceId}], bookings: [{bookingId, status, patientSees, resourceId, start,
 //!   lengthSeconds, patientName, createdAt, answeredAt, confirmedAt, pmsAppointmentIds, pmsPatientId,
-//!   answers: [kind]}], refusals: [last 20]}]}`, bookings newest first.
+//!   answers: [kind], documents: [{requestId, name, state: "waiting" | "filed" | "rejected" | "expired"}]}],
+//!   features: [id], subscriptions: how many, refusals: [last 20]}]}`, bookings newest first.
 //! - `POST /sim/book` `{practiceId, resourceId, start, appointmentTypeId?, patient?: {…}}` →
 //!   `{bookingId}`; 409 when the time is not free. `{practiceId, force: {…}}` puts a booking in as raw JSON,
 //!   laid over ordinary fields.
 //! - `POST /sim/cancel` `{practiceId, bookingId}` → `{requestId}`.
 //! - `POST /sim/ask` `{practiceId, what: "availability", day, resourceId?}`, `{practiceId, what:
-//!   "configuration"}` or `{practiceId, what: "changes", bookingId}` → `{}`.
+//!   "configuration"}`, `{practiceId, what: "changes", bookingId}` or `{practiceId, what: "clientSnapshot",
+//!   date, dateType: "appt_datetime" | "appt_creation_datetime"}` → `{}`.
+//! - `POST /sim/document` `{practiceId, bookingId, format: "pdf" | "text"}` → `{requestId}`: the patient sends
+//!   a made-up form.
 //! - `POST /sim/faults` with one of `{add: RULE}` (a rule is `{fault: {kind, …}, account?, method?, path?,
 //!   skip?, times?}`), `{remove: id}`, `{clear: practiceId | null}`, `{consent: {practiceId, is: "granted" |
 //!   "revoked" | "neverGranted"}}` → `{id}` for an added rule, else `{}`.
@@ -36,10 +40,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::attachments::{PatientDocument, SimAttachment};
 use super::bookings::{BookRefusal, SimBooking};
+use super::client_snapshots::SnapshotDateType;
 use super::http::{API_PATH, Shared, handle, is_json};
 use super::patient::PatientDetails;
-use super::state::{Consent, DeskRefusal, Practice, SimState};
+use super::state::{Consent, DeskRefusal, Practice, PracticeRecord, SimState};
 use crate::sim::faults::FaultRule;
 use crate::sim::is_loopback_host;
 
@@ -56,6 +62,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/sim/book", post(book))
         .route("/sim/cancel", post(cancel))
         .route("/sim/ask", post(ask))
+        .route("/sim/document", post(document))
         .route("/sim/faults", post(faults))
         .layer(middleware::from_fn(guard));
     Router::new().merge(desk).route(&format!("{API_PATH}/{{*operation}}"), any(handle)).with_state(shared)
@@ -190,13 +197,18 @@ fn shown_practice(state: &SimState, practice: &Practice, days: u64, now: DateTim
             .bookings
             .values()
             .rev()
-            .map(|booking| shown_booking(booking, now))
+            .map(|booking| shown_booking(&practice.record, booking, now))
             .collect::<Vec<_>>(),
+        "features": practice.record.features,
+        "subscriptions": practice.record.subscriptions.len(),
         "refusals": state.refusals().rev().filter(of_practice).take(20).collect::<Vec<_>>(),
     })
 }
 
-fn shown_booking(booking: &SimBooking, now: DateTime<Utc>) -> Value {
+fn shown_booking(record: &PracticeRecord, booking: &SimBooking, now: DateTime<Utc>) -> Value {
+    let documents = record.attachments.values().filter(|attachment| {
+        attachment.metadata.get("bookingId").and_then(Value::as_i64) == Some(booking.booking_id)
+    });
     let patient = booking.body.get("patient");
     let name = |key| patient.and_then(|patient| patient.get(key)).and_then(Value::as_str).unwrap_or_default();
     json!({
@@ -213,6 +225,21 @@ fn shown_booking(booking: &SimBooking, now: DateTime<Utc>) -> Value {
         "pmsAppointmentIds": booking.pms_appointment_ids,
         "pmsPatientId": booking.pms_patient_id,
         "answers": booking.answers.iter().map(|answer| answer.kind).collect::<Vec<_>>(),
+        "documents": documents.map(shown_document).collect::<Vec<_>>(),
+    })
+}
+
+fn shown_document(attachment: &SimAttachment) -> Value {
+    let state = match &attachment.answer {
+        Some(answer) if answer.inserted => "filed",
+        Some(_) => "rejected",
+        None if attachment.expired => "expired",
+        None => "waiting",
+    };
+    json!({
+        "requestId": attachment.request_id,
+        "name": attachment.metadata.get("documentName"),
+        "state": state,
     })
 }
 
@@ -290,6 +317,11 @@ enum AskWish {
         practice_id: String,
         booking_id: i64,
     },
+    ClientSnapshot {
+        practice_id: String,
+        date: NaiveDate,
+        date_type: SnapshotDateType,
+    },
 }
 
 async fn ask(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<Value>, Problem> {
@@ -304,8 +336,42 @@ async fn ask(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<Valu
             state.ask_appointment_types(&practice_id, now)
         }
         AskWish::Changes { practice_id, booking_id } => state.ask_changes(&practice_id, booking_id, now),
+        AskWish::ClientSnapshot { practice_id, date, date_type } => {
+            state.ask_client_snapshot(&practice_id, date, date_type, now)
+        }
     })?;
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DocumentWish {
+    practice_id: String,
+    booking_id: i64,
+    format: DocumentFormat,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum DocumentFormat {
+    Pdf,
+    Text,
+}
+
+async fn document(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let wish: DocumentWish = parsed(&body)?;
+    let now = shared.now();
+    let form = match wish.format {
+        DocumentFormat::Pdf => PatientDocument::made_up_pdf(),
+        DocumentFormat::Text => PatientDocument::default(),
+    };
+    let request_id = shared.state.change(|state| {
+        if !state.practice_mut(&wish.practice_id)?.record.bookings.contains_key(&wish.booking_id) {
+            return Err(DeskRefusal::UnknownBooking(wish.booking_id));
+        }
+        state.attach_document(&wish.practice_id, &form.for_booking(wish.booking_id), now)
+    })?;
+    Ok(Json(json!({"requestId": request_id})))
 }
 
 #[derive(Deserialize)]

@@ -148,6 +148,10 @@ impl Bench {
         .await;
     }
 
+    async fn enable(&self, feature: &str) {
+        self.ok(&format!("/features/{feature}/enable"), json!({})).await;
+    }
+
     fn booking(&self, booking: i64) -> SimBooking {
         self.sim.inspect(|state| state.booking(booking).cloned()).unwrap()
     }
@@ -193,6 +197,11 @@ fn free_morning(resource: &str, date: NaiveDate) -> Value {
 
 mod answers;
 mod behaviour;
+mod changes;
+mod documents;
+mod features;
+mod lifecycle;
 mod misbehaviour;
 mod page;
 mod refusals;
+mod webhooks;

@@ -165,6 +165,7 @@ fn resources() -> Vec<Resource> {
         last_name: Some("Lee".to_owned()),
         specialty: Some(specialty.to_owned()),
         location: None,
+        practitioner: None,
     };
     vec![resource("4", "Physiotherapist"), resource("5:2", "Podiatrist")]
 }

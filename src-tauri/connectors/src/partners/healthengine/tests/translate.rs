@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use chrono::NaiveDate;
 use domain::booking::{BookingRequest, ChangeKind, Inserted};
-use domain::diary::{AppointmentType, OpenTime, Resource};
+use domain::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use domain::failure::Refusal;
 use domain::ids::{AppointmentRef, AppointmentTypeRef, PartnerId, PatientRef, PracticeId, ResourceRef};
 use domain::people::PersonDetails;
 use domain::ports::partner::{DayOffer, Incoming, Waiting};
+use domain::private::Private;
 use domain::settings::{LiveDay, LiveHours};
 use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeZone, Seconds};
 use insta::assert_snapshot;
@@ -273,8 +274,23 @@ fn kinds_of_requests() {
 #[test]
 fn confirmations_and_reasons() {
     let held = Inserted { appointment: AppointmentRef::new("884213"), patient: PatientRef::new("77") };
-    let body = serde_json::to_value(translate::confirmation(&held)).unwrap();
+    let in_person = VideoVisit::default();
+    let body = serde_json::to_value(translate::confirmation(&held, &in_person)).unwrap();
     assert_eq!(body, json!({"pmsAppointmentIds": ["884213"], "pmsPatientId": "77"}));
+    let link = |text: &str| Some(Private::new(text.to_owned()));
+    let visit = VideoVisit {
+        patient_link: link("https://video.example.com/1"),
+        practitioner_description: link("Room 3"),
+        ..VideoVisit::default()
+    };
+    let body = serde_json::to_value(translate::confirmation(&held, &visit)).unwrap();
+    let expected = json!({
+        "pmsAppointmentIds": ["884213"],
+        "pmsPatientId": "77",
+        "patientAppointmentLink": "https://video.example.com/1",
+        "practitionerAppointmentDescription": "Room 3",
+    });
+    assert_eq!(body, expected);
     for (why, reason) in [
         (Refusal::SlotTaken, "the time is taken"),
         (Refusal::Unreadable("bookedTime".into()), "the booking cannot be read: bookedTime"),
@@ -384,6 +400,7 @@ fn resource(id: &str, name: &str, specialty: Option<&str>) -> Resource {
         last_name: None,
         specialty: specialty.map(str::to_owned),
         location: None,
+        practitioner: None,
     }
 }
 

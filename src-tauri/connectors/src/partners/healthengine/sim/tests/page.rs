@@ -72,6 +72,14 @@ async fn everything_else_on_the_page_works() {
     assert_eq!(ask(json!({"practiceId": "9", "what": "configuration"})).await.0, 404);
     assert_eq!(ask(json!({"practiceId": FIRST, "what": "money"})).await.0, 400);
     assert_eq!(bench.sim.inspect(|state| state.outstanding(FIRST).len()), 5);
+    for date_type in ["appt_datetime", "appt_creation_datetime"] {
+        let wish = json!({"practiceId": FIRST, "what": "clientSnapshot", "date": "2026-03-04", "dateType": date_type});
+        assert_eq!(ask(wish).await.0, 200);
+    }
+    let asked: Vec<_> = bench.sim.inspect(|state| {
+        state.client_snapshot_requests(FIRST).iter().map(|asked| (asked.date, asked.date_type)).collect()
+    });
+    assert_eq!(asked, [(day(4), SnapshotDateType::Appointment), (day(4), SnapshotDateType::Creation)]);
 
     let faults = |wish: Value| bench.desk("faults", wish);
     let (status, added) = faults(json!({"add": {"fault": {"kind": "serverError"}, "account": FIRST}})).await;
@@ -84,6 +92,30 @@ async fn everything_else_on_the_page_works() {
     assert_eq!(faults(json!({"clear": null})).await.0, 200);
     assert_eq!(faults(json!({"consent": {"practiceId": FIRST, "is": "revoked"}})).await.0, 200);
     assert_eq!(bench.request(Method::GET, "/requests").send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn a_patient_sends_a_form_on_the_page() {
+    let bench = Bench::configured().await;
+    bench.enable("attachDocuments").await;
+    let booking = bench.book(at(4, 10, 15));
+    let send = |booking: i64, format: &'static str| {
+        bench.desk("document", json!({"practiceId": FIRST, "bookingId": booking, "format": format}))
+    };
+    let (status, sent) = send(booking, "pdf").await;
+    assert_eq!(status, 200, "{sent}");
+    assert_eq!(send(booking, "text").await.0, 200);
+    assert_eq!(send(booking, "tiff").await.0, 400);
+    assert_eq!(send(77, "pdf").await.0, 404);
+    let request = sent["requestId"].as_i64().unwrap();
+    assert_eq!(bench.get(&format!("/attachDocuments/{request}")).await["documentFormat"], "application/pdf");
+    bench.ok(&format!("/attachDocuments/{request}/confirmInsert"), json!({"pmsDocumentId": null})).await;
+    let state = bench.http.get(format!("{}sim/state", bench.sim.page_url())).send().await.unwrap();
+    let practice = &state.json::<Value>().await.unwrap()["practices"][0];
+    assert_eq!(practice["features"], json!(["attachDocuments"]));
+    let documents = practice["bookings"][0]["documents"].as_array().unwrap();
+    let states: Vec<_> = documents.iter().map(|document| document["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["filed", "waiting"]);
 }
 
 #[tokio::test]
