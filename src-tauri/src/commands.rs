@@ -11,8 +11,6 @@ use crate::{day_book, decisions, linking, presenter, settings};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
-use sync::flows::availability::{APPOINTMENT_TYPES, RESOURCES};
-use sync::flows::changes::APPOINTMENTS;
 use sync::practices;
 use tauri::{AppHandle, State};
 
@@ -142,11 +140,7 @@ pub async fn decide_shrunk_list(
     decision: ListDecision,
 ) -> Result<(), UiError> {
     let (running, practice) = (desk.running()?, PracticeId::new(practice_id));
-    let list = match list {
-        ListKind::Resources => RESOURCES,
-        ListKind::AppointmentTypes => APPOINTMENT_TYPES,
-        ListKind::Appointments => APPOINTMENTS,
-    };
+    let list = list_name(list);
     let wish = match decision {
         ListDecision::SendShorter => Wish::AcceptShrink(list.to_owned()),
         ListDecision::LookAgain => Wish::ResyncConfiguration,

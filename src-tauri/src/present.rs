@@ -306,15 +306,21 @@ fn severity(light: Light) -> u8 {
     }
 }
 
-/// The names that the engine and the window give to a list.
+/// The lists, by the engine's names and the window's.
+const LISTS: [(&str, ListKind); 3] = [
+    (sync::flows::availability::RESOURCES, ListKind::Resources),
+    (sync::flows::availability::APPOINTMENT_TYPES, ListKind::AppointmentTypes),
+    (sync::flows::changes::APPOINTMENTS, ListKind::Appointments),
+];
+
+/// What the window calls a list of the engine.
 pub fn list_kind(list: &str) -> ListKind {
-    if list == sync::flows::availability::RESOURCES {
-        ListKind::Resources
-    } else if list == sync::flows::changes::APPOINTMENTS {
-        ListKind::Appointments
-    } else {
-        ListKind::AppointmentTypes
-    }
+    LISTS.iter().find(|(name, _)| *name == list).map_or(ListKind::AppointmentTypes, |(_, kind)| *kind)
+}
+
+/// What the engine calls a list of the window.
+pub fn list_name(list: ListKind) -> &'static str {
+    LISTS.iter().find(|(_, kind)| *kind == list).map_or(sync::flows::availability::APPOINTMENT_TYPES, |(name, _)| name)
 }
 
 /// How a leg is doing, and what is wrong with it.
