@@ -13,7 +13,7 @@ use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{
     AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
 };
-use domain::matching::Decision;
+use domain::matching::{Decision, Settled};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::documents::DocumentLedger;
 use domain::ports::partner::{
@@ -22,7 +22,7 @@ use domain::ports::partner::{
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
     Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, Store, StoreError, Vault, Watermarks, Wish, Wishes,
+    SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
@@ -154,6 +154,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         self.reaper.touch(self.port.find_patients(person)).await
     }
 
+    async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
+        self.reaper.touch(self.port.patient(patient)).await
+    }
+
     async fn appointments_with_patients(
         &self,
         resource: &ResourceRef,
@@ -183,9 +187,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         appointment: &AppointmentRef,
         key: &BookingKey,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
-        self.reaper.touch(self.port.name_patient(appointment, key, plan, details)).await
+        self.reaper.touch(self.port.name_patient(appointment, key, plan, instead_of, details)).await
     }
 
     fn serves_snapshots(&self) -> bool {
@@ -447,6 +452,32 @@ impl DocumentLedger for Reaped<dyn Store> {
         patient: &PatientRef,
     ) -> Result<Option<ForeignBookingId>, StoreError> {
         self.reaper.touch(self.port.booking_of_patient(practice, partner, patient)).await
+    }
+}
+
+#[async_trait]
+impl SettledPeople for Reaped<dyn Store> {
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.settle(practice, person, how, patient, now)).await
+    }
+
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError> {
+        self.reaper.touch(self.port.settled(practice, person)).await
+    }
+
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
+        self.reaper.touch(self.port.is_made_and_unused(key, patient)).await
     }
 }
 

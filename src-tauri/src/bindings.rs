@@ -16,6 +16,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::slot_story,
             commands::open_document,
             commands::decide_booking,
+            commands::free_times,
             commands::set_practice_enabled,
             commands::set_all_enabled,
             commands::resync,

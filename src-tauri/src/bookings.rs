@@ -171,6 +171,8 @@ mod tests {
             },
             state,
             decision,
+            placement: None,
+            tell_place: false,
             revision: 0,
             received_at: at,
             answered_at: None,

@@ -1,13 +1,14 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
 use crate::desktop::Desk;
+use crate::present::list_name;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
     AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, DayBookView, ErrorCode,
-    ExternalLink, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput, ResyncWhat,
-    SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
+    ExternalLink, FreeTimesView, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput,
+    ResyncWhat, SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
 };
-use crate::{day_book, decisions, linking, presenter, settings};
+use crate::{day_book, decisions, linking, placing, presenter, settings};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub async fn booking_history(
     practice_id: String,
     booking_id: String,
 ) -> Result<BookingHistory, UiError> {
-    decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id)).await
+    decisions::history(desk.running()?, &decisions::key(&practice_id, &booking_id), desk.now()).await
 }
 
 /// A day of the book beside what Healthengine shows.
@@ -85,6 +86,19 @@ pub async fn decide_booking(
 ) -> Result<(), UiError> {
     let key = decisions::key(&practice_id, &booking_id);
     decisions::decide(desk.running()?, &key, &decision, desk.clock().as_ref()).await
+}
+
+/// The free times of a day for a booking that could not be placed; without a day the nearest ones.
+#[tauri::command]
+#[specta::specta]
+pub async fn free_times(
+    desk: Shared<'_>,
+    practice_id: String,
+    booking_id: String,
+    day: Option<String>,
+) -> Result<FreeTimesView, UiError> {
+    let key = decisions::key(&practice_id, &booking_id);
+    placing::free_times(desk.running()?, &key, day.as_deref(), desk.now()).await
 }
 
 /// Pauses or resumes one practice.

@@ -43,7 +43,7 @@ pub async fn story(
     let changes = store.marks(practice, &shown::changes_mark(day, &resource)).await?.into_iter().next();
     let mut histories = Vec::new();
     for entry in store.bookings_on(practice, day).await? {
-        if entry.request.resource.as_ref() == Some(&resource)
+        if entry.placed().is_some_and(|(with, _)| *with == resource)
             && range_of(&entry).is_some_and(|booked| booked.overlaps(range))
         {
             let history = store.history(&entry.request.key).await?;
@@ -86,7 +86,7 @@ fn read_range(start: &str, end: &str) -> Result<DayRange, UiError> {
 
 /// The stretch of its day that a booking takes.
 fn range_of(entry: &Entry) -> Option<DayRange> {
-    entry.request.starts.range(entry.request.length.sensible_minutes()?)
+    entry.placed_at().range(entry.request.length.sensible_minutes()?)
 }
 
 fn view(state: &PracticeState, marks: &[Mark], bookings: &[Entry], day: NaiveDate) -> DayBookView {
@@ -129,7 +129,7 @@ fn view(state: &PracticeState, marks: &[Mark], bookings: &[Entry], day: NaiveDat
                     differs_since: differs_since.map(instant),
                     bookings: bookings
                         .iter()
-                        .filter(|entry| entry.request.resource.as_ref() == Some(&resource.id))
+                        .filter(|entry| entry.placed().is_some_and(|(with, _)| *with == resource.id))
                         .filter_map(booking_view)
                         .collect(),
                 }
@@ -372,6 +372,8 @@ mod tests {
             },
             state: BookingState::NEW,
             decision: None,
+            placement: None,
+            tell_place: false,
             revision: 0,
             received_at: ago(90),
             answered_at: None,

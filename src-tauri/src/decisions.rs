@@ -1,8 +1,11 @@
 //! The bookings screen: the ledger, a booking's timeline, and what people decide.
 
 use crate::desktop::{Desk, Running};
+use crate::placing;
 use crate::present::documents::{DocumentsOfBookings, by_booking, of_booking};
-use crate::present::{answers_to, booking_view, compared, instant, is_open, public_state};
+use crate::present::{
+    answers_to, booking_view, compared_with_chosen, correction, instant, is_open, public_state,
+};
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
     BookingDecision, BookingHistory, BookingPage, BookingQuery, BookingState as PublicState, BookingView,
@@ -178,18 +181,23 @@ async fn finished(
 }
 
 /// A booking's way, oldest first.
-pub async fn history(running: &Running, key: &BookingKey) -> Result<BookingHistory, UiError> {
+pub async fn history(
+    running: &Running,
+    key: &BookingKey,
+    now: DateTime<Utc>,
+) -> Result<BookingHistory, UiError> {
     let store = running.store();
     let entry = store.entry(key).await?.ok_or_else(unknown)?;
     let lines = store.history(key).await?;
     let entries =
         lines.into_iter().map(|line| HistoryEntry { at: instant(line.at), sentence: line.what }).collect();
-    let nearest = entry.decision.as_ref().and_then(|decision| decision.candidates.first());
-    let compared = nearest.map(|nearest| compared(&entry.request.patient, nearest)).unwrap_or_default();
-    Ok(BookingHistory { entries, compared })
+    let practices = store.practices().await?;
+    let practice = practices.iter().find(|practice| practice.id == key.practice);
+    let correction = practice.and_then(|practice| correction(&entry, practice, now));
+    Ok(BookingHistory { entries, compared: compared_with_chosen(&entry), correction })
 }
 
-fn unknown() -> UiError {
+pub(crate) fn unknown() -> UiError {
     failure(ErrorCode::BookingUnknown, "There is no such booking any more.")
 }
 
@@ -209,7 +217,15 @@ pub async fn decide(
         BookingDecision::Decline | BookingDecision::Cancel => Choice::Decline,
         BookingDecision::TryAgain => Choice::TryAgain,
         BookingDecision::EnteredByHand | BookingDecision::CancelledByHand => Choice::Entered,
+        BookingDecision::PlaceBeside => placing::beside(&store, key).await?,
+        BookingDecision::PlaceElsewhere { resource_id, starts_written } => {
+            placing::elsewhere(running, key, resource_id, starts_written, clock.now()).await?
+        }
+        BookingDecision::PatientTold => Choice::PatientTold,
         BookingDecision::PatientPhoned => Choice::SeenTo,
+        BookingDecision::NotThisPatient { patient_id } => {
+            Choice::NotThisPatient(patient_id.as_deref().map(PatientRef::new))
+        }
         BookingDecision::DuplicateHandled => return duplicate_handled(running, key, clock.now()).await,
     };
     let asked_at = clock.now();

@@ -16,6 +16,7 @@ mod linking;
 mod logging;
 #[cfg(target_os = "linux")]
 mod memory;
+mod placing;
 mod present;
 mod presenter;
 mod provision;

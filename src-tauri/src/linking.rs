@@ -93,7 +93,7 @@ pub async fn test_system(
         practitioners: book
             .resources
             .into_iter()
-            .map(|r| NamedView { id: r.id.to_string(), name: r.name, role: r.specialty })
+            .map(|r| NamedView { id: r.id.to_string(), name: r.titled_name(), role: r.specialty })
             .collect(),
         locations: book
             .locations

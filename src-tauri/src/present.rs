@@ -1,27 +1,30 @@
 //! Engine state and ledger → what the window and the tray show. Pure: no I/O, no clock, no decision.
 
+use crate::placing;
 use crate::settings;
 use crate::view::{
-    AboutView, AppView, AttentionView, BookingAction, BookingCounts, BookingState as PublicState,
-    BookingView, CandidateView, ComparedField, Consent, ErrorCode, FailedDeliveriesView, FieldView,
-    Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind, ListenerView, NeedView, Otherwise,
-    OutageView, PatientMatch, PersonField, PracticeSetupView, PracticeView, PractitionerView, ProblemView,
-    ProfileView, ProgressView, ReasonCode, ReasonView, RoundTripsView, SettingsView, ShrunkListView,
-    SwitchOffView, SystemView, TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
+    AboutView, AppView, AskedView, AttentionView, BookingAction, BookingCounts, BookingState as PublicState,
+    BookingView, CandidateView, ComparedField, Consent, CorrectionOver, CorrectionView, ErrorCode,
+    FailedDeliveriesView, FieldView, Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind,
+    ListenerView, NeedView, Otherwise, OutageView, PatientMatch, PersonField, PracticeSetupView,
+    PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView, ReasonCode, ReasonView,
+    RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView, TaskView, Verdict, WaitingKind,
+    WaitingView, WebhooksState, WebhooksView,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
 use documents::DocumentsOfBookings;
 use domain::booking::{BookingState, Entry, Stage, Step, Undoing};
 use domain::failure::Refusal;
-use domain::ids::PracticeId;
+use domain::ids::{PracticeId, ResourceRef};
 use domain::matching::{self, Agreement, Comparison, Field};
 use domain::people::{Gender, PatientPlan, PersonDetails};
 use domain::ports::store::{ActivityLine, Leg, LegNote, Problem, ProblemKind};
 use domain::ports::webhooks::{FailedDelivery, ListenerState};
 use domain::settings::{ListenerSettings, WriteMode};
-use domain::time::{Meaning, PracticeZone};
+use domain::time::{Meaning, PracticeTime, PracticeZone};
 use std::collections::{BTreeMap, BTreeSet};
+use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState};
 use sync::webhooks::Trust;
@@ -152,6 +155,7 @@ fn switch_off(practices: &[PracticeView], mut waiting: Vec<WaitingView>, open: &
             kind: WaitingKind::DecisionsToMake,
             count: u32::try_from(undecided.len()).unwrap_or(u32::MAX),
             oldest_at: Some(instant(oldest)),
+            answer_by: None,
         });
     }
     let answered = open.iter().all(|entry| entry.state.step() == Step::Nothing);
@@ -249,7 +253,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
     let undecided = || {
         inputs.open.iter().any(|entry| {
             entry.request.key.practice == settings.id
-                && need(entry, None, None, None, inputs.decide_minutes()).is_some()
+                && need(entry, None, None, None, inputs.decide_minutes(), true).is_some()
         })
     };
     let light = if settings.enabled {
@@ -320,7 +324,10 @@ pub fn list_kind(list: &str) -> ListKind {
 
 /// What the engine calls a list of the window.
 pub fn list_name(list: ListKind) -> &'static str {
-    LISTS.iter().find(|(_, kind)| *kind == list).map_or(sync::flows::availability::APPOINTMENT_TYPES, |(name, _)| name)
+    LISTS
+        .iter()
+        .find(|(_, kind)| *kind == list)
+        .map_or(sync::flows::availability::APPOINTMENT_TYPES, |(name, _)| name)
 }
 
 /// How a leg is doing, and what is wrong with it.
@@ -576,14 +583,19 @@ fn waiting_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Vec<WaitingVie
                 mine().filter(|entry| !entry.state.needs_person() && kind_of(entry) == Some(kind)).collect();
             let oldest = of_kind.iter().map(|entry| entry.received_at).min()?;
             let count = u32::try_from(of_kind.len()).unwrap_or(u32::MAX);
-            Some(WaitingView { kind, count, oldest_at: Some(instant(oldest)) })
+            let made_after = |entry: &Entry| practice.made_after.get(&entry.request.key.booking).copied();
+            let deadlines = of_kind.iter().filter_map(|entry| placing::deadlines(entry, made_after(entry)));
+            let answer_by = deadlines.map(|deadlines| deadlines.answer_by).min();
+            Some(WaitingView { kind, count, oldest_at: Some(instant(oldest)), answer_by })
         })
         .collect();
+    placing::add_asked(&mut waiting, practice, inputs.now);
     if let Some((done, total)) = practice.sending
         && total > done
     {
         let count = u32::try_from(total - done).unwrap_or(u32::MAX);
-        waiting.push(WaitingView { kind: WaitingKind::DaysToPublish, count, oldest_at: None });
+        let kind = WaitingKind::DaysToPublish;
+        waiting.push(WaitingView { kind, count, oldest_at: None, answer_by: None });
     }
     waiting
 }
@@ -595,6 +607,8 @@ fn all_waiting(practices: &[PracticeView]) -> Vec<WaitingView> {
             Some(known) => {
                 known.count += waiting.count;
                 known.oldest_at = known.oldest_at.clone().min(waiting.oldest_at.clone());
+                known.answer_by =
+                    [known.answer_by.take(), waiting.answer_by.clone()].into_iter().flatten().min();
             }
             None => all.push(waiting.clone()),
         }
@@ -647,10 +661,21 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
     let request = &entry.request;
     let zone = practice.settings.zone;
     let name = full_name(&request.patient);
-    let practitioner = request.resource.as_ref().and_then(|id| {
+    let name_of = |id: &ResourceRef| {
         practice.resources.iter().find(|resource| resource.id == *id).map(|resource| resource.name.clone())
+    };
+    let asked_of = request.resource.as_ref().and_then(name_of);
+    // Before a person has chosen, and where the choice was lost, it is about what the patient asked for.
+    let chosen = entry.placement.as_ref().filter(|_| !matches!(entry.state, BookingState::Unplaced(_)));
+    let starts = placing::shown_at(entry);
+    let practitioner = chosen.map_or_else(|| asked_of.clone(), |placement| name_of(&placement.resource));
+    let kind =
+        chosen.map_or(request.appointment_type.as_ref(), |placement| placement.appointment_type.as_ref());
+    let kind = kind.and_then(|id| practice.appointment_types.get(id).cloned());
+    let elsewhere = chosen.filter(|placement| {
+        placement.starts != request.starts || request.resource.as_ref() != Some(&placement.resource)
     });
-    let kind = request.appointment_type.as_ref().and_then(|id| practice.appointment_types.get(id).cloned());
+    let writes = practice.settings.system.write != WriteMode::None;
     let held = entry.state.held();
     BookingView {
         practice_id: request.key.practice.to_string(),
@@ -659,8 +684,8 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
         revision: entry.revision,
         state: public_state(entry),
         patient_phone: request.patient.phones.first().map(|phone| phone.reveal().clone()),
-        starts_at: starts_at(entry, zone),
-        starts_written: request.starts.0.format("%Y-%m-%d %H:%M").to_string(),
+        starts_at: starts_at(starts, zone),
+        starts_written: wall_clock(starts),
         minutes: request.length.sensible_minutes().map_or(0, |minutes| minutes.0),
         booked_at: instant(request.known_booked_at().unwrap_or(entry.received_at)),
         received_at: instant(entry.received_at),
@@ -668,7 +693,13 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
         patient_match: patient_match(entry),
         patient_number: held.and_then(|held| held.patient).map(|patient| patient.to_string()),
         reason: reason(entry),
-        needs: need(entry, name.as_deref(), practitioner.as_deref(), kind.as_deref(), decide_minutes),
+        needs: need(entry, name.as_deref(), practitioner.as_deref(), kind.as_deref(), decide_minutes, writes),
+        deadlines: placing::deadlines(entry, practice.made_after.get(&request.key.booking).copied()),
+        asked: elsewhere.map(|_| AskedView {
+            starts_at: starts_at(request.starts, zone),
+            starts_written: wall_clock(request.starts),
+            practitioner: asked_of,
+        }),
         documents: Vec::new(),
         patient_name: name,
         practitioner,
@@ -676,8 +707,13 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
     }
 }
 
-fn starts_at(entry: &Entry, zone: PracticeZone) -> Option<String> {
-    match zone.meaning(entry.request.starts) {
+/// A wall clock as the window reads it.
+pub fn wall_clock(time: PracticeTime) -> String {
+    time.0.format("%Y-%m-%d %H:%M").to_string()
+}
+
+fn starts_at(starts: PracticeTime, zone: PracticeZone) -> Option<String> {
+    match zone.meaning(starts) {
         Meaning::Once(at) => Some(instant(at)),
         Meaning::Twice(..) | Meaning::Never => None,
     }
@@ -705,6 +741,9 @@ fn reason(entry: &Entry) -> Option<ReasonView> {
     match &entry.state {
         BookingState::Held(_) => plain(ReasonCode::PatientAmbiguous),
         BookingState::Entering => plain(ReasonCode::ReadOnly),
+        BookingState::Unplaced(Refusal::SlotTaken) if entry.placement.as_ref().is_some_and(|p| !p.beside) => {
+            plain(ReasonCode::ChosenTimeTaken)
+        }
         BookingState::Withdrawing(why)
         | BookingState::Unplaced(why)
         | BookingState::Refused { why, .. }
@@ -761,8 +800,9 @@ fn need(
     practitioner: Option<&str>,
     kind: Option<&str>,
     decide_minutes: u32,
+    writes: bool,
 ) -> Option<NeedView> {
-    let by_clock = instant(entry.received_at + TimeDelta::minutes(i64::from(decide_minutes)));
+    let by_clock = instant(entry.decide_by(decide_minutes));
     let fields = || fields_to_type(entry, name, practitioner, kind);
     let need = |task, answer_by, otherwise, actions: &[BookingAction]| {
         Some(NeedView { task, answer_by, otherwise, actions: actions.to_vec() })
@@ -785,7 +825,7 @@ fn need(
             TaskView::NotPlaced { fields: fields() },
             Some(by_clock),
             Otherwise::Declines,
-            &[A::TryAgain, A::EnteredByHand, A::Cancel],
+            &placing::actions(entry, writes),
         ),
         BookingState::Stuck { .. } => need(
             TaskView::NotPlaced { fields: fields() },
@@ -802,6 +842,9 @@ fn need(
             Otherwise::Stays,
             &[A::CancelledByHand],
         ),
+        BookingState::Confirmed(_) if entry.has_to_tell_place() => {
+            need(TaskView::TellPatient, None, Otherwise::Stays, &[A::PatientTold])
+        }
         BookingState::Confirmed(inserted) => {
             let decision = entry.decision.as_ref()?;
             let PatientPlan::New { possible_duplicate_of: Some(_) } = &decision.plan else { return None };
@@ -838,7 +881,7 @@ fn fields_to_type(
     let minutes = request.length.sensible_minutes().map(|minutes| minutes.0.to_string());
     [
         (PersonField::Practitioner, practitioner.and_then(text)),
-        (PersonField::Start, Some(request.starts.0.format("%Y-%m-%d %H:%M").to_string())),
+        (PersonField::Start, Some(wall_clock(placing::shown_at(entry)))),
         (PersonField::Minutes, minutes),
         (PersonField::AppointmentType, kind.and_then(text)),
         (PersonField::Name, name.and_then(text)),
@@ -889,6 +932,40 @@ fn address(person: &PersonDetails) -> String {
         .join(" ")
 }
 
+/// How the record that was chosen, or is in question, compares with the booking; empty for somebody new.
+pub fn compared_with_chosen(entry: &Entry) -> Vec<ComparedField> {
+    let Some(decision) = &entry.decision else { return Vec::new() };
+    let mut candidates = decision.candidates.iter();
+    let chosen = match &decision.plan {
+        PatientPlan::Existing(patient) => candidates.find(|candidate| candidate.record.id == *patient),
+        PatientPlan::Undecided | PatientPlan::New { possible_duplicate_of: Some(_) } => candidates.next(),
+        PatientPlan::New { possible_duplicate_of: None } => None,
+    };
+    chosen.map(|chosen| compared(&entry.request.patient, chosen)).unwrap_or_default()
+}
+
+/// Whether the patient of a booking can be corrected, and who else it could be.
+pub fn correction(
+    entry: &Entry,
+    practice: &domain::settings::PracticeSettings,
+    now: DateTime<Utc>,
+) -> Option<CorrectionView> {
+    let over = |why| Some(CorrectionView::Over { why });
+    match desk::is_correctable(entry, practice, now) {
+        Ok(()) => {}
+        Err(Uncorrectable::TooOld) => return over(CorrectionOver::TooOld),
+        Err(Uncorrectable::Begun) => return over(CorrectionOver::Begun),
+        Err(Uncorrectable::ReadOnly) => return over(CorrectionOver::ReadOnly),
+        Err(Uncorrectable::NotStanding | Uncorrectable::SamePatient) => return None,
+    }
+    let stands = entry.state.held()?.patient?;
+    let mut others = candidates(entry);
+    others.retain(|candidate| candidate.patient_id != stands.as_str());
+    let begins = practice.zone.instant(entry.request.starts);
+    let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
+    Some(CorrectionView::Offered { until, candidates: others })
+}
+
 fn candidates(entry: &Entry) -> Vec<CandidateView> {
     let comparisons =
         entry.decision.as_ref().map(|decision| decision.candidates.as_slice()).unwrap_or_default();
@@ -913,7 +990,9 @@ pub fn compared(person: &PersonDetails, comparison: &Comparison) -> Vec<Compared
         let found = comparison.fields.iter().find(|(known, _)| *known == field);
         match found.map(|(_, agreement)| *agreement) {
             Some(Agreement::Same) => Verdict::Same,
-            Some(Agreement::Near) => Verdict::Near,
+            Some(Agreement::Near | Agreement::Swapped | Agreement::ShortForm | Agreement::Partly) => {
+                Verdict::Near
+            }
             Some(Agreement::Differs) => Verdict::Differs,
             Some(Agreement::Missing) | None => Verdict::Missing,
         }
@@ -961,6 +1040,15 @@ pub fn compared(person: &PersonDetails, comparison: &Comparison) -> Vec<Compared
             verdict: verdict(Field::Address),
         },
     ]
+    .into_iter()
+    // Few bookings bring a card, and then it is worth a row.
+    .chain((verdict(Field::Medicare) != Verdict::Missing).then(|| ComparedField {
+        field: PersonField::Medicare,
+        on_booking: text(&medicare(person)),
+        in_book: text(&medicare(record)),
+        verdict: verdict(Field::Medicare),
+    }))
+    .collect()
 }
 
 /// Whether a booking answers to what somebody typed into the search field: a number, or part of a name or phone.
@@ -1075,7 +1163,10 @@ pub fn is_open(entry: &Entry) -> bool {
         matches!(entry.state, BookingState::Confirmed(_))
             && matches!(plan, Some(PatientPlan::New { possible_duplicate_of: Some(_) }))
     };
-    entry.state.needs_person() || entry.state.step() != Step::Nothing || duplicate()
+    entry.state.needs_person()
+        || entry.state.step() != Step::Nothing
+        || entry.has_to_tell_place()
+        || duplicate()
 }
 
 /// What the tray shows of a view.
@@ -1089,6 +1180,8 @@ pub struct TrayFacts {
     pub trouble: Option<String>,
     /// Whether every practice is switched off; none without a practice.
     pub paused: Option<bool>,
+    /// How long Healthengine still waits for the answer that is due first; negative when it is overdue.
+    pub answer_due: Option<TimeDelta>,
 }
 
 impl TrayFacts {
@@ -1099,6 +1192,7 @@ impl TrayFacts {
             needs_you: 0,
             trouble: problem.map(|problem| problem.message.clone()),
             paused: None,
+            answer_due: None,
         }
     }
 }
@@ -1116,5 +1210,6 @@ pub fn tray_facts(view: &AppView) -> TrayFacts {
         needs_you: view.attention.len(),
         trouble: view.problem.as_ref().or(broken).map(|problem| problem.message.clone()),
         paused: (!view.practices.is_empty()).then(|| view.practices.iter().all(|practice| !practice.enabled)),
+        answer_due: placing::first_answer_due(view),
     }
 }

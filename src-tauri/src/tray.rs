@@ -4,6 +4,7 @@ use crate::desktop::Desk;
 use crate::present::TrayFacts;
 use crate::view::Headline;
 use crate::windows;
+use chrono::TimeDelta;
 use domain::ports::store::SettingsBook;
 use std::sync::Arc;
 use sync::practices;
@@ -43,6 +44,17 @@ pub struct Look {
     pub paused: Option<bool>,
 }
 
+/// How long Healthengine still waits for an answer, in words that change once a minute.
+fn answer_due(due: TimeDelta) -> String {
+    if due <= TimeDelta::zero() {
+        return "An answer to Healthengine is overdue".to_owned();
+    }
+    match due.num_minutes() {
+        0 => "An answer to Healthengine is due within a minute".to_owned(),
+        minutes => format!("An answer to Healthengine is due in {minutes} min"),
+    }
+}
+
 /// What the tray shows for a view.
 pub fn look(facts: &TrayFacts) -> Look {
     let (lamp, words) = match facts.headline {
@@ -57,7 +69,12 @@ pub fn look(facts: &TrayFacts) -> Look {
             (Lamp::Down, facts.trouble.clone().unwrap_or_else(|| "Something is not working".to_owned()))
         }
     };
-    Look { lamp, words: format!("Clinic Companion: {words}"), paused: facts.paused }
+    let due = facts.answer_due.map(|due| format!(". {}", answer_due(due))).unwrap_or_default();
+    Look {
+        lamp,
+        words: format!("Clinic Companion: {}{due}", words.trim_end_matches('.')),
+        paused: facts.paused,
+    }
 }
 
 fn icon(lamp: Lamp) -> Option<Image<'static>> {
@@ -153,6 +170,7 @@ mod tests {
             headline,
             needs_you: 2,
             paused,
+            answer_due: None,
             trouble: Some("Healthengine does not answer. We keep trying.".into()),
         }
     }
@@ -170,9 +188,21 @@ mod tests {
         check(
             Headline::Down,
             Lamp::Down,
-            "Clinic Companion: Healthengine does not answer. We keep trying.",
+            "Clinic Companion: Healthengine does not answer. We keep trying",
             Some(false),
         );
+    }
+
+    #[test]
+    fn the_answer_that_is_due_first_is_told_in_words() {
+        let told = |seconds| {
+            let facts = facts(Headline::NeedsYou, Some(false));
+            look(&TrayFacts { answer_due: Some(TimeDelta::seconds(seconds)), ..facts }).words
+        };
+        let words = "Clinic Companion: 2 things need you. An answer to Healthengine is";
+        assert_eq!(told(460), format!("{words} due in 7 min"));
+        assert_eq!(told(59), format!("{words} due within a minute"));
+        assert_eq!(told(-1), format!("{words} overdue"));
     }
 
     #[test]
@@ -194,7 +224,7 @@ mod tests {
         let stopped = look(&TrayFacts::at_start(Some(&problem)));
         assert_eq!(
             (stopped.lamp, stopped.words.as_str()),
-            (Lamp::Down, "Clinic Companion: The keyring is locked.")
+            (Lamp::Down, "Clinic Companion: The keyring is locked")
         );
     }
 

@@ -33,6 +33,7 @@ impl From<ChoiceError> for UiError {
     fn from(error: ChoiceError) -> Self {
         match error {
             ChoiceError::TooLate => failure(ErrorCode::BookingChanged, error.to_string()),
+            ChoiceError::Uncorrectable(_) => failure(ErrorCode::PatientStays, error.to_string()),
             ChoiceError::Unknown => failure(ErrorCode::BookingUnknown, error.to_string()),
             ChoiceError::Store(error) => error.into(),
         }

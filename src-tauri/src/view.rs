@@ -9,6 +9,7 @@
 //! | `find_bookings` | `query: BookingQuery` | [`BookingPage`] | a page of the ledger, newest first |
 //! | `booking_history` | `practice_id, booking_id` | [`BookingHistory`] | the timeline behind "Why?" |
 //! | `decide_booking` | `practice_id, booking_id, decision: BookingDecision` | `()` | what a person decided |
+//! | `free_times` | `practice_id, booking_id, day: Option` | [`FreeTimesView`] | the free times of a day for a booking that could not be placed; without a day the nearest |
 //! | `set_practice_enabled` | `practice_id, enabled` | `()` | pause or resume one practice |
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
 //! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
@@ -197,8 +198,12 @@ pub enum ErrorCode {
     AlreadyLinked,
     /// The booking changed in between; the newest view shows how.
     BookingChanged,
+    /// The booking's patient can only be changed in the practice system; the message says why.
+    PatientStays,
     /// There is no such booking any more.
     BookingUnknown,
+    /// The time that was chosen is not free any more.
+    TimeNotFree,
     /// "Done" was pressed, and the appointment is not in the book.
     AppointmentNotFound,
     /// There is no such practice any more.
@@ -470,6 +475,8 @@ pub struct WaitingView {
     pub count: u32,
     /// When the oldest of them began to wait.
     pub oldest_at: Option<String>,
+    /// When Healthengine wants the first answer among them, where it waits for one.
+    pub answer_by: Option<String>,
 }
 
 /// What can be on its way.
@@ -484,6 +491,8 @@ pub enum WaitingKind {
     ChangesToApply,
     /// Days of free times to be published.
     DaysToPublish,
+    /// Free times that Healthengine has asked for.
+    FreeTimesToSend,
     /// Bookings that wait for a person; only of [`SwitchOffView`].
     DecisionsToMake,
 }
@@ -629,6 +638,11 @@ pub struct BookingView {
     pub reason: Option<ReasonView>,
     /// What a person must do. None if nothing.
     pub needs: Option<NeedView>,
+    /// Until when Healthengine wants an answer. None once it has one.
+    pub deadlines: Option<DeadlinesView>,
+    /// What Healthengine still shows the patient, where a person put the booking elsewhere; `starts_at`,
+    /// `starts_written`, `practitioner` and `appointment_type` then say where it stands.
+    pub asked: Option<AskedView>,
     /// Documents that the patient sent, oldest first.
     pub documents: Vec<DocumentView>,
 }
@@ -661,6 +675,55 @@ pub enum DocumentPlace {
     PracticeSystem,
     /// In our own records: it can be opened here.
     Records,
+}
+
+/// Until when Healthengine wants an answer, by the engine's clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadlinesView {
+    /// Until then a rejection lets the patient choose another time. A hint: clocks may be wrong. None where the answer
+    /// is about a change.
+    pub repick_until: Option<String>,
+    /// After that Healthengine may count the practice as unhealthy.
+    pub answer_by: String,
+}
+
+/// What the patient asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct AskedView {
+    /// None if that time does not exist in the practice's zone, or exists twice.
+    pub starts_at: Option<String>,
+    /// The practice-local wall clock, `2026-11-20 10:30`.
+    pub starts_written: String,
+    /// None if the booking names nobody, or somebody who is gone.
+    pub practitioner: Option<String>,
+}
+
+/// Free times that a booking fits into.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FreeTimesView {
+    /// In the order in which to offer them.
+    pub times: Vec<FreeTimeView>,
+    /// The first practice-local date that can be asked for.
+    pub first_day: String,
+    /// The last one.
+    pub last_day: String,
+}
+
+/// A free time.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct FreeTimeView {
+    /// The practice system's id, given back with the decision.
+    pub resource_id: String,
+    /// With whom.
+    pub practitioner: String,
+    /// When.
+    pub starts_at: String,
+    /// The practice-local wall clock, given back with the decision.
+    pub starts_written: String,
 }
 
 /// How far a booking is, as `bookings --json` calls it.
@@ -709,6 +772,8 @@ pub struct ReasonView {
 pub enum ReasonCode {
     /// Somebody else has that time in the book.
     TimeTaken,
+    /// Somebody else has taken the time that a person chose for it.
+    ChosenTimeTaken,
     /// The time is outside working hours.
     OutsideHours,
     /// The practitioner is not in the book, or the booking names none.
@@ -776,6 +841,8 @@ pub enum TaskView {
         /// What to type, should a person enter it.
         fields: Vec<FieldView>,
     },
+    /// A person put it elsewhere, and Healthengine still shows the patient the old time: phone the patient.
+    TellPatient,
     /// Healthengine told the patient that the appointment stands, and it does not: phone the patient.
     PhonePatient,
     /// The patient cancelled, and the practice is read-only: cancel this appointment in the practice system.
@@ -902,6 +969,12 @@ pub enum BookingAction {
     EnteredByHand,
     /// A person cancelled it: look into the book, then tell Healthengine.
     CancelledByHand,
+    /// Write it at the time that was asked for, although something stands there.
+    PlaceBeside,
+    /// Write it at another free time, see `free_times`.
+    PlaceElsewhere,
+    /// The patient knows where it was put.
+    PatientTold,
     /// The patient was phoned and knows.
     PatientPhoned,
     /// The duplicate was merged, or is none.
@@ -929,10 +1002,26 @@ pub enum BookingDecision {
     EnteredByHand,
     /// A person cancelled it in the practice system.
     CancelledByHand,
+    /// Write it at the time that was asked for, although something stands there.
+    PlaceBeside,
+    /// Write it at this free time.
+    PlaceElsewhere {
+        /// The free time's `resource_id`.
+        resource_id: String,
+        /// The free time's `starts_written`.
+        starts_written: String,
+    },
+    /// The patient was told where it was put.
+    PatientTold,
     /// The patient was phoned.
     PatientPhoned,
     /// The duplicate was handled.
     DuplicateHandled,
+    /// It stands in the book for the wrong patient.
+    NotThisPatient {
+        /// Whose it is: a candidate's `patient_id`; none for a new record.
+        patient_id: Option<String>,
+    },
 }
 
 /// Which bookings to list.
@@ -969,6 +1058,38 @@ pub struct BookingHistory {
     pub entries: Vec<HistoryEntry>,
     /// How the patient was matched, field by field; empty if there was nobody to compare with.
     pub compared: Vec<ComparedField>,
+    /// Whether its patient can be corrected; none where it does not stand in the book.
+    pub correction: Option<CorrectionView>,
+}
+
+/// Whether the patient of a booking that stands in the book can be corrected.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum CorrectionView {
+    /// It can.
+    Offered {
+        /// Until then at the most.
+        until: String,
+        /// Other records that were near, most alike first.
+        candidates: Vec<CandidateView>,
+    },
+    /// Only in the practice system.
+    Over {
+        /// Why.
+        why: CorrectionOver,
+    },
+}
+
+/// Why a patient cannot be corrected here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum CorrectionOver {
+    /// The booking came in more than 30 days ago.
+    TooOld,
+    /// The appointment has begun.
+    Begun,
+    /// The practice may only be read.
+    ReadOnly,
 }
 
 /// One thing that happened to a booking.

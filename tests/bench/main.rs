@@ -8,6 +8,7 @@ mod change;
 mod clinic;
 #[cfg(target_os = "linux")]
 mod idle;
+mod matching;
 #[cfg(target_os = "linux")]
 mod memory;
 mod report;
@@ -24,7 +25,7 @@ fn main() -> Result<ExitCode> {
         all_met &= runtime.block_on(measure(name))?.print()?;
     }
     if names.is_empty() {
-        bail!("name one of booking, change, availability, idle");
+        bail!("name one of booking, change, availability, matching, idle");
     }
     Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -34,8 +35,11 @@ async fn measure(name: &str) -> Result<report::Report> {
         "booking" => booking::measure().await,
         "change" => change::measure().await,
         "availability" => availability::measure().await,
+        "matching" => matching::measure().await,
         #[cfg(target_os = "linux")]
         "idle" => idle::measure().await,
-        _ => bail!("there is no benchmark \"{name}\" here; there are booking, change, availability, idle"),
+        _ => bail!(
+            "there is no benchmark \"{name}\" here; there are booking, change, availability, matching, idle"
+        ),
     }
 }

@@ -121,6 +121,7 @@ fn order(booking: &str, practitioner: i64, starts: PracticeTime) -> AppointmentO
             ..PersonDetails::default()
         },
         note: private("sore knee"),
+        beside: false,
     }
 }
 
@@ -384,6 +385,45 @@ async fn mariadb_a_booking_is_written_as_openemr_would() {
     }
 }
 
+/// Somebody at the desk of two computers says "beside": it stands there once, beside what stood there before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mariadb_a_booking_wanted_beside_something_is_written_once_by_two_writers() {
+    for version in [Version::Seven, Version::Eight] {
+        let clinic = clinic(version).await;
+        let first = practice(&clinic, WriteMode::Sql);
+        let starts = free_times(&clinic, FIRST_PRACTITIONER).next().unwrap();
+        let stands = first.insert(&order("1", FIRST_PRACTITIONER, starts)).await.unwrap();
+        let mut beside = order("2", FIRST_PRACTITIONER, starts);
+        assert_eq!(refusal(first.insert(&beside).await), Refusal::SlotTaken);
+        beside.beside = true;
+        let barrier = Arc::new(tokio::sync::Barrier::new(2));
+        let writers = (0..2).map(|_| {
+            let (practice, barrier) = (practice(&clinic, WriteMode::Sql), Arc::clone(&barrier));
+            let beside = beside.clone();
+            tokio::spawn(async move {
+                barrier.wait().await;
+                practice.insert(&beside).await.unwrap()
+            })
+        });
+        let mut held = Vec::new();
+        for writer in writers.collect::<Vec<_>>() {
+            held.push(writer.await.unwrap());
+        }
+        assert_eq!(held[0], held[1]);
+        assert_ne!(held[0].appointment, stands.appointment);
+        assert_eq!(first.find(&beside.key).await.unwrap().as_ref(), held.first());
+        let there = first.appointments_with_patients(&beside.resource, starts.day()).await.unwrap();
+        let there: Vec<_> =
+            there.into_iter().filter(|(appointment, _)| appointment.starts == starts).collect();
+        assert_eq!(there.len(), 2, "{there:?}");
+        // Outside the working hours nothing is written, whoever wants it.
+        let mut night =
+            order("3", FIRST_PRACTITIONER, PracticeTime(starts.day().and_hms_opt(3, 0, 0).unwrap()));
+        night.beside = true;
+        assert_eq!(refusal(first.insert(&night).await), Refusal::OutsideHours);
+    }
+}
+
 #[tokio::test]
 async fn mariadb_a_line_is_added_to_an_appointments_note_once() {
     for version in [Version::Seven, Version::Eight] {
@@ -429,10 +469,11 @@ async fn mariadb_held_times_are_named_or_let_go() {
     assert_eq!(refusal(practice.insert(&other).await), Refusal::SlotTaken);
 
     let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("8")) };
-    let named = practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await.unwrap();
+    let named =
+        practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await.unwrap();
     assert_eq!(named.patient, Some(PatientRef::new("121")));
     assert_eq!(
-        practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await.unwrap(),
+        practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await.unwrap(),
         named
     );
     assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|121|-");
@@ -442,12 +483,32 @@ async fn mariadb_held_times_are_named_or_let_go() {
         "{remark:?}"
     );
 
+    // The wrong patient after all: it is another record's, and then nobody's whom the clinic knows.
+    let (ours, made, eight) = (&order.key, PatientRef::new("121"), PatientRef::new("8"));
+    let to_eight = PatientPlan::Existing(eight.clone());
+    let to_new = PatientPlan::New { possible_duplicate_of: None };
+    let correct = async |plan, from| {
+        practice
+            .name_patient(&held.appointment, ours, plan, Some(from), &order.details)
+            .await
+            .unwrap()
+            .patient
+    };
+    assert_eq!(correct(&to_eight, &made).await, Some(eight.clone()));
+    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|8|-");
+    assert_eq!(correct(&to_new, &made).await, Some(eight.clone()), "it is not that patient's any more");
+    assert_eq!(correct(&to_new, &eight).await, Some(PatientRef::new("122")));
+    assert_eq!(correct(&to_eight, &PatientRef::new("122")).await, Some(eight.clone()));
+    assert_eq!(practice.patient(&eight).await.unwrap().unwrap().id, eight);
+    assert_eq!(practice.patient(&PatientRef::new("9999")).await.unwrap(), None);
+    let named = Held { patient: Some(eight), ..named };
+
     // More than a day ahead it is cancelled, within a day it is cancelled late; then the time is free again.
     practice.cancel(&named).await.unwrap();
     practice.cancel(&named).await.unwrap();
     assert_eq!(practice.find(&order.key).await.unwrap(), None);
-    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|121|x");
-    let gone = practice.name_patient(&held.appointment, &order.key, &plan, &order.details).await;
+    assert_eq!(texts(&clinic, &title).await[0], "Standard Consultation|8|x");
+    let gone = practice.name_patient(&held.appointment, &order.key, &plan, None, &order.details).await;
     assert_eq!(refusal(gone), Refusal::BookingUnknown);
     let held = practice.insert(&other).await.unwrap();
     let move_to = |day: &str| {
@@ -665,8 +726,9 @@ async fn mariadb_without_transactions_a_naming_that_is_tried_again_makes_one_pat
     let order = order("1", FIRST_PRACTITIONER, free_times(&clinic, FIRST_PRACTITIONER).next().unwrap());
     let held = practice.insert(&order).await.unwrap();
     assert_eq!(held.patient, None, "the time is held all the same");
-    let name =
-        async || practice.name_patient(&held.appointment, &order.key, &order.patient, &order.details).await;
+    let name = async || {
+        practice.name_patient(&held.appointment, &order.key, &order.patient, None, &order.details).await
+    };
     for _ in 0..2 {
         let result = name().await;
         assert!(matches!(result, Err(WriteError::Unknown(_))), "{result:?}");
@@ -865,7 +927,7 @@ async fn mariadb_accounts_and_their_rights() {
     let undecided = AppointmentOrder { patient: PatientPlan::Undecided, key: key("2"), ..order.clone() };
     let held = companion.insert(&undecided).await.unwrap();
     let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("2")) };
-    companion.name_patient(&held.appointment, &undecided.key, &plan, &order.details).await.unwrap();
+    companion.name_patient(&held.appointment, &undecided.key, &plan, None, &order.details).await.unwrap();
 
     let nobody = link(
         &clinic.server.url("companion", "mysql"),

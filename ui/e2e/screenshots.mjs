@@ -7,10 +7,13 @@ import { chromium } from "playwright-core";
 
 import { Book, PatientPage } from "./desk/clinic.mjs";
 import { folder } from "./desk/processes.mjs";
+import { until } from "./desk/until.mjs";
 import { Window } from "./desk/window.mjs";
 
 const OUT = fileURLToPath(new URL("../../screenshots", import.meta.url));
 const NARROW = 400;
+/** A rejection helps the patient for twenty seconds. */
+const TOO_LATE_MS = 21_000;
 /** WebKit follows the theme of GTK; browsers are told. */
 const SCHEMES = [
   { scheme: "light", theme: "Adwaita" },
@@ -73,6 +76,7 @@ async function everyday(window, patients, book, take) {
   await window.screen(1, "Overview");
   await window.shows("Everything is in step.", 60);
 
+  await unplaced(window, patients, book, take);
   await window.press(/^Day of /);
   await window.shows("Healthengine shows this day as your book has it.", 30);
   await take("day");
@@ -99,6 +103,33 @@ async function everyday(window, patients, book, take) {
   await patients.consent("revoked");
   await window.shows("Something is not working.", 60);
   await take("overview-consent-revoked");
+}
+
+/** A booking whose time was given away at the desk while the line was down, too late for Healthengine to ask again. */
+async function unplaced(window, patients, book, take) {
+  const time = await patients.freeTime(30, 12);
+  await patients.fault({ fault: { kind: "refuse" } });
+  await patients.book(time, {
+    firstname: "Theo",
+    lastname: "Sample",
+    dob: "1988-08-08",
+    phone: "0491 570 157",
+  });
+  await book.take(time);
+  const booked = performance.now();
+  await until("it is too late for a rejection", 30, async () => performance.now() - booked > TOO_LATE_MS);
+  await patients.heal();
+  await window.screen(2, "Bookings");
+  await window.shows("Theo Sample could not be put into your book", 60);
+  await window.shows("Put it at another time", 10);
+  await take("bookings-place");
+  await take("bookings-place-narrow", NARROW);
+  await window.screen(1, "Overview");
+  await take("overview-deadline");
+  await window.screen(2, "Bookings");
+  await window.press(/^Put it beside/);
+  await window.screen(1, "Overview");
+  await window.shows("Everything is in step.", 60);
 }
 
 /** A fresh computer, up to the last step before Start. */

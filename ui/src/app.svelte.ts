@@ -20,6 +20,8 @@ export class AppState {
   linking = $state.raw<Linking>({ kind: "list" });
   /** The booking that a row elsewhere asked to show. */
   wantedBooking = $state<string | null>(null);
+  /** Whether this person asks for less motion: clocks then move in minutes. */
+  readonly lessMotion = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ?? false;
   /** The day beside Healthengine that the overview shows in its place: of which practice, beginning with whom. */
   day = $state.raw<{ practiceId: string; practitionerId: string } | null>(null);
   /** Said aloud by screen readers. */

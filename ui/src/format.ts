@@ -132,6 +132,14 @@ export function secondsLeft(until: string, now: number): number {
   return Math.max(0, Math.ceil((Date.parse(until) - now) / 1000));
 }
 
+/** "7 min 40 s", "3 min", "12 s" */
+export function minutesAndSeconds(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const rest = seconds % 60;
+  if (minutes === 0) return `${rest}\u00a0s`;
+  return rest === 0 ? `${minutes}\u00a0min` : `${minutes}\u00a0min ${rest}\u00a0s`;
+}
+
 /** "8:12", "1:02:03" */
 export function countdown(seconds: number): string {
   const two = (value: number) => String(value).padStart(2, "0");

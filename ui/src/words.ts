@@ -4,8 +4,10 @@ import type {
   BookingAction,
   BookingState,
   BookingView,
+  DeadlinesView,
   DocumentPlace,
   DocumentView,
+  CorrectionOver,
   ErrorCode,
   FailedDeliveriesView,
   FeatureName,
@@ -26,6 +28,7 @@ import type {
   ReasonView,
   RoundTripsView,
   SystemTest,
+  UiError,
   Verdict,
   WaitingView,
   WebhooksView,
@@ -42,7 +45,9 @@ import {
   hourOfDay,
   listed,
   localDate,
+  minutesAndSeconds,
   plainDate,
+  secondsLeft,
   span,
   timeOfDay,
   timeWithSeconds,
@@ -106,7 +111,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   },
   practiceSchemaUnknown: {
     wrong: "Your practice system’s tables are not the ones we know, perhaps after an upgrade.",
-    todo: "Nothing is read or written until it is checked. Send the details below to support.",
+    todo: "Nothing is read or written until it is checked. Send this to support.",
   },
   profileInvalid: {
     wrong: "The profile of your practice system has a mistake.",
@@ -152,9 +157,17 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     wrong: "This booking changed a moment ago.",
     todo: "Look at it again: it is shown as it is now.",
   },
+  patientStays: {
+    wrong: "The patient of this booking cannot be changed here any more.",
+    todo: "Change it in your practice system.",
+  },
   bookingUnknown: {
     wrong: "This booking is no longer here.",
     todo: "Its personal details were removed after the retention time.",
+  },
+  timeNotFree: {
+    wrong: "That time has been taken a moment ago.",
+    todo: "Choose another one.",
   },
   appointmentNotFound: {
     wrong: "We do not see this appointment in your book yet.",
@@ -177,6 +190,29 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     todo: "Try again. The log has the details: Settings, Logs.",
   },
 };
+
+/** Failures of which the program's own words say more than ours do. */
+const SAYS_MORE: ErrorCode[] = [
+  "practiceWriteRefused",
+  "profileInvalid",
+  "addressInvalid",
+  "timeZoneUnknown",
+  "inputInvalid",
+  "alreadyLinked",
+  "fileFailed",
+  "unknown",
+];
+/** Failures that the program's own words name whole: what, where and since when. */
+const SAYS_ALL: ErrorCode[] = ["storeDamaged", "practiceSchemaUnknown", "engineStopped"];
+
+/** A failure with each fact once. */
+export function errorWords(error: UiError): Sentence & { detail: string | null } {
+  const { wrong, todo } = ERRORS[error.code];
+  if (!error.message) return { wrong, todo, detail: null };
+  if (error.code === "practiceSchemaUnknown") return { wrong: error.message, todo, detail: null };
+  if (SAYS_ALL.includes(error.code)) return { wrong: error.message, todo: "", detail: null };
+  return { wrong, todo, detail: SAYS_MORE.includes(error.code) ? error.message : null };
+}
 
 export function errorSentence(code: ErrorCode): Sentence {
   return ERRORS[code];
@@ -249,6 +285,8 @@ export function waiting(value: WaitingView): string {
       return `${counted(value.count, "cancellation or move", "cancellations or moves")} to carry out`;
     case "decisionsToMake":
       return `${counted(value.count, "booking")} that only a person can decide`;
+    case "freeTimesToSend":
+      return "free times that Healthengine asks for";
     case "daysToPublish":
       return `${counted(value.count, "day")} of free times to publish`;
   }
@@ -304,6 +342,7 @@ export function bookingLight(state: BookingState): Light {
 
 const REASONS: Record<ReasonCode, string> = {
   timeTaken: "somebody else has that time in your book",
+  chosenTimeTaken: "somebody else has taken the time that was chosen for it",
   outsideHours: "the time is outside working hours",
   practitionerGone: "the practitioner is not in your book any more",
   typeGone: "the appointment type is not in your book any more",
@@ -384,6 +423,8 @@ export function needTitle(booking: BookingView, need: NeedView): string {
       return `Enter this appointment: ${name}`;
     case "notPlaced":
       return `${name} could not be put into your book`;
+    case "tellPatient":
+      return `Tell ${name} the new time`;
     case "phonePatient":
       return `Phone ${name}: the appointment does not stand`;
     case "cancelAppointment":
@@ -391,6 +432,61 @@ export function needTitle(booking: BookingView, need: NeedView): string {
     case "checkDuplicate":
       return `Is ${name} in your book twice?`;
   }
+}
+
+/** What Healthengine still shows the patient. */
+function askedPlace(booking: BookingView): string {
+  if (!booking.asked) return "the old time";
+  const { practitioner, startsWritten } = booking.asked;
+  return practitioner ? `${wallClock(startsWritten)}, ${practitioner}` : wallClock(startsWritten);
+}
+
+/** What each way to place a booking means, before it is done. */
+export function placingWords(booking: BookingView, now: number) {
+  const phone = booking.patientPhone ? `: ${booking.patientPhone}` : "";
+  return {
+    beside: `It goes into your book at the time that the patient asked for, beside what stands there, and is confirmed. Nobody has to be told.`,
+    elsewhere: `It goes into your book there and is confirmed. Healthengine goes on showing the patient ${bookingTime(booking, now)}, so phone them${phone}. We remind you.`,
+    cancel: "Healthengine tells the patient that the appointment is cancelled.",
+    readsOnly:
+      "We may only read your book, so only a person can put it there. Enter it at this time with this practitioner, also beside what stands there, then press “I have entered it”: we look again and confirm it. For another time cancel it here, and phone the patient.",
+  };
+}
+
+export interface DeadlineWords {
+  words: string;
+  tone: "wait" | "stop";
+}
+
+/** Healthengine's clock: another time can still be offered, an answer is due, or overdue. */
+export function deadline(value: DeadlinesView, now: number, coarse = false): DeadlineWords {
+  const repick = value.repickUntil ? secondsLeft(value.repickUntil, now) : 0;
+  if (repick > 0) {
+    const left = coarse ? "a few seconds" : minutesAndSeconds(repick);
+    return { words: `Healthengine can still offer another time for ${left}`, tone: "wait" };
+  }
+  const left = secondsLeft(value.answerBy, now);
+  if (left > 0) {
+    const minutes = Math.floor(left / 60);
+    const words = !coarse ? minutesAndSeconds(left) : minutes === 0 ? "less than a minute" : span(left);
+    return { words: `answer due in ${words}`, tone: left <= 120 ? "stop" : "wait" };
+  }
+  const late = Math.max(0, (now - Date.parse(value.answerBy)) / 1000);
+  return { words: late < 60 ? "answer overdue" : `answer overdue for ${span(late)}`, tone: "stop" };
+}
+
+/** The same for the ear: it changes a few times, not every second. */
+export function deadlineSpoken(value: DeadlinesView, now: number): string {
+  if (value.repickUntil && secondsLeft(value.repickUntil, now) > 0) {
+    return "Healthengine can still offer the patient another time.";
+  }
+  const left = secondsLeft(value.answerBy, now);
+  if (left > 300) return "The answer to Healthengine is due within ten minutes.";
+  if (left > 120) return "The answer to Healthengine is due within five minutes.";
+  if (left > 60) return "The answer to Healthengine is due within two minutes.";
+  return left > 0
+    ? "The answer to Healthengine is due within a minute."
+    : "Healthengine’s answer is overdue.";
 }
 
 export function needExplanation(booking: BookingView, need: NeedView): string {
@@ -401,6 +497,8 @@ export function needExplanation(booking: BookingView, need: NeedView): string {
       return "Type these values into your practice system, save, then press Done. We look for it in your book and confirm it.";
     case "notPlaced":
       return booking.reason ? `Because ${reason(booking.reason)}.` : "Healthengine waits for an answer.";
+    case "tellPatient":
+      return `The appointment stands in your book, and Healthengine knows. But it still shows the patient ${askedPlace(booking)}. Phone them.`;
     case "phonePatient":
       return booking.reason
         ? `Healthengine told the patient that it stands, but ${reason(booking.reason)}. Offer another time on the phone.`
@@ -424,7 +522,8 @@ export function needShort(booking: BookingView, need: NeedView, now: number): st
       return `Booked for ${place}. Same ${listed(same)}.`;
     }
   }
-  if (need.task.kind === "phonePatient" && booking.patientPhone) return `${booking.patientPhone} · ${place}`;
+  const phoning = need.task.kind === "phonePatient" || need.task.kind === "tellPatient";
+  if (phoning && booking.patientPhone) return `${booking.patientPhone} · ${place}`;
   return `Booked for ${place}.`;
 }
 
@@ -436,6 +535,7 @@ export function needButton(need: NeedView): string {
       return "Enter";
     case "notPlaced":
       return "Decide";
+    case "tellPatient":
     case "phonePatient":
       return "Phone";
     case "cancelAppointment":
@@ -450,7 +550,10 @@ export function otherwise(need: NeedView): string {
     case "newRecord":
       return "If nobody answers, we make a new record and mark it as a possible duplicate.";
     case "declines":
-      return "If nobody answers, we decline, and the patient chooses another time.";
+      // Too late for the patient to be asked again, or it would have been declined at once.
+      return need.task.kind === "notPlaced"
+        ? "If nobody decides, we decline, and ask you to phone the patient."
+        : "If nobody answers, we decline, and the patient chooses another time.";
     case "stays":
       return "If nobody answers, it stays here, in red.";
   }
@@ -463,6 +566,9 @@ const ACTIONS: Record<BookingAction, string> = {
   cancel: "Cancel the booking",
   tryAgain: "Try again",
   enteredByHand: "I have entered it",
+  placeBeside: "Put it beside",
+  placeElsewhere: "Put it at another time",
+  patientTold: "I have told the patient",
   patientPhoned: "I have phoned the patient",
   cancelledByHand: "Done",
   duplicateHandled: "Handled",
@@ -479,6 +585,20 @@ export function actionQuestion(action: BookingAction): string | null {
   if (action === "cancel") return "Healthengine tells the patient that the appointment is cancelled.";
   if (action === "newPatient") return null;
   return null;
+}
+
+const CORRECTION_OVER: Record<CorrectionOver, string> = {
+  tooOld: "The patient of a booking can be changed here for 30 days. Change it in your practice system.",
+  begun: "The appointment has begun, so its patient is changed in your practice system.",
+  readOnly: "We may only read your book, so the patient is changed in your practice system.",
+};
+
+export function correctionOver(why: CorrectionOver): string {
+  return CORRECTION_OVER[why];
+}
+
+export function correctionDone(number: string | null): string {
+  return number === null ? "Noted: a new record." : `Noted: it is no. ${number}.`;
 }
 
 export function actionDone(action: BookingAction): string {

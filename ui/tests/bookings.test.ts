@@ -1,4 +1,4 @@
-import { screen, within } from "@testing-library/svelte";
+import { fireEvent, screen, within } from "@testing-library/svelte";
 import { tick } from "svelte";
 import { describe, expect, it, vi } from "vitest";
 
@@ -103,14 +103,126 @@ describe("a booking of a read-only practice", () => {
 });
 
 describe("a booking that could not be placed", () => {
-  it("offers to try again, to take it as entered, or to cancel", async () => {
+  it("offers another time, to cancel, to try again, or to take it as entered", async () => {
     const { user, fake } = await openBookings("not-placed");
     expect(screen.getByText(/the practice system has no calendar category/)).toBeVisible();
     expect(screen.getByRole("button", { name: "I have entered it" })).toBeEnabled();
-    await user.click(screen.getByRole("button", { name: "Cancel the booking" }));
-    await user.click(screen.getByRole("button", { name: "Keep it" }));
+    expect(screen.queryByRole("button", { name: /^Put it beside/ })).toBeNull();
     await user.click(screen.getByRole("button", { name: "Try again" }));
     expect(decisions(fake)[0]?.[2]).toEqual({ kind: "tryAgain" });
+  });
+
+  it("goes beside what stands there with one press, and says before what follows", async () => {
+    const { user, fake } = await openBookings("placing");
+    const card = screen.getByRole("article", { name: "Sam Nguyen could not be put into your book" });
+    expect(card).toHaveTextContent("beside what stands there, and is confirmed. Nobody has to be told.");
+    expect(card).toHaveTextContent("Healthengine tells the patient that the appointment is cancelled.");
+    const beside = screen.getByRole("button", { name: /^Put it beside/ });
+    expect(plain(beside.textContent)).toBe("Put it beside, today 10:30 am");
+    await user.click(beside);
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "placeBeside" });
+    await vi.waitFor(() => expect(screen.queryByRole("article")).toBeNull());
+  });
+
+  it("is cancelled on Healthengine with one press", async () => {
+    const { user, fake } = await openBookings("placing");
+    await user.click(screen.getByRole("button", { name: "Cancel on Healthengine" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "cancel" });
+  });
+
+  it("goes elsewhere with the keyboard alone, and stays until the patient was told", async () => {
+    const { user, fake } = await openBookings("placing");
+    const list = await screen.findByRole("list", { name: "Put it at another time" });
+    const times = within(list).getAllByRole("button");
+    expect(plain(times[0]?.textContent)).toBe("today 11:15 am, Dr Mei Lee");
+    expect(plain(times.at(-1)?.textContent)).toBe("today 10:30 am, Ana Petrović");
+    screen.getByRole("button", { name: /^Put it beside/ }).focus();
+    await user.tab();
+    expect(times[0]).toHaveFocus();
+    await user.keyboard("{Enter}");
+    expect(decisions(fake)[0]?.[2]).toEqual({
+      kind: "placeElsewhere",
+      resourceId: "11",
+      startsWritten: "2026-11-20 11:15",
+    });
+    const told = await screen.findByRole("article", { name: "Tell Sam Nguyen the new time" });
+    expect(plain(told.textContent)).toContain(
+      "it still shows the patient Fri 20 Nov 2026, 10:30 am, Dr Mei Lee",
+    );
+    expect(within(told).getByText("0491 570 156")).toBeVisible();
+    await user.click(within(told).getByRole("button", { name: "I have told the patient" }));
+    expect(decisions(fake)[1]?.[2]).toEqual({ kind: "patientTold" });
+    await vi.waitFor(() => expect(screen.queryByRole("article")).toBeNull());
+  });
+
+  it("shows all times of another day, and says when there are none", async () => {
+    const { fake } = await openBookings("placing");
+    const day = await screen.findByLabelText(/All times of a day/);
+    expect(day).toHaveAttribute("min", "2026-11-20");
+    await fireEvent.input(day, { target: { value: "2026-11-25" } });
+    expect(await screen.findByRole("button", { name: /Tom Okafor/ })).toBeVisible();
+    await fireEvent.input(screen.getByLabelText("Day"), { target: { value: "2026-11-22" } });
+    expect(await screen.findByText(/Nothing that fits is free then/)).toBeVisible();
+    const asked = fake.asked.filter((each) => each.command === "freeTimes");
+    expect(asked.map((each) => each.with[2])).toEqual([null, "2026-11-25", "2026-11-22"]);
+  });
+
+  it("says when the chosen time has just been taken, and keeps the list", async () => {
+    const { user } = await openBookings("placing-taken");
+    const list = await screen.findByRole("list", { name: "Put it at another time" });
+    await user.click(within(list).getAllByRole("button")[0] as HTMLElement);
+    expect(await screen.findByRole("alert")).toHaveTextContent("That time has been taken a moment ago.");
+    expect(within(list).getAllByRole("button")[0]).toBeEnabled();
+  });
+
+  it("is entered by a person where the book may only be read", async () => {
+    const { user, fake } = await openBookings("placing-read-only");
+    expect(screen.getByText(/We may only read your book, so only a person can put it there/)).toBeVisible();
+    expect(screen.queryByRole("button", { name: /^Put it/ })).toBeNull();
+    expect(fake.asked.some((each) => each.command === "freeTimes")).toBe(false);
+    await user.click(screen.getByRole("button", { name: "I have entered it" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "enteredByHand" });
+  });
+});
+
+describe("Healthengine’s clocks", () => {
+  it("count down by themselves, and turn red when the answer is overdue", async () => {
+    const { fake, app } = await openBookings("placing");
+    const clock = () => screen.getByText(/^answer (due|overdue)/);
+    expect(plain(clock().textContent)).toMatch(/^answer due in 7 min (40|39|38) s$/);
+    const asked = fake.asked.length;
+    app.now += 60_000;
+    await tick();
+    expect(plain(clock().textContent)).toMatch(/^answer due in 6 min/);
+    expect(fake.asked.length).toBe(asked);
+    fake.push((view) => ({ now: new Date(Date.parse(view.now) + 700_000).toISOString() }));
+    await vi.waitFor(() => expect(plain(clock().textContent)).toBe("answer overdue for 4 min"));
+    expect(clock()).toHaveClass("stop");
+  });
+
+  it("are read aloud at a few steps, not every second", async () => {
+    const { app } = await openBookings("placing");
+    const spoken = () => screen.getAllByRole("status").map((each) => each.textContent);
+    expect(spoken()).toContain("The answer to Healthengine is due within ten minutes.");
+    const before = spoken();
+    app.now += 30_000;
+    await tick();
+    expect(spoken()).toEqual(before);
+    app.now += 150_000;
+    await tick();
+    expect(spoken()).toContain("The answer to Healthengine is due within five minutes.");
+  });
+
+  it("stand beside what is on its way, and under “Needs you”", async () => {
+    const { user, page } = await openBookings("several");
+    const row = screen.getByRole("region", { name: "On its way" });
+    expect(plain(row.textContent)).toMatch(/Healthengine can still offer another time for 1\d s/);
+    page.unmount();
+    await open("placing");
+    expect(plain(screen.getByRole("region", { name: "Needs you" }).textContent)).toMatch(
+      /answer due in 7 min/,
+    );
+    void user;
   });
 });
 
@@ -235,5 +347,48 @@ describe("a booking with documents", () => {
       Promise.resolve({ status: "error", error: { code: "fileFailed", message: "gone" } });
     await user.click(await screen.findByRole("button", { name: /^Open NEW PATIENT FORM/ }));
     expect(await screen.findByRole("alert")).toBeVisible();
+  });
+});
+
+describe("a booking that stands for the wrong patient", () => {
+  async function opened() {
+    const all = await openBookings("healthy");
+    await all.user.click(await screen.findByRole("button", { name: "Why? Wei Chen" }));
+    return all;
+  }
+
+  it("is moved to another record", async () => {
+    const { user, fake } = await opened();
+    await user.click(await screen.findByRole("button", { name: "Not this patient" }));
+    await user.click(screen.getByRole("button", { name: /^It is no\. 552/ }));
+    const [practice, booking, decision] = decisions(fake)[0] ?? [];
+    expect(practice).toBe("richmond");
+    expect(booking).toBeTruthy();
+    expect(decision).toMatchObject({ kind: "notThisPatient", patientId: expect.stringMatching(/^552/) });
+    expect(await screen.findByText(/^Noted: it is no\. 552/)).toBeInTheDocument();
+  });
+
+  it("gets a new record, or keeps its patient", async () => {
+    const { user, fake } = await opened();
+    const wrong = await screen.findByRole("button", { name: "Not this patient" });
+    await user.click(wrong);
+    await user.click(screen.getByRole("button", { name: "Keep the patient" }));
+    expect(wrong).toHaveAttribute("aria-expanded", "false");
+    await user.click(wrong);
+    await user.click(screen.getByRole("button", { name: "None of these: make a new record" }));
+    expect(decisions(fake)[0]?.[2]).toEqual({ kind: "notThisPatient", patientId: null });
+  });
+
+  it("says when only the practice system can change it", async () => {
+    const { user, fake } = await opened();
+    vi.spyOn(fake.commands, "decideBooking").mockResolvedValue({
+      status: "error",
+      error: { code: "patientStays", message: "" },
+    });
+    await user.click(await screen.findByRole("button", { name: "Not this patient" }));
+    await user.click(screen.getByRole("button", { name: "None of these: make a new record" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "The patient of this booking cannot be changed here any more.",
+    );
   });
 });

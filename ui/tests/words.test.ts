@@ -193,3 +193,48 @@ describe("a draft", () => {
     expect(fresh.system(profile).password).toBe("");
   });
 });
+
+describe("Healthengine’s clocks in words", () => {
+  const at = (seconds: number) => new Date(now + seconds * 1000).toISOString();
+  const clock = (repick: number | null, answer: number, coarse = false) => {
+    const value = { repickUntil: repick === null ? null : at(repick), answerBy: at(answer) };
+    const { words: shown, tone } = words.deadline(value, now, coarse);
+    return `${plain(shown)} (${tone})`;
+  };
+
+  it("say what can still be done, then what is due, then that it is overdue", () => {
+    expect(clock(12, 592)).toBe("Healthengine can still offer another time for 12 s (wait)");
+    expect(clock(0, 580)).toBe("answer due in 9 min 40 s (wait)");
+    expect(clock(null, 460)).toBe("answer due in 7 min 40 s (wait)");
+    expect(clock(-500, 120)).toBe("answer due in 2 min (stop)");
+    expect(clock(-600, 0)).toBe("answer overdue (stop)");
+    expect(clock(-900, -200)).toBe("answer overdue for 3 min (stop)");
+  });
+
+  it("move in minutes for people who ask for less motion", () => {
+    expect(clock(12, 592, true)).toBe("Healthengine can still offer another time for a few seconds (wait)");
+    expect(clock(null, 460, true)).toBe("answer due in 7 min (wait)");
+    expect(clock(null, 40, true)).toBe("answer due in less than a minute (stop)");
+  });
+});
+
+describe("a failure in words", () => {
+  it("says each fact once", () => {
+    const told = (code: ErrorCode, message: string) => {
+      const { wrong, todo, detail } = words.errorWords({ code, message });
+      return [wrong, todo, detail].filter(Boolean).join(" ");
+    };
+    expect(told("partnerUnreachable", "Healthengine does not answer. We keep trying.")).toBe(
+      "Healthengine does not answer. Check this PC’s internet connection. We keep trying, and nothing is lost meanwhile.",
+    );
+    expect(told("appointmentNotFound", "The book does not show it yet.")).not.toContain("The book does not");
+    expect(told("profileInvalid", "ours.toml, line 14")).toContain("ours.toml, line 14");
+    const stopped = "Nothing has been heard from Healthengine since 09:05. Restart Clinic Companion.";
+    expect(told("engineStopped", stopped)).toBe(stopped);
+    expect(told("engineStopped", "")).toContain("Quit it in the tray");
+    const differs = "The practice database is not one that this profile knows: column pid is missing";
+    expect(told("practiceSchemaUnknown", differs)).toBe(
+      `${differs} Nothing is read or written until it is checked. Send this to support.`,
+    );
+  });
+});

@@ -43,6 +43,23 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// The name with the title before it, where there is one and the name does not begin with it.
+    pub fn titled_name(&self) -> String {
+        let name = self.name.trim();
+        match self.title.as_deref().map(str::trim).filter(|title| !title.is_empty()) {
+            Some(title)
+                if !name
+                    .split_whitespace()
+                    .any(|word| word.trim_end_matches('.') == title.trim_end_matches('.')) =>
+            {
+                format!("{title} {name}")
+            }
+            Some(_) | None => name.to_owned(),
+        }
+    }
+}
+
 /// Something that can be booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppointmentType {

@@ -8,6 +8,7 @@ pub mod client_snapshot;
 pub mod diary;
 pub mod documents;
 pub mod failure;
+pub mod free_times;
 pub mod ids;
 pub mod matching;
 pub mod people;

@@ -170,6 +170,8 @@ pub fn entry(state: BookingState, decision: Option<Decision>) -> Entry {
         },
         state,
         decision,
+        placement: None,
+        tell_place: false,
         revision: 0,
         received_at: ago(15),
         answered_at: None,
@@ -348,7 +350,7 @@ fn each_state_of_a_booking_asks_for_its_own() {
             BookingState::Unplaced(refusal()),
             None,
             PublicState::Attention,
-            &[A::TryAgain, A::EnteredByHand, A::Cancel],
+            &[A::PlaceBeside, A::PlaceElsewhere, A::Cancel, A::TryAgain, A::EnteredByHand],
             false,
         ),
         (
@@ -521,4 +523,34 @@ fn the_strip_shows_round_trips_and_outages() {
     assert_eq!(trips.half_hours.len(), 48);
     let outages: Vec<(ErrorCode, u32)> = trips.outages.iter().map(|o| (o.code, o.bookings_waited)).collect();
     assert_eq!(outages, [(ErrorCode::PartnerUnreachable, 1)]);
+}
+
+#[test]
+fn a_wrong_patient_can_be_corrected_until_the_appointment_begins() {
+    let stands = |plan| entry(BookingState::Confirmed(inserted()), Some(decision(plan)));
+    let existing = stands(PatientPlan::Existing(PatientRef::new("77")));
+    let practice = settings();
+    let Some(CorrectionView::Offered { until, candidates }) = correction(&existing, &practice, ago(0)) else {
+        panic!("it can be corrected")
+    };
+    assert_eq!(until, "2027-01-17T22:30:00.000Z");
+    assert_eq!(candidates.iter().map(|c| c.number.as_str()).collect::<Vec<_>>(), ["P-12"]);
+    // Whose it is already is no other choice, and is what the timeline compares with.
+    let twelve = BookingState::Confirmed(Inserted { patient: PatientRef::new("12"), ..inserted() });
+    let twelve = entry(twelve, Some(decision(PatientPlan::Existing(PatientRef::new("12")))));
+    let offered = correction(&twelve, &practice, ago(0));
+    assert!(matches!(offered, Some(CorrectionView::Offered { candidates, .. }) if candidates.is_empty()));
+    assert_eq!(compared_with_chosen(&twelve)[0].in_book.as_deref(), Some("Zoe Brown"));
+    assert_eq!(compared_with_chosen(&existing), []);
+    assert_eq!(compared_with_chosen(&stands(PatientPlan::New { possible_duplicate_of: None })), []);
+
+    let over = |why| Some(CorrectionView::Over { why });
+    let later = |days| ago(0) + TimeDelta::days(days);
+    assert_eq!(correction(&existing, &practice, later(5)), over(CorrectionOver::Begun));
+    assert_eq!(correction(&existing, &practice, later(31)), over(CorrectionOver::TooOld));
+    let mut read_only = practice.clone();
+    read_only.system.write = WriteMode::None;
+    assert_eq!(correction(&existing, &read_only, ago(0)), over(CorrectionOver::ReadOnly));
+    let waits = entry(BookingState::Held(AppointmentRef::new("9")), None);
+    assert_eq!(correction(&waits, &practice, ago(0)), None);
 }

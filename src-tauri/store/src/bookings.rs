@@ -6,7 +6,9 @@ use crate::state::{StateColumns, event_kind, may_come_from_a_person, plan_column
 use crate::thread::{Store, look_first_until};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step};
+use domain::booking::{
+    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Placement, Step,
+};
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId, ResourceRef};
 use domain::matching::Decision;
 use domain::people::{PatientPlan, PersonDetails};
@@ -23,7 +25,9 @@ macro_rules! entries {
                     says_new_patient, booked_at, cancelled, first_name, last_name, birth_date, phones, email, street,
                     suburb, address_state, postcode, gender, medicare_number, medicare_irn, medicare_expiry, note,
                     state, tries, plan, plan_patient, appointment, patient, refusal, why, tell_patient, by_hand,
-                    undoing, moved_resource, moved_starts, decision_plan, decision_patient, decision_score, decision_reason, candidates,
+                    undoing, moved_resource, moved_starts,
+                    decision_plan, decision_patient, decision_score, decision_reason, candidates,
+                    placed_resource, placed_starts, placed_type, placed_beside, tell_place,
                     received_at, answered_at, state_since, not_before, revision
              FROM booking ",
             $tail
@@ -88,7 +92,8 @@ impl BookingLedger for Store {
         let (practice, from) = (practice.to_string(), from.0.format(WALL_CLOCK).to_string());
         self.call(move |conn| {
             let sql =
-                entries!("WHERE practice = ?1 AND state = 'confirmed' AND starts >= ?2 ORDER BY starts, id");
+                entries!("WHERE practice = ?1 AND state = 'confirmed' AND max(starts, coalesce(placed_starts, starts)) >= ?2
+                 ORDER BY starts, id");
             all(conn, sql, (practice, from), read_entry)
         })
         .await
@@ -164,18 +169,23 @@ impl Store {
         let practice = practice.to_string();
         self.call(move |conn| {
             // The day's date is the beginning of every wall-clock time on it.
-            let sql = entries!("WHERE practice = ?1 AND substr(starts, 1, 10) = ?2 ORDER BY starts, id");
+            // Where a person put it elsewhere, that is where it begins.
+            let sql = entries!(
+                "WHERE practice = ?1 AND substr(coalesce(placed_starts, starts), 1, 10) = ?2
+                 ORDER BY coalesce(placed_starts, starts), id"
+            );
             all(conn, sql, (practice, day.to_string()), read_entry)
         })
         .await
     }
 
     /// Every booking that the desk has to see, however old: those that are not finished, those about which a patient
-    /// has to be told, and those whose new record may duplicate another one. Oldest first.
+    /// has to be told, also where the appointment stands elsewhere than they believe, and those whose new record may duplicate another one. Oldest first.
     pub async fn open_bookings(&self) -> Result<Vec<Entry>, StoreError> {
         self.call(|conn| {
             let sql = entries!(
                 "WHERE finished_at IS NULL OR (state = 'rejected' AND tell_patient)
+                    OR (state = 'confirmed' AND tell_place)
                     OR (state = 'confirmed' AND decision_plan = 'new' AND decision_patient IS NOT NULL)
                  ORDER BY id"
             );
@@ -264,7 +274,7 @@ fn record(
     if current.revision != revision {
         return Err(StoreError::Stale.into());
     }
-    let next = current.state.next(event).map_err(StoreError::from)?;
+    let Moved { state: next, placement, tell_place } = current.moved(event).map_err(StoreError::from)?;
     let booking = number(conn, key)?;
     if let Some(decision) = decision {
         set_decision(conn, booking, decision)?;
@@ -272,6 +282,7 @@ fn record(
     }
     append(conn, booking, now, event_kind(event), &event.sentence())?;
     set_state(conn, booking, &next)?;
+    set_placement(conn, booking, placement.as_ref(), tell_place)?;
     conn.prepare_cached(
         "UPDATE booking
          SET state_since = :now, not_before = :now, revision = revision + 1,
@@ -311,6 +322,30 @@ pub(crate) fn set_state(conn: &Connection, booking: i64, state: &BookingState) -
         ":undoing": columns.undoing,
         ":moved_resource": columns.moved_resource,
         ":moved_starts": columns.moved_starts,
+        ":booking": booking,
+    })?;
+    Ok(())
+}
+
+pub(crate) fn set_placement(
+    conn: &Connection,
+    booking: i64,
+    placement: Option<&Placement>,
+    tell_place: bool,
+) -> Result<(), Fault> {
+    let placed_type = placement.and_then(|placement| placement.appointment_type.as_ref());
+    conn.prepare_cached(
+        "UPDATE booking
+         SET placed_resource = :resource, placed_starts = :starts, placed_type = :appointment_type,
+             placed_beside = :beside, tell_place = :tell_place
+         WHERE id = :booking",
+    )?
+    .execute(named_params! {
+        ":resource": placement.map(|placement| placement.resource.as_str()),
+        ":starts": placement.map(|placement| placement.starts.0.format(WALL_CLOCK).to_string()),
+        ":appointment_type": placed_type.map(AppointmentTypeRef::as_str),
+        ":beside": placement.map(|placement| placement.beside),
+        ":tell_place": tell_place,
         ":booking": booking,
     })?;
     Ok(())
@@ -357,7 +392,8 @@ fn forget_people(conn: &Connection, before: DateTime<Utc>) -> Result<u64, Fault>
          SET first_name = '', last_name = '', birth_date = NULL, phones = '[]', email = '', street = '', suburb = '',
              address_state = '', postcode = '', gender = NULL, medicare_number = '', medicare_irn = '',
              medicare_expiry = '', note = '', candidates = NULL, people_forgotten = 1
-         WHERE people_forgotten = 0 AND finished_at < ?1 AND coalesce(tell_patient, 0) = 0",
+         WHERE people_forgotten = 0 AND finished_at < ?1 AND coalesce(tell_patient, 0) = 0
+             AND NOT (state = 'confirmed' AND tell_place)",
         [time_text(before)],
     )?;
     crate::documents::forget(conn, before)?;
@@ -385,6 +421,8 @@ fn read_entry(row: &Row<'_>) -> Result<Entry, Fault> {
         request: read_request(row)?,
         state: read_state(row)?,
         decision: read_decision(row)?,
+        placement: read_placement(row)?,
+        tell_place: row.value("tell_place")?,
         revision: row.value("revision")?,
         received_at: row.time("received_at")?,
         answered_at: row.time_if_given("answered_at")?,
@@ -429,6 +467,18 @@ fn read_request(row: &Row<'_>) -> Result<BookingRequest, Fault> {
         booked_at: row.time("booked_at")?,
         cancelled: row.value("cancelled")?,
     })
+}
+
+fn read_placement(row: &Row<'_>) -> Result<Option<Placement>, Fault> {
+    let Some(resource) = row.value::<Option<String>>("placed_resource")? else { return Ok(None) };
+    Ok(Some(Placement {
+        resource: ResourceRef::new(resource),
+        starts: PracticeTime(
+            row.parsed("placed_starts", |text| NaiveDateTime::parse_from_str(text, WALL_CLOCK).ok())?,
+        ),
+        appointment_type: row.value::<Option<String>>("placed_type")?.map(AppointmentTypeRef::new),
+        beside: row.value("placed_beside")?,
+    }))
 }
 
 fn read_decision(row: &Row<'_>) -> Result<Option<Decision>, Fault> {

@@ -16,6 +16,7 @@ mod notes;
 mod open;
 mod people;
 mod settings;
+mod settled;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 /// The steps, in order. A file's `user_version` is the number of steps that it has taken.
 pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0001_start.sql"),
-    include_str!("../migrations/0023_webhooks.sql"),
-    include_str!("../migrations/0022_documents.sql"),
+    include_str!("../migrations/0020_settled_people.sql"),
     include_str!("../migrations/0021_undone_in_the_practice.sql"),
+    include_str!("../migrations/0022_documents.sql"),
+    include_str!("../migrations/0023_webhooks.sql"),
+    include_str!("../migrations/0024_placing.sql"),
 ];
 
 #[derive(Debug)]

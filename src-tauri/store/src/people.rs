@@ -51,8 +51,8 @@ macro_rules! named {
 }
 
 named!(GenderJson, Gender { Male, Female, Other });
-named!(FieldJson, Field { FirstName, LastName, BirthDate, Phone, Email, Address });
-named!(AgreementJson, Agreement { Same, Near, Differs, Missing });
+named!(FieldJson, Field { FirstName, LastName, BirthDate, Phone, Email, Address, Medicare });
+named!(AgreementJson, Agreement { Same, Swapped, ShortForm, Near, Partly, Differs, Missing });
 
 impl CandidateJson {
     pub(crate) fn of(comparison: &Comparison) -> Self {

@@ -192,6 +192,7 @@ fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
     // By prefix, so that a secret of whatever kind goes too.
     conn.execute("DELETE FROM secret WHERE substr(name, 1, length(?1) + 1) = ?1 || '/'", [practice])?;
     conn.execute("DELETE FROM wish WHERE practice = ?1 AND granted_at IS NULL", [practice])?;
+    conn.execute("DELETE FROM settled_person WHERE practice = ?1", [practice])?;
     forget_progress(conn, practice)?;
     Ok(removed > 0)
 }

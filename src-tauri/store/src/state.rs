@@ -39,9 +39,12 @@ impl StateColumns {
             BookingState::Held(appointment) => {
                 Self { state: "held", appointment: Some(appointment.to_string()), ..Self::default() }
             }
-            BookingState::Naming { appointment, plan } => {
-                Self { state: "naming", appointment: Some(appointment.to_string()), ..Self::planned(plan) }
-            }
+            BookingState::Naming { appointment, plan, instead_of } => Self {
+                state: "naming",
+                appointment: Some(appointment.to_string()),
+                patient: instead_of.as_ref().map(ToString::to_string),
+                ..Self::planned(plan)
+            },
             BookingState::Entering => Self { state: "entering", ..Self::default() },
             BookingState::Inserted(inserted) => Self { state: "inserted", ..Self::standing(inserted) },
             BookingState::Withdrawing(why) => Self { state: "withdrawing", ..Self::refused(why) },
@@ -119,7 +122,11 @@ pub(crate) fn read_state(row: &Row<'_>) -> Result<BookingState, Fault> {
         "received" => BookingState::Received { tries: tries()? },
         "inserting" => BookingState::Inserting { tries: tries()?, plan: plan()? },
         "held" => BookingState::Held(appointment()?),
-        "naming" => BookingState::Naming { appointment: appointment()?, plan: plan()? },
+        "naming" => BookingState::Naming {
+            appointment: appointment()?,
+            plan: plan()?,
+            instead_of: row.value::<Option<String>>("patient")?.map(PatientRef::new),
+        },
         "entering" => BookingState::Entering,
         "inserted" => BookingState::Inserted(inserted()?),
         "withdrawing" => BookingState::Withdrawing(read_refusal(row)?),
@@ -238,11 +245,14 @@ pub(crate) fn event_kind(event: &BookingEvent) -> &'static str {
         BookingEvent::RefusedLate(_) => "refused_late",
         BookingEvent::HandedToDesk => "handed_to_desk",
         BookingEvent::PatientDecided(_) => "patient_decided",
+        BookingEvent::PatientStays(_) => "patient_stays",
         BookingEvent::CalledOff(_) => "called_off",
         BookingEvent::TimeRanOut => "time_ran_out",
         BookingEvent::PartnerKnows => "partner_knows",
         BookingEvent::GaveUp(_) => "gave_up",
         BookingEvent::TriedAgain => "tried_again",
+        BookingEvent::PlacedByPerson(_) => "placed",
+        BookingEvent::PatientTold => "patient_told",
         BookingEvent::SeenTo => "seen_to",
         BookingEvent::CancelAsked { .. } => "cancel_asked",
         BookingEvent::Cancelled => "cancelled",
@@ -262,6 +272,8 @@ pub(crate) fn may_come_from_a_person(event: &BookingEvent) -> bool {
             | BookingEvent::CalledOff(_)
             | BookingEvent::HandedToDesk
             | BookingEvent::TriedAgain
+            | BookingEvent::PlacedByPerson(_)
+            | BookingEvent::PatientTold
             | BookingEvent::SeenTo
     )
 }

@@ -11,6 +11,7 @@ mod ports;
 mod processes;
 mod round_trip;
 mod schema;
+mod settled;
 
 use crate::{Opened, Store, StoreKey};
 use chrono::{DateTime, NaiveDate, Utc};

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::diary::{BookDay, PracticeCard};
-use domain::ids::{AppointmentTypeRef, PracticeId, ResourceRef};
+use domain::free_times::FreeTimes;
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, PracticeId, ResourceRef};
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::ports::webhooks::ListenerState;
 use domain::settings::{Feature, PracticeSettings};
@@ -47,6 +48,12 @@ pub struct PracticeState {
     pub sending: Option<(usize, usize)>,
     /// A list that waits for somebody to say that it may shrink.
     pub shrinking: Vec<Shrinking>,
+    /// The free times of the book as last read, for a person who puts a booking elsewhere; none before.
+    pub free_times: Option<Arc<FreeTimes>>,
+    /// For bookings that wait: an instant of our clock at which they did not wait yet.
+    pub made_after: BTreeMap<ForeignBookingId, DateTime<Utc>>,
+    /// Since when the partner has been waiting for other answers, by our clock.
+    pub asked_since: BTreeMap<Asked, DateTime<Utc>>,
     /// How many bookings stand where.
     pub counts: BookingCounts,
     /// The partner's extra features, once they were looked at.
@@ -85,12 +92,21 @@ pub struct FeatureState {
     pub lacks: Option<String>,
 }
 
+/// What a partner waits for besides bookings, and within ten minutes (sheet §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// Answers about changes to bookings.
+    Changes,
+    /// Free times.
+    FreeTimes,
+}
+
 /// One practitioner or room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceState {
     /// The practice system's key.
     pub id: ResourceRef,
-    /// The name people see.
+    /// The name people see, with the title.
     pub name: String,
     /// `Physiotherapist`, where known.
     pub specialty: Option<String>,
@@ -132,6 +148,9 @@ impl PracticeState {
             horizon: None,
             sending: None,
             shrinking: Vec::new(),
+            free_times: None,
+            made_after: BTreeMap::new(),
+            asked_since: BTreeMap::new(),
             counts,
             features: Vec::new(),
             documents_problem: None,
@@ -146,6 +165,7 @@ impl PracticeState {
     /// The same practice after its settings changed: what was last read from its book stays.
     pub fn renewed(self, anew: PracticeState) -> Self {
         let PracticeState { resources, appointment_types, horizon, card, reading, differing, .. } = self;
+        let anew = Self { free_times: self.free_times, made_after: self.made_after, ..anew };
         Self { resources, appointment_types, horizon, card, reading, differing, ..anew }
     }
 }

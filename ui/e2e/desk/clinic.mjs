@@ -15,6 +15,19 @@ book.row_factory = sqlite3.Row
 print(json.dumps([dict(row) for row in book.execute(sys.argv[2], json.loads(sys.argv[3]))]))
 `;
 
+const TELL_SQLITE = `
+import json, sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=5) as book:
+    book.execute(sys.argv[2], json.loads(sys.argv[3]))
+`;
+
+/** Practitioner, day and minute of an offered time. */
+function placeOf({ resourceId, start }) {
+  const [day, time] = start.split("T");
+  const [hours, minutes] = time.split(":").map(Number);
+  return [Number(resourceId), day, hours * 60 + minutes];
+}
+
 /** A made-up clinic's book in this folder. */
 export class Book {
   constructor(folder, name = "clinic.sqlite") {
@@ -27,16 +40,20 @@ export class Book {
   }
 
   /** The appointments at a practitioner's time. */
-  at({ resourceId, start }) {
-    const [day, time] = start.split("T");
-    const [hours, minutes] = time.split(":").map(Number);
+  at(time) {
     return this.rows(
       `SELECT a.*, p.first_name, p.last_name, p.birth_date FROM appointment a LEFT JOIN patient p ON p.id = a.patient_id
         WHERE a.practitioner_id = ? AND a.day = ? AND a.start_minute = ?`,
-      Number(resourceId),
-      day,
-      hours * 60 + minutes,
+      ...placeOf(time),
     );
+  }
+
+  /** Somebody at the desk gives that time to a patient of the clinic. */
+  async take(time) {
+    const statement = `INSERT INTO appointment (practitioner_id, day, start_minute, minutes, patient_id, type_id, title)
+        SELECT ?, ?, ?, 30, (SELECT min(id) FROM patient), min(id), 'Walk-in' FROM appointment_type`;
+    const words = ["-c", TELL_SQLITE, this.path, statement, JSON.stringify(placeOf(time))];
+    await promisify(execFile)("python3", words);
   }
 }
 

@@ -19,6 +19,8 @@ export const commands = {
 	openDocument: (practiceId: string, documentId: string) => typedError<null, UiError>(__TAURI_INVOKE("open_document", { practiceId, documentId })),
 	/**  What a person decided for a booking. */
 	decideBooking: (practiceId: string, bookingId: string, decision: BookingDecision) => typedError<null, UiError>(__TAURI_INVOKE("decide_booking", { practiceId, bookingId, decision })),
+	/**  The free times of a day for a booking that could not be placed; without a day the nearest ones. */
+	freeTimes: (practiceId: string, bookingId: string, day: string | null) => typedError<FreeTimesView, UiError>(__TAURI_INVOKE("free_times", { practiceId, bookingId, day })),
 	/**  Pauses or resumes one practice. */
 	setPracticeEnabled: (practiceId: string, enabled: boolean) => typedError<null, UiError>(__TAURI_INVOKE("set_practice_enabled", { practiceId, enabled })),
 	/**  Pauses or resumes every practice. */
@@ -104,6 +106,16 @@ export type AppView = {
 	about: AboutView,
 };
 
+/**  What the patient asked for. */
+export type AskedView = {
+	/**  None if that time does not exist in the practice's zone, or exists twice. */
+	startsAt: string | null,
+	/**  The practice-local wall clock, `2026-11-20 10:30`. */
+	startsWritten: string,
+	/**  None if the booking names nobody, or somebody who is gone. */
+	practitioner: string | null,
+};
+
 /**  Something that needs a person; the screens show it from its own place in the view. */
 export type AttentionView = 
 /**  One of `open_bookings`, with `needs`. */
@@ -151,6 +163,12 @@ export type BookingAction =
 "enteredByHand" | 
 /**  A person cancelled it: look into the book, then tell Healthengine. */
 "cancelledByHand" | 
+/**  Write it at the time that was asked for, although something stands there. */
+"placeBeside" | 
+/**  Write it at another free time, see `free_times`. */
+"placeElsewhere" | 
+/**  The patient knows where it was put. */
+"patientTold" | 
 /**  The patient was phoned and knows. */
 "patientPhoned" | 
 /**  The duplicate was merged, or is none. */
@@ -188,10 +206,24 @@ patientId: string } |
 { kind: "enteredByHand" } | 
 /**  A person cancelled it in the practice system. */
 { kind: "cancelledByHand" } | 
+/**  Write it at the time that was asked for, although something stands there. */
+{ kind: "placeBeside" } | 
+/**  Write it at this free time. */
+{ kind: "placeElsewhere"; 
+/**  The free time's `resource_id`. */
+resourceId: string; 
+/**  The free time's `starts_written`. */
+startsWritten: string } | 
+/**  The patient was told where it was put. */
+{ kind: "patientTold" } | 
 /**  The patient was phoned. */
 { kind: "patientPhoned" } | 
 /**  The duplicate was handled. */
-{ kind: "duplicateHandled" };
+{ kind: "duplicateHandled" } | 
+/**  It stands in the book for the wrong patient. */
+{ kind: "notThisPatient"; 
+/**  Whose it is: a candidate's `patient_id`; none for a new record. */
+patientId: string | null };
 
 /**  One booking's way, oldest first. */
 export type BookingHistory = {
@@ -199,6 +231,8 @@ export type BookingHistory = {
 	entries: HistoryEntry[],
 	/**  How the patient was matched, field by field; empty if there was nobody to compare with. */
 	compared: ComparedField[],
+	/**  Whether its patient can be corrected; none where it does not stand in the book. */
+	correction: CorrectionView | null,
 };
 
 /**  A page of the finished bookings, newest first. */
@@ -278,6 +312,13 @@ export type BookingView = {
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
 	needs: NeedView | null,
+	/**  Until when Healthengine wants an answer. None once it has one. */
+	deadlines: DeadlinesView | null,
+	/**
+	 *  What Healthengine still shows the patient, where a person put the booking elsewhere; `starts_at`,
+	 *  `starts_written`, `practitioner` and `appointment_type` then say where it stands.
+	 */
+	asked: AskedView | null,
 	/**  Documents that the patient sent, oldest first. */
 	documents: DocumentView[],
 };
@@ -312,6 +353,28 @@ export type Consent =
 "revoked" | 
 /**  Nothing was asked yet. */
 "unknown";
+
+/**  Why a patient cannot be corrected here. */
+export type CorrectionOver = 
+/**  The booking came in more than 30 days ago. */
+"tooOld" | 
+/**  The appointment has begun. */
+"begun" | 
+/**  The practice may only be read. */
+"readOnly";
+
+/**  Whether the patient of a booking that stands in the book can be corrected. */
+export type CorrectionView = 
+/**  It can. */
+{ kind: "offered"; 
+/**  Until then at the most. */
+until: string; 
+/**  Other records that were near, most alike first. */
+candidates: CandidateView[] } | 
+/**  Only in the practice system. */
+{ kind: "over"; 
+/**  Why. */
+why: CorrectionOver };
 
 /**  One day of a practice: per practitioner the book, and what Healthengine last accepted. */
 export type DayBookView = {
@@ -377,6 +440,19 @@ export type DayDifferenceView = {
 	end: string,
 	/**  How. */
 	change: SlotChange,
+};
+
+/**  Until when Healthengine wants an answer, by the engine's clock. */
+export type DeadlinesView = {
+	/**
+	 *  Until then a rejection lets the patient choose another time. A hint: clocks may be wrong. None where the answer
+	 *  is about a change.
+	 */
+	repickUntil: string | null,
+	/**  After that Healthengine may count the practice as unhealthy. */
+	answerBy: string,
+};
+
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
@@ -468,8 +544,12 @@ export type ErrorCode =
 "alreadyLinked" | 
 /**  The booking changed in between; the newest view shows how. */
 "bookingChanged" | 
+/**  The booking's patient can only be changed in the practice system; the message says why. */
+"patientStays" | 
 /**  There is no such booking any more. */
 "bookingUnknown" | 
+/**  The time that was chosen is not free any more. */
+"timeNotFree" | 
 /**  "Done" was pressed, and the appointment is not in the book. */
 "appointmentNotFound" | 
 /**  There is no such practice any more. */
@@ -537,6 +617,28 @@ export type FieldView = {
 	field: PersonField,
 	/**  What to type. */
 	value: string,
+};
+
+/**  A free time. */
+export type FreeTimeView = {
+	/**  The practice system's id, given back with the decision. */
+	resourceId: string,
+	/**  With whom. */
+	practitioner: string,
+	/**  When. */
+	startsAt: string,
+	/**  The practice-local wall clock, given back with the decision. */
+	startsWritten: string,
+};
+
+/**  Free times that a booking fits into. */
+export type FreeTimesView = {
+	/**  In the order in which to offer them. */
+	times: FreeTimeView[],
+	/**  The first practice-local date that can be asked for. */
+	firstDay: string,
+	/**  The last one. */
+	lastDay: string,
 };
 
 /**  How Healthengine's picture compares with the book. */
@@ -962,6 +1064,8 @@ export type ProgressView = {
 export type ReasonCode = 
 /**  Somebody else has that time in the book. */
 "timeTaken" | 
+/**  Somebody else has taken the time that a person chose for it. */
+"chosenTimeTaken" | 
 /**  The time is outside working hours. */
 "outsideHours" | 
 /**  The practitioner is not in the book, or the booking names none. */
@@ -1243,6 +1347,8 @@ fields: FieldView[] } |
 { kind: "notPlaced"; 
 /**  What to type, should a person enter it. */
 fields: FieldView[] } | 
+/**  A person put it elsewhere, and Healthengine still shows the patient the old time: phone the patient. */
+{ kind: "tellPatient" } | 
 /**  Healthengine told the patient that the appointment stands, and it does not: phone the patient. */
 { kind: "phonePatient" } | 
 /**  The patient cancelled, and the practice is read-only: cancel this appointment in the practice system. */
@@ -1296,6 +1402,8 @@ export type WaitingKind =
 "changesToApply" | 
 /**  Days of free times to be published. */
 "daysToPublish" | 
+/**  Free times that Healthengine has asked for. */
+"freeTimesToSend" | 
 /**  Bookings that wait for a person; only of [`SwitchOffView`]. */
 "decisionsToMake";
 
@@ -1307,6 +1415,8 @@ export type WaitingView = {
 	count: number,
 	/**  When the oldest of them began to wait. */
 	oldestAt: string | null,
+	/**  When Healthengine wants the first answer among them, where it waits for one. */
+	answerBy: string | null,
 };
 
 /**  Whether webhooks can be relied upon. */

@@ -15,7 +15,15 @@ import type {
 } from "./index";
 import { localDate } from "../format";
 import { fakeDay, fakeStory } from "./fakeDay";
-import { historyOf, SCENARIOS, switched, type Scenario, type ScenarioName } from "./scenarios";
+import {
+  freeTimesOf,
+  historyOf,
+  placed,
+  SCENARIOS,
+  switched,
+  type Scenario,
+  type ScenarioName,
+} from "./scenarios";
 
 function ok<T>(data: T): Promise<Answer<T>> {
   return Promise.resolve({ status: "ok", data });
@@ -94,6 +102,11 @@ export class FakeBackend implements Backend {
         if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
         const booking = this.#find(practiceId, bookingId);
         return booking ? ok(historyOf(booking)) : refuse("bookingUnknown");
+      },
+      freeTimes: (practiceId, bookingId, day) => {
+        if (this.#scenario.failingLists) return refuse("practiceUnreachable");
+        const booking = this.#find(practiceId, bookingId);
+        return booking ? ok(freeTimesOf(booking, day)) : refuse("bookingUnknown");
       },
       dayBook: (practiceId, day) => {
         if (this.#scenario.failingLists) return refuse("unknown", "the store did not answer");
@@ -271,11 +284,42 @@ export class FakeBackend implements Backend {
     });
   }
 
+  /** The booking stands for another patient from now on. */
+  #correct(practiceId: string, bookingId: string, patientId: string | null): Promise<Answer<null>> {
+    const is = (each: BookingView) => each.practiceId === practiceId && each.bookingId === bookingId;
+    if (!this.#finished.some(is)) return refuse("patientStays");
+    this.#finished = this.#finished.map((each) =>
+      is(each)
+        ? {
+            ...each,
+            revision: each.revision + 1,
+            patientNumber: patientId ?? "8311",
+            patientMatch: patientId === null ? "created" : "existing",
+          }
+        : each,
+    );
+    this.push((view) => ({ ledgerRevision: view.ledgerRevision + 1 }));
+    return ok(null);
+  }
+
   #decide(practiceId: string, bookingId: string, decision: BookingDecision): Promise<Answer<null>> {
+    if (decision.kind === "notThisPatient") return this.#correct(practiceId, bookingId, decision.patientId);
     const booking = this.#view.openBookings.find(
       (each) => each.practiceId === practiceId && each.bookingId === bookingId,
     );
     if (!booking?.needs) return refuse("bookingChanged");
+    if (decision.kind === "placeElsewhere") {
+      const { resourceId, startsWritten } = decision;
+      const chosen = freeTimesOf(booking, startsWritten.slice(0, 10)).times.find(
+        (each) => each.resourceId === resourceId && each.startsWritten === startsWritten,
+      );
+      if (!chosen || this.#scenario.takenMeanwhile) return refuse("timeNotFree");
+      this.push((view) => ({
+        openBookings: view.openBookings.map((each) => (each === booking ? placed(each, chosen) : each)),
+        ledgerRevision: view.ledgerRevision + 1,
+      }));
+      return ok(null);
+    }
     if (decision.kind === "enteredByHand" && this.#scenario.notInBook) return refuse("appointmentNotFound");
     const away =
       decision.kind === "decline" || decision.kind === "cancel" || decision.kind === "patientPhoned";
@@ -283,6 +327,7 @@ export class FakeBackend implements Backend {
       ...booking,
       revision: booking.revision + 1,
       needs: null,
+      deadlines: null,
       state: decision.kind === "cancel" ? "cancelled" : away ? "rejected" : "confirmed",
       reason: away ? { code: "declinedByPerson", detail: null } : null,
       answeredAt: this.#view.now,
@@ -353,7 +398,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       : null,
     practitioners,
     publishedTo: null,
-    waiting: [{ kind: "daysToPublish", count: 366, oldestAt: now }],
+    waiting: [{ kind: "daysToPublish", count: 366, oldestAt: now, answerBy: null }],
     progress: { done: 0, total: 366 },
     shrunkLists: [],
     setup: {

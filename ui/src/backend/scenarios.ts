@@ -7,7 +7,10 @@ import type {
   ComparedField,
   DocumentPlace,
   DocumentView,
+  CorrectionView,
   FieldView,
+  FreeTimesView,
+  FreeTimeView,
   HalfHourView,
   HistoryEntry,
   ListenerInput,
@@ -29,6 +32,8 @@ export interface Scenario {
   loading?: boolean;
   /** Lists and files fail. */
   failingLists?: boolean;
+  /** The time that is chosen has been taken a moment ago. */
+  takenMeanwhile?: boolean;
   /** "Done" does not find the appointment. */
   notInBook?: boolean;
 }
@@ -277,6 +282,8 @@ function booking(
     patientNumber: String(4000 + number * 37),
     reason: null,
     needs: null,
+    deadlines: null,
+    asked: null,
     documents: [],
     ...given,
   };
@@ -410,6 +417,8 @@ function needing(needs: NeedView, given: Partial<BookingView> = {}, number = 212
     patientMatch: null,
     patientNumber: null,
     needs,
+    // What is answered already has no clock.
+    deadlines: needs.answerBy ? { repickUntil: after(2), answerBy: after(582) } : null,
     ...given,
   });
   return {
@@ -434,6 +443,69 @@ function choosing(candidates: CandidateView[]): Scenario {
     },
     { reason: { code: "patientAmbiguous", detail: null } },
   );
+}
+
+/** The time was taken, and it is too late for the patient to be asked again. */
+function placing(
+  actions: NeedView["actions"] = ["placeBeside", "placeElsewhere", "cancel", "tryAgain", "enteredByHand"],
+  deadlines: BookingView["deadlines"] = { repickUntil: before(120), answerBy: after(460) },
+): Scenario {
+  return needing(
+    { task: { kind: "notPlaced", fields: FIELDS }, answerBy: after(340), otherwise: "declines", actions },
+    {
+      reason: { code: "timeTaken", detail: null },
+      bookedAt: before(140),
+      receivedAt: before(137),
+      deadlines,
+    },
+  );
+}
+
+/** The free times of a booking: every one of a day, or the nearest. */
+export function freeTimesOf(booking: BookingView, day: string | null): FreeTimesView {
+  const time = (date: string, at: string, who: string, resourceId: string): FreeTimeView => ({
+    resourceId,
+    practitioner: who,
+    // Daylight saving: Melbourne is eleven hours ahead.
+    startsAt: new Date(`${date}T${at}:00+11:00`).toISOString(),
+    startsWritten: `${date} ${at}`,
+  });
+  const asked = booking.startsWritten.slice(0, 10);
+  const own = ["11:15", "09:45", "11:30", "13:00"].map((at) => time(day ?? asked, at, "Dr Mei Lee", "11"));
+  const bounds = { firstDay: "2026-11-20", lastDay: "2027-01-19" };
+  if (day === "2026-11-22") return { times: [], ...bounds };
+  if (day) return { times: [...own, time(day, "10:30", "Tom Okafor", "12")], ...bounds };
+  const times = [
+    ...own,
+    time("2026-11-23", "10:30", "Dr Mei Lee", "11"),
+    time("2026-11-24", "10:00", "Dr Mei Lee", "11"),
+    time(asked, "10:30", "Ana Petrović", "13"),
+  ];
+  return { times, ...bounds };
+}
+
+/** A booking that a person put elsewhere: it stands, and the patient has to hear of it. */
+export function placed(booking: BookingView, chosen: FreeTimeView): BookingView {
+  return {
+    ...booking,
+    revision: booking.revision + 1,
+    startsAt: chosen.startsAt,
+    startsWritten: chosen.startsWritten,
+    practitioner: chosen.practitioner,
+    asked: {
+      startsAt: booking.startsAt,
+      startsWritten: booking.startsWritten,
+      practitioner: booking.practitioner,
+    },
+    deadlines: null,
+    reason: null,
+    needs: {
+      task: { kind: "tellPatient" },
+      answerBy: null,
+      otherwise: "stays",
+      actions: ["patientTold"],
+    },
+  };
 }
 
 function entering(): Scenario {
@@ -468,7 +540,7 @@ function several(): Scenario {
         freshness: { kind: "onItsWay", changedAt: before(2) },
       },
     ],
-    waiting: [{ kind: "daysToPublish", count: 1, oldestAt: before(2) }],
+    waiting: [{ kind: "daysToPublish", count: 1, oldestAt: before(2), answerBy: null }],
     setup: { ...practice().setup, locations: ["4"] },
   };
   const perth: PracticeView = {
@@ -486,6 +558,7 @@ function several(): Scenario {
     bookedAt: before(4),
     receivedAt: before(2),
     answeredAt: null,
+    deadlines: { repickUntil: after(16), answerBy: after(596) },
   });
   return {
     view: {
@@ -496,8 +569,8 @@ function several(): Scenario {
       switchOff: {
         safe: false,
         waiting: [
-          { kind: "answersToSend", count: 1, oldestAt: before(2) },
-          { kind: "daysToPublish", count: 1, oldestAt: before(2) },
+          { kind: "answersToSend", count: 1, oldestAt: before(2), answerBy: null },
+          { kind: "daysToPublish", count: 1, oldestAt: before(2), answerBy: null },
         ],
       },
     },
@@ -531,8 +604,8 @@ function down(): Scenario {
         index < 2 ? { kind: "behind", since: before(940) } : { kind: "inStep", checkedAt: before(972) },
     })),
     waiting: [
-      { kind: "answersToSend", count: 1, oldestAt: before(930) },
-      { kind: "daysToPublish", count: 2, oldestAt: before(940) },
+      { kind: "answersToSend", count: 1, oldestAt: before(930), answerBy: after(-330) },
+      { kind: "daysToPublish", count: 2, oldestAt: before(940), answerBy: null },
     ],
   }));
   return {
@@ -551,7 +624,10 @@ function down(): Scenario {
           ...base.roundTrips.outages,
         ],
       },
-      switchOff: { safe: false, waiting: [{ kind: "answersToSend", count: 1, oldestAt: before(930) }] },
+      switchOff: {
+        safe: false,
+        waiting: [{ kind: "answersToSend", count: 1, oldestAt: before(930), answerBy: after(-330) }],
+      },
     },
     finished: finished(),
   };
@@ -586,10 +662,13 @@ function firstPublishing(): Scenario {
         })),
         publishedTo: null,
         progress: { done: 120, total: 366 },
-        waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9) }],
+        waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9), answerBy: null }],
       })),
       roundTrips: { halfHours: [], medianMs: null, slowestMs: null, bookings: 0, outages: [] },
-      switchOff: { safe: false, waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9) }] },
+      switchOff: {
+        safe: false,
+        waiting: [{ kind: "daysToPublish", count: 246, oldestAt: before(9), answerBy: null }],
+      },
     },
     finished: [],
   };
@@ -721,9 +800,33 @@ export const SCENARIOS = {
         task: { kind: "notPlaced", fields: FIELDS },
         answerBy: after(64),
         otherwise: "declines",
-        actions: ["tryAgain", "enteredByHand", "cancel"],
+        actions: ["placeElsewhere", "cancel", "tryAgain", "enteredByHand"],
       },
-      { reason: { code: "other", detail: "the practice system has no calendar category for it" } },
+      {
+        reason: { code: "other", detail: "the practice system has no calendar category for it" },
+        deadlines: { repickUntil: before(500), answerBy: after(100) },
+      },
+    ),
+  placing,
+  "placing-taken": () => ({ ...placing(), takenMeanwhile: true }),
+  "placing-read-only": () => {
+    const scenario = placing(["enteredByHand", "cancel"]);
+    scenario.view.practices = entering().view.practices;
+    return scenario;
+  },
+  "placing-overdue": () => placing(undefined, { repickUntil: before(700), answerBy: before(130) }),
+  told: () =>
+    needing(
+      { task: { kind: "tellPatient" }, answerBy: null, otherwise: "stays", actions: ["patientTold"] },
+      {
+        startsAt: "2026-11-20T00:15:00.000Z",
+        startsWritten: "2026-11-20 11:15",
+        asked: {
+          startsAt: "2026-11-19T23:30:00.000Z",
+          startsWritten: "2026-11-20 10:30",
+          practitioner: "Dr Mei Lee",
+        },
+      },
     ),
   late: () =>
     needing(
@@ -818,5 +921,16 @@ export function historyOf(booking: BookingView): BookingHistory {
     add(402, "Fresh free times of that day were published.");
   }
   const compared = booking.patientMatch === "existing" ? SAM.fields.slice(0, 4) : [];
-  return { entries, compared };
+  return { entries, compared, correction: correctionOf(booking) };
+}
+
+function correctionOf(booking: BookingView): CorrectionView | null {
+  if (booking.state !== "confirmed" || booking.needs) return null;
+  if (booking.patientName === null) return { kind: "over", why: "tooOld" };
+  const others = [SAM, TWIN].filter((each) => each.patientId !== booking.patientNumber);
+  return {
+    kind: "offered",
+    until: booking.startsAt ?? booking.receivedAt,
+    candidates: others.slice(0, 1),
+  };
 }

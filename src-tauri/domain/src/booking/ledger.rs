@@ -9,10 +9,13 @@
 //!
 //! What staff undo in the practice leaves `Confirmed` for `Undone`, is told from there and from nowhere else, and ends
 //! in `Ended`; nothing leads from there back to an insert.
+//!
+//! A confirmed booking whose patient somebody corrects is `Naming` again, `instead_of` the one that stands there. It
+//! leaves the book never: it comes back as what the book holds then, or with the patient it had.
 
-use super::{Held, Inserted, Undoing};
+use super::{Held, Inserted, Placement, Undoing};
 use crate::failure::Refusal;
-use crate::ids::AppointmentRef;
+use crate::ids::{AppointmentRef, PatientRef};
 use crate::people::PatientPlan;
 
 /// How far a booking is.
@@ -32,12 +35,14 @@ pub enum BookingState {
     },
     /// The time is in the book without a name, until somebody decides who it is.
     Held(AppointmentRef),
-    /// The held time is being given its patient.
+    /// The held time is being given its patient, or what was confirmed another one.
     Naming {
         /// What is held.
         appointment: AppointmentRef,
         /// Whose it becomes.
         plan: PatientPlan,
+        /// Whose it was when the partner had its confirmation; none for a time that was only held.
+        instead_of: Option<PatientRef>,
     },
     /// The practice may only be read: somebody at the desk enters the appointment, and we look for it.
     Entering,
@@ -112,6 +117,8 @@ pub enum BookingEvent {
     HandedToDesk,
     /// Somebody decided who the patient is, or nobody did in time and the safe side was taken.
     PatientDecided(PatientPlan),
+    /// The patient of what is confirmed cannot be changed any more.
+    PatientStays(Refusal),
     /// Somebody at the desk, the patient, or the clock said that it will not be.
     CalledOff(Refusal),
     /// The person's time to decide ran out.
@@ -122,6 +129,10 @@ pub enum BookingEvent {
     GaveUp(String),
     /// Somebody at the desk asks for another try.
     TriedAgain,
+    /// Somebody at the desk chose where it goes although it could not go where it was asked for.
+    PlacedByPerson(Placement),
+    /// Somebody told the patient where it was put.
+    PatientTold,
     /// Somebody at the desk has dealt with it.
     SeenTo,
     /// The patient cancelled what stands in the book.
@@ -205,8 +216,8 @@ pub enum Stage<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
-    state: BookingState,
-    event: BookingEvent,
+    state: Box<BookingState>,
+    event: Box<BookingEvent>,
 }
 
 impl BookingState {
@@ -233,25 +244,36 @@ impl BookingState {
                 found(held)
             }
             (S::Inserting { tries, .. }, E::AbsentFromPractice) => S::Received { tries: *tries },
-            (S::Inserting { .. } | S::Naming { .. } | S::Withdrawing(_), E::GaveUp(why)) => {
-                S::Stuck { why: why.clone() }
-            }
+            (
+                S::Inserting { .. } | S::Naming { instead_of: None, .. } | S::Withdrawing(_),
+                E::GaveUp(why),
+            ) => S::Stuck { why: why.clone() },
             (S::Inserted(_) | S::Refused { .. }, E::GaveUp(why)) => S::Stuck { why: why.clone() },
 
             (S::Held(appointment), E::PatientDecided(plan)) if *plan != PatientPlan::Undecided => {
-                S::Naming { appointment: appointment.clone(), plan: plan.clone() }
+                S::Naming { appointment: appointment.clone(), plan: plan.clone(), instead_of: None }
+            }
+            (S::Confirmed(inserted), E::PatientDecided(plan)) if *plan != PatientPlan::Undecided => {
+                S::Naming {
+                    appointment: inserted.appointment.clone(),
+                    plan: plan.clone(),
+                    instead_of: Some(inserted.patient.clone()),
+                }
+            }
+            (S::Naming { appointment, instead_of: Some(patient), .. }, E::PatientStays(_)) => {
+                S::Confirmed(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
             (S::Naming { .. }, E::FoundInPractice(Held { appointment, patient: Some(patient) })) => {
                 S::Inserted(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
-            (S::Naming { .. }, E::AbsentFromPractice) => S::Received { tries: 0 },
+            (S::Naming { instead_of: None, .. }, E::AbsentFromPractice) => S::Received { tries: 0 },
 
             (S::Entering, E::FoundInPractice(Held { appointment, patient: Some(patient) })) => {
                 S::Inserted(Inserted { appointment: appointment.clone(), patient: patient.clone() })
             }
             (S::Entering, E::TimeRanOut) => S::Refused { why: Refusal::NobodyDecided, tell_patient: true },
 
-            (S::Held(_) | S::Naming { .. } | S::Stuck { .. }, E::CalledOff(why)) => {
+            (S::Held(_) | S::Naming { instead_of: None, .. } | S::Stuck { .. }, E::CalledOff(why)) => {
                 S::Withdrawing(why.clone())
             }
             (S::Withdrawing(why), E::AbsentFromPractice) => {
@@ -261,7 +283,8 @@ impl BookingState {
                 S::Refused { why: why.clone(), tell_patient: false }
             }
 
-            (S::Unplaced(_), E::TriedAgain) => S::Received { tries: 0 },
+            // Not from `Stuck`: there the book may hold it, and another place would make it two.
+            (S::Unplaced(_), E::TriedAgain | E::PlacedByPerson(_)) => S::Received { tries: 0 },
             (S::Unplaced(_), E::HandedToDesk) => S::Entering,
             (S::Unplaced(why), E::TimeRanOut) => S::Refused { why: why.clone(), tell_patient: true },
             (S::Stuck { .. }, E::TriedAgain) => S::Inserting { tries: 0, plan: PatientPlan::Undecided },
@@ -279,7 +302,7 @@ impl BookingState {
                 S::Rejected { why: why.clone(), tell_patient: false }
             }
             // Somebody has looked at a possible duplicate; the booking stands as it did.
-            (S::Confirmed(inserted), E::SeenTo) => S::Confirmed(inserted.clone()),
+            (S::Confirmed(inserted), E::SeenTo | E::PatientTold) => S::Confirmed(inserted.clone()),
             (S::Confirmed(inserted), E::CancelAsked { by_hand }) => {
                 S::Cancelling { inserted: inserted.clone(), by_hand: *by_hand }
             }
@@ -301,7 +324,7 @@ impl BookingState {
                 S::Ended { inserted: inserted.clone(), how: how.clone() }
             }
             (S::Undone { inserted, .. }, E::PatientCancelledToo) => S::Cancelled(inserted.clone()),
-            _ => return Err(IllegalEvent { state: self.clone(), event: event.clone() }),
+            _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: Box::new(event.clone()) }),
         };
         Ok(next)
     }
@@ -370,8 +393,9 @@ impl BookingState {
     /// What the practice holds for it, where that is known.
     pub fn held(&self) -> Option<Held> {
         match self {
-            BookingState::Held(appointment) | BookingState::Naming { appointment, .. } => {
-                Some(Held { appointment: appointment.clone(), patient: None })
+            BookingState::Held(appointment) => Some(Held { appointment: appointment.clone(), patient: None }),
+            BookingState::Naming { appointment, instead_of, .. } => {
+                Some(Held { appointment: appointment.clone(), patient: instead_of.clone() })
             }
             BookingState::Inserted(inserted)
             | BookingState::Confirmed(inserted)
@@ -444,11 +468,19 @@ impl BookingEvent {
                 "Decided: a new patient.".into()
             }
             BookingEvent::PatientDecided(PatientPlan::Undecided) => "Not decided yet.".into(),
+            BookingEvent::PatientStays(why) => format!("The patient stays as it was: {why}."),
             BookingEvent::CalledOff(why) => format!("Called off: {why}."),
             BookingEvent::TimeRanOut => "Nobody decided in time.".into(),
             BookingEvent::PartnerKnows => "Our answer has arrived.".into(),
             BookingEvent::GaveUp(why) => format!("Somebody has to look: {why}."),
             BookingEvent::TriedAgain => "Somebody at the desk asked for another try.".into(),
+            BookingEvent::PlacedByPerson(Placement { beside: true, .. }) => {
+                "Somebody at the desk wants it beside what stands at that time.".into()
+            }
+            BookingEvent::PlacedByPerson(Placement { starts, .. }) => {
+                format!("Somebody at the desk chose another time: {}.", starts.0.format("%d/%m/%Y %H:%M"))
+            }
+            BookingEvent::PatientTold => "Somebody told the patient the new time.".into(),
             BookingEvent::SeenTo => "Somebody at the desk has dealt with it.".into(),
             BookingEvent::CancelAsked { by_hand: false } => {
                 "The patient cancelled. Cancelling it in the book.".into()

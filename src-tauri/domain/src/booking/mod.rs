@@ -1,11 +1,13 @@
 //! A booking, from the partner asking for it to the partner knowing how it went.
 
 mod ledger;
+mod placing;
 #[cfg(test)]
 mod tests;
 mod undoing;
 
 pub use ledger::{BookingEvent, BookingState, IllegalEvent, Stage, Step};
+pub use placing::{ANSWER_WITHIN, Moved, Placement, REPICK_WITHIN};
 pub use undoing::{AskedAbout, Difference, Standing, Undoing, Watched};
 
 use crate::failure::Refusal;
@@ -152,6 +154,8 @@ pub struct AppointmentOrder {
     pub details: PersonDetails,
     /// For the appointment's note.
     pub note: Private<String>,
+    /// A person wants it there although something else stands there. Nothing else is left unchecked.
+    pub beside: bool,
 }
 
 /// One booking in the ledger.
@@ -163,11 +167,15 @@ pub struct Entry {
     pub state: BookingState,
     /// How the patient was decided on, once tried.
     pub decision: Option<Decision>,
+    /// Where a person put it, where that was needed; see [`Entry::placed`].
+    pub placement: Option<Placement>,
+    /// Whether the patient has to hear where it was put, because the partner tells them another time.
+    pub tell_place: bool,
     /// Rises with every event.
     pub revision: u32,
     /// When we first saw it.
     pub received_at: DateTime<Utc>,
-    /// When the partner had our answer.
+    /// When the partner had our first answer; a patient corrected later is told anew without moving it.
     pub answered_at: Option<DateTime<Utc>>,
     /// When the current state began.
     pub state_since: DateTime<Utc>,

@@ -4,7 +4,7 @@ use crate::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
-use crate::ids::{AppointmentRef, ResourceRef};
+use crate::ids::{AppointmentRef, PatientRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
 use crate::ports::documents::{DocumentInbox, DocumentSource};
 use crate::time::Horizon;
@@ -37,6 +37,9 @@ pub trait PracticeSystem: Send + Sync {
     /// Every record that could be this person; generous, because [`crate::matching`] decides.
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError>;
 
+    /// One record by its key; none where it is gone.
+    async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError>;
+
     /// The appointments of one resource on one day, with their patients. For finding what a person entered.
     async fn appointments_with_patients(
         &self,
@@ -65,13 +68,16 @@ pub trait PracticeSystem: Send + Sync {
     /// patient or the same place; a key that is free is looked for by the mark. Cheap for hundreds.
     async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError>;
 
-    /// Gives a held appointment its patient. Doing it again returns what stands there; an appointment that is gone
-    /// or cancelled is [`crate::failure::Refusal::BookingUnknown`].
+    /// Gives a held appointment its patient, or, with `instead_of`, the one that has that patient another. Doing it again
+    /// returns what stands there, and so does an appointment that somebody gave to a third patient; one that is gone
+    /// or cancelled is [`crate::failure::Refusal::BookingUnknown`]. With `instead_of`, only an appointment that carries
+    /// `key` and is still to come is changed.
     async fn name_patient(
         &self,
         appointment: &AppointmentRef,
         key: &BookingKey,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError>;
 

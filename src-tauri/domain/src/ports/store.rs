@@ -2,9 +2,10 @@
 
 use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLine};
 use crate::failure::Cause;
-use crate::ids::PracticeId;
-use crate::matching::Decision;
+use crate::ids::{PatientRef, PracticeId};
+use crate::matching::{Decision, Settled};
 use crate::ports::documents::DocumentLedger;
+use crate::private::Private;
 use crate::settings::{AppSettings, PracticeSettings, SecretName};
 use crate::time::PracticeTime;
 use async_trait::async_trait;
@@ -76,6 +77,43 @@ pub trait BookingLedger: Send + Sync {
 
     /// Clears the personal fields of entries that were finished before `before`. Returns how many.
     async fn forget_people(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// Whose record the bookings of some people go to, once that was settled. Keeps a keyed digest of who they are, and no
+/// name; `person` is [`crate::matching::identity`].
+#[async_trait]
+pub trait SettledPeople: Send + Sync {
+    /// Remembers it, in place of what was settled in the same way before. `patient` is none where a new record is to be
+    /// made: then it is the one that is remembered as [`Settled::ByRecordMade`].
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// What was settled for a person, at most once in each way.
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError>;
+
+    /// Whether `patient` is a record that we made for bookings, and no booking but `key` has it now.
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError>;
+}
+
+/// Whose record a person's bookings go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledPerson {
+    /// Who settled it.
+    pub how: Settled,
+    /// The record; none where a new one is to be made.
+    pub patient: Option<PatientRef>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// How many bookings of a practice stand where.
@@ -328,13 +366,23 @@ pub trait Revision: Send + Sync {
 
 /// Everything a store offers. One struct implements it.
 pub trait Store:
-    BookingLedger + DocumentLedger + Marks + Watermarks + Wishes + SettingsBook + Vault + Activity + Revision
+    BookingLedger
+    + DocumentLedger
+    + SettledPeople
+    + Marks
+    + Watermarks
+    + Wishes
+    + SettingsBook
+    + Vault
+    + Activity
+    + Revision
 {
 }
 
 impl<T> Store for T where
     T: BookingLedger
         + DocumentLedger
+        + SettledPeople
         + Marks
         + Watermarks
         + Wishes

@@ -2,7 +2,7 @@
 
 use super::*;
 use chrono::TimeDelta;
-use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Undoing};
+use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Placement, Undoing};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
 use domain::matching::decide;
@@ -299,4 +299,41 @@ async fn a_row_that_cannot_be_read_says_where_and_not_what() {
         store.call(move |conn| Ok(conn.execute(&sql, [good])?)).await.unwrap();
     }
     assert!(store.entry(&booking_key("1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn where_a_person_put_a_booking_survives_until_the_patient_was_told() {
+    let (dir, store) = fresh();
+    let unplaced = walk(&store, "1", &[E::RefusedLate(Refusal::SlotTaken)]).await;
+    let starts = domain::time::PracticeTime(unplaced.request.starts.0 + TimeDelta::days(3));
+    let chosen = Placement {
+        resource: ResourceRef::new("9"),
+        starts,
+        appointment_type: Some(AppointmentTypeRef::new("std:9")),
+        beside: false,
+    };
+    let events =
+        [E::PlacedByPerson(chosen.clone()), E::InsertBegan(existing()), E::FoundInPractice(held(Some("77")))];
+    let mut entry = unplaced;
+    for event in events {
+        entry = store.record(&entry, &event, None, second(61)).await.unwrap();
+        assert_eq!(entry.placement.as_ref(), Some(&chosen), "{:?}", entry.state);
+    }
+    drop(store);
+    let store = open(dir.path());
+    let entry = store.entry(&booking_key("1")).await.unwrap().unwrap();
+    assert_eq!(entry.placed(), Some((&chosen.resource, chosen.starts)));
+    let entry = store.record(&entry, &E::PartnerKnows, None, second(62)).await.unwrap();
+    assert_eq!(store.open_bookings().await.unwrap(), std::slice::from_ref(&entry));
+    assert_eq!(store.forget_people(second(1_000)).await.unwrap(), 0);
+
+    let on_that_day = store.bookings_on(&practice(), chosen.starts.day()).await.unwrap();
+    assert_eq!(on_that_day, std::slice::from_ref(&entry));
+
+    let told = store.record(&entry, &E::PatientTold, None, second(63)).await.unwrap();
+    assert!(!told.tell_place);
+    assert_eq!(store.open_bookings().await.unwrap(), []);
+    assert_eq!(store.forget_people(second(1_000)).await.unwrap(), 1);
+    let forgotten = store.entry(&booking_key("1")).await.unwrap().unwrap();
+    assert_eq!(forgotten.placement, Some(chosen));
 }

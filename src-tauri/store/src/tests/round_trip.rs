@@ -145,7 +145,9 @@ fn state() -> impl Strategy<Value = BookingState> {
         any::<u32>().prop_map(|tries| BookingState::Received { tries }),
         (any::<u32>(), plan()).prop_map(|(tries, plan)| BookingState::Inserting { tries, plan }),
         appointment().prop_map(BookingState::Held),
-        (appointment(), plan()).prop_map(|(appointment, plan)| BookingState::Naming { appointment, plan }),
+        (appointment(), plan(), prop::option::of(patient_ref())).prop_map(
+            |(appointment, plan, instead_of)| { BookingState::Naming { appointment, plan, instead_of } }
+        ),
         Just(BookingState::Entering),
         inserted().prop_map(BookingState::Inserted),
         refusal().prop_map(BookingState::Withdrawing),

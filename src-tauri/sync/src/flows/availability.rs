@@ -6,12 +6,13 @@
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::health;
 use crate::shown::{self, CHANGES, Change, Difference};
-use crate::state::{BookReading, ResourceState, Shrinking};
+use crate::state::{Asked, BookReading, ResourceState, Shrinking};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::booking::Entry;
+use domain::booking::{BookingState, Entry};
 use domain::diary::{AppointmentType, Book, Resource};
 use domain::failure::{ReadError, WriteError};
+use domain::free_times::FreeTimes;
 use domain::ids::ResourceRef;
 use domain::ports::partner::{AvailabilityBoard, DayOffer, Partner};
 use domain::ports::store::{Leg, Mark, Problem, ProblemKind, StoreError};
@@ -153,7 +154,13 @@ impl Availability {
         let read_ms = u32::try_from((self.ports.clock.now() - reading).num_milliseconds()).ok();
         self.ports.state.change_practice(self.ports.id(), |practice| practice.read_ms = read_ms);
         self.ports.proven(Leg::System).await?;
+        // Whoever chooses another time for a booking that could not be placed may choose one that overlaps it.
+        let (unplaced, on_their_way): (Vec<Entry>, Vec<Entry>) =
+            on_their_way.into_iter().partition(|entry| matches!(entry.state, BookingState::Unplaced(_)));
         keep_free_for(&on_their_way, &mut book);
+        let free_times = Arc::new(FreeTimes::of(&book));
+        self.ports.state.change_practice(self.ports.id(), |practice| practice.free_times = Some(free_times));
+        keep_free_for(&unplaced, &mut book);
         let reading = BookReading { read_at: reading, slot: book.slot, days: book.days.clone() };
         self.ports
             .state
@@ -171,6 +178,9 @@ impl Availability {
                 if self.partner.is_some() {
                     self.ports.proven(Leg::Board).await?;
                 }
+                self.ports.state.change_practice(self.ports.id(), |practice| {
+                    practice.asked_since.remove(&Asked::FreeTimes);
+                });
                 None
             }
             Some(problem) => {
@@ -521,7 +531,7 @@ impl Availability {
                     let since = before.get(&resource.id).copied().flatten().unwrap_or(now);
                     ResourceState {
                         id: resource.id.clone(),
-                        name: resource.name.clone(),
+                        name: resource.titled_name(),
                         specialty: resource.specialty.clone(),
                         free_today: slots(
                             book.free(&resource.id, today).iter().map(|f| f.range.minutes()).collect(),
@@ -607,15 +617,16 @@ fn accepted<T>(answer: Result<T, WriteError>) -> Result<T, Stop> {
 }
 
 /// A booking that is not in the book yet takes its time all the same; otherwise a second patient could be offered it
-/// while the first one waits for somebody at the desk.
+/// while the first one waits for somebody at the desk. Where a person put it elsewhere, it is that time.
 fn keep_free_for(on_their_way: &[Entry], book: &mut Book) {
-    for request in on_their_way.iter().map(|entry| &entry.request) {
-        let range = request.length.sensible_minutes().and_then(|length| request.starts.range(length));
-        let (Some(resource), Some(range)) = (&request.resource, range) else { continue };
+    for entry in on_their_way {
+        let Some((resource, starts)) = entry.placed() else { continue };
+        let range = entry.request.length.sensible_minutes().and_then(|length| starts.range(length));
+        let Some(range) = range else { continue };
         let calendar = book.resources.iter().find(|known| known.id == *resource).map(Resource::calendar);
         let together = book.resources.iter().filter(|known| Some(known.calendar()) == calendar);
         for resource in together {
-            if let Some(day) = book.days.get_mut(&(resource.id.clone(), request.starts.day())) {
+            if let Some(day) = book.days.get_mut(&(resource.id.clone(), starts.day())) {
                 day.busy.push(range);
             }
         }

@@ -1,7 +1,10 @@
 //! Takes bookings in, brings each one forward, and answers the partner.
 
+mod whose;
+
 use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain};
 use crate::pace;
+use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +38,9 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
 /// How soon a pass may follow on another.
 const AT_ONCE: TimeDelta = TimeDelta::milliseconds(100);
 
+/// A change is not told again within this time; nothing waits at the partner for longer.
+const TOLD_FOR: TimeDelta = TimeDelta::days(30);
+
 /// Inserts that end in doubt are begun at most this often before a person looks.
 const MAX_TRIES: u32 = 6;
 
@@ -62,12 +68,16 @@ struct Memory {
     set_back: BTreeMap<BookingKey, DateTime<Utc>>,
     /// When each answer that the partner asked for again was last given.
     answered_again: BTreeMap<BookingKey, DateTime<Utc>>,
-    /// Why the book would not let a cancellation through.
-    cancel_refused: BTreeMap<BookingKey, Refusal>,
+    /// Why the book would not let a booking be cancelled, until the change that asks for it takes it up.
+    book_refused: BTreeMap<BookingKey, Refusal>,
+    /// Changes that the book refused and whose answer may not have arrived.
+    cancel_refused: BTreeMap<ForeignChangeId, Refusal>,
     /// What cannot be read and was told already.
     unreadable: BTreeSet<ForeignBookingId>,
     /// The same for changes.
     unreadable_changes: BTreeSet<ForeignChangeId>,
+    /// Since when each change has been waiting.
+    changes_since: BTreeMap<ForeignChangeId, DateTime<Utc>>,
     /// Kinds of requests that are not known, told already.
     unknown_kinds: BTreeSet<String>,
 }
@@ -142,6 +152,7 @@ impl Bookings {
         };
         self.look_for_overlaps().await?;
         let waiting = polled?;
+        self.note_asked(Asked::FreeTimes, waiting.availability.then(|| self.ports.clock.now()));
         if waiting.availability || waiting.resources || waiting.appointment_types {
             self.forget_what_is_asked_for(&waiting).await?;
             wake.insert(FlowName::Availability);
@@ -152,6 +163,9 @@ impl Bookings {
                 brought = Some(self.bring_forward(desk, wake, false).await?);
             }
             applied?;
+        } else {
+            self.memory(|memory| memory.changes_since.clear());
+            self.note_asked(Asked::Changes, None);
         }
         if waiting.appointment_changes {
             match self.answer_what_is_asked_about(desk, wake).await {
@@ -172,6 +186,33 @@ impl Bookings {
         // Only now, so that what goes wrong pass after pass is not proven in between.
         self.ports.proven(Leg::Desk).await?;
         Ok(brought.flatten())
+    }
+
+    /// Notes that the partner waits for answers of a kind, since `since` where it did not wait before; none: it waits no
+    /// more.
+    fn note_asked(&self, asked: Asked, since: Option<DateTime<Utc>>) {
+        self.ports.state.change_practice(self.ports.id(), |practice| match since {
+            Some(since) => drop(practice.asked_since.entry(asked).or_insert(since)),
+            None => drop(practice.asked_since.remove(&asked)),
+        });
+    }
+
+    /// Notes since when each change has been waiting, and tells people of the oldest.
+    fn note_changes(&self, changes: &[BookingChange]) {
+        let now = self.ports.clock.now();
+        let oldest = self.memory(|memory| {
+            memory.changes_since.retain(|id, _| changes.iter().any(|change| change.id == *id));
+            for change in changes {
+                memory.changes_since.entry(change.id.clone()).or_insert(now);
+            }
+            memory.changes_since.values().min().copied()
+        });
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            match oldest {
+                Some(oldest) => practice.asked_since.insert(Asked::Changes, oldest),
+                None => practice.asked_since.remove(&Asked::Changes),
+            };
+        });
     }
 
     /// Compares what was found with what webhooks announced, and tells when they fall silent or come back.
@@ -279,12 +320,20 @@ impl Bookings {
                     memory.made_after.insert(request.key.clone(), looked_at);
                 }
             });
+            self.show_made_after();
             // Its time is not to be offered to anybody else, whether or not it can be written just now.
             self.ports.look_closely();
             self.ports.ledger_moved().await?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Tells people since when a booking may have waited, whatever the clocks say.
+    fn show_made_after(&self) {
+        let made_after = self.memory(|memory| memory.made_after.clone());
+        let made_after = made_after.into_iter().map(|(key, at)| (key.booking, at)).collect();
+        self.ports.state.change_practice(self.ports.id(), |practice| practice.made_after = made_after);
     }
 
     /// The partner still waits for a booking that we have answered: our answer got lost on its side. It is said again,
@@ -347,6 +396,10 @@ impl Bookings {
             if undone_wait && entry.state.step() == Step::TellPartner {
                 continue;
             }
+            let entry = match self.take_over_what_was_settled(entry).await {
+                Err(Stop::Store(StoreError::Stale)) => continue,
+                taken_over => taken_over?,
+            };
             if self.next_look(&entry) <= self.ports.clock.now() {
                 match self.advance(desk, entry).await {
                     Ok(reached) => reached.wakes(wake),
@@ -423,10 +476,14 @@ impl Bookings {
         }
     }
 
-    /// Until when a person can decide. It counts from when we saw the booking, because another computer's clock must
-    /// not shorten it.
+    /// Until when a person can decide, see [`Entry::decide_by`].
     fn decide_by(&self, entry: &Entry) -> DateTime<Utc> {
-        self.since(entry, entry.received_at) + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes))
+        let received_at = self.since(entry, entry.received_at);
+        if received_at == entry.received_at {
+            return entry.decide_by(self.ports.app.decide_minutes);
+        }
+        // The computer's clock was set back.
+        received_at + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes))
     }
 
     /// `at`, or where that lies ahead because the computer's clock was set back, the moment in which we noticed. A time
@@ -487,6 +544,7 @@ impl Bookings {
         event: &BookingEvent,
         decision: Option<&Decision>,
     ) -> Result<Entry, Stop> {
+        self.remember_record_made(entry, event).await?;
         let now = self.ports.clock.now();
         let moved = self.ports.store.record(entry, event, decision, now).await?;
         tracing::info!(practice.id = %self.ports.id(), booking.id = %entry.request.key.booking, "{}", event.sentence());
@@ -531,31 +589,34 @@ impl Bookings {
 
     async fn insert(&self, entry: Entry) -> Result<Option<Next>, Stop> {
         let request = &entry.request;
-        if let Some(why) = self.refusal_before_writing(request) {
+        if let Some(why) = self.refusal_before_writing(&entry) {
             return Ok(Some(Next::refused(self.by_lateness(&entry, why), entry)));
         }
-        let (Some(resource), Some(length)) = (request.resource.clone(), request.length.sensible_minutes())
+        let (Some((resource, starts)), Some(length)) = (entry.placed(), request.length.sensible_minutes())
         else {
             return Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::BadLength), entry)));
         };
+        let resource = resource.clone();
         if self.ports.settings.system.write == WriteMode::None {
             return self.hand_to_desk(entry, &resource, length).await;
         }
-        let found = match self.ports.practice.find_patients(&request.patient).await {
-            Ok(found) => found,
+        let decision = match self.whose(&entry).await? {
+            Ok(decision) => decision,
             Err(error) => return self.practice_failed(&entry, &error).await,
         };
-        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
-        let decision = decide(&request.patient, request.linked_patient.as_ref(), &found.records);
+        if matches!(decision.plan, PatientPlan::New { .. }) && self.is_record_being_made(&entry).await? {
+            return self.put_off(&entry).await;
+        }
         let order = AppointmentOrder {
             key: request.key.clone(),
             resource,
-            appointment_type: request.appointment_type.clone(),
-            starts: request.starts,
+            appointment_type: entry.placed_type().cloned(),
+            starts,
             length,
             patient: decision.plan.clone(),
             details: request.patient.clone(),
             note: request.note.clone(),
+            beside: entry.is_beside(),
         };
         self.send_the_day_afresh(&entry).await?;
         let began = BookingEvent::InsertBegan(decision.plan.clone());
@@ -563,7 +624,10 @@ impl Bookings {
         match self.ports.practice.insert(&order).await {
             Ok(held) => {
                 self.ports.writes_fail.store(false, Ordering::SeqCst);
-                self.memory(|memory| memory.written.push((order, held.appointment.clone())));
+                // Whoever wants it beside something else knows that the two overlap.
+                if !order.beside {
+                    self.memory(|memory| memory.written.push((order, held.appointment.clone())));
+                }
                 Ok(Some(Next::of(inserting, BookingEvent::FoundInPractice(held))))
             }
             // The account or the version allows reading only, so somebody at the desk enters it.
@@ -592,13 +656,34 @@ impl Bookings {
         }
     }
 
+    /// Decides whose a booking is: as it was settled earlier, or by what the records say.
+    async fn whose(&self, entry: &Entry) -> Result<Result<Decision, ReadError>, Stop> {
+        let request = &entry.request;
+        match self.settled_earlier(request).await? {
+            Ok(Some(decision)) => return Ok(Ok(decision)),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        let found = match self.ports.practice.find_patients(&request.patient).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
+        Ok(Ok(decide(&request.patient, request.linked_patient.as_ref(), &found.records)))
+    }
+
     /// What can be said without the book.
-    fn refusal_before_writing(&self, request: &BookingRequest) -> Option<Refusal> {
-        let zone = self.ports.settings.zone;
-        request.refusal_on_sight().or_else(|| match zone.meaning(request.starts) {
+    fn refusal_before_writing(&self, entry: &Entry) -> Option<Refusal> {
+        let (zone, starts) = (self.ports.settings.zone, entry.placed_at());
+        // Whom the booking does not name, a person may have chosen.
+        let on_sight = entry
+            .request
+            .refusal_on_sight()
+            .filter(|why| *why != Refusal::ResourceMissing || entry.placement.is_none());
+        on_sight.or_else(|| match zone.meaning(starts) {
             Meaning::Never => Some(Refusal::TimeDoesNotExist),
             Meaning::Once(_) | Meaning::Twice(..) => {
-                (zone.instant(request.starts) < self.ports.clock.now()).then_some(Refusal::TimeHasPassed)
+                (zone.instant(starts) < self.ports.clock.now()).then_some(Refusal::TimeHasPassed)
             }
         })
     }
@@ -632,7 +717,7 @@ impl Bookings {
         resource: &ResourceRef,
         length: Minutes,
     ) -> Result<Option<Next>, Stop> {
-        let day = entry.request.starts.day();
+        let (starts, day) = (entry.placed_at(), entry.placed_at().day());
         let book = match self.ports.practice.book(Horizon { first: day, last: day }).await {
             Ok(book) => book,
             Err(error) => return self.practice_failed(&entry, &error).await,
@@ -640,10 +725,13 @@ impl Bookings {
         if !book.resources.iter().any(|known| known.id == *resource) {
             return Ok(Some(Next::refused(self.by_lateness(&entry, Refusal::ResourceUnknown), entry)));
         }
-        let wanted = entry.request.starts.range(length);
+        let wanted = starts.range(length);
         let room = wanted.map(|wanted| {
-            let day = book.days.get(&(resource.clone(), day)).cloned().unwrap_or_default();
-            day.room_for(wanted, entry.request.appointment_type.as_ref())
+            let mut day = book.days.get(&(resource.clone(), day)).cloned().unwrap_or_default();
+            if entry.is_beside() {
+                day.busy.clear();
+            }
+            day.room_for(wanted, entry.placed_type())
         });
         let entered = self.find_entered(&entry).await;
         match (room, entered) {
@@ -695,10 +783,30 @@ impl Bookings {
     }
 
     async fn name_patient(&self, entry: &Entry) -> Result<Option<Next>, Stop> {
-        let BookingState::Naming { appointment, plan } = &entry.state else { return Ok(None) };
-        let request = &entry.request;
-        match self.ports.practice.name_patient(appointment, &request.key, plan, &request.patient).await {
-            Ok(held) => Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held)))),
+        let BookingState::Naming { appointment, plan, instead_of } = &entry.state else { return Ok(None) };
+        let (request, former) = (&entry.request, instead_of.as_ref());
+        if matches!(plan, PatientPlan::New { .. }) && self.is_record_being_made(entry).await? {
+            return self.put_off(entry).await;
+        }
+        let plan = match self.with_one_record_each(entry, plan, former).await? {
+            Ok(plan) => plan,
+            Err(error) => return self.practice_failed(entry, &error).await,
+        };
+        let named = self
+            .ports
+            .practice
+            .name_patient(appointment, &request.key, &plan, former, &request.patient)
+            .await;
+        match named {
+            Ok(held) => {
+                if let Some(former) = former {
+                    self.tell_of_unused_record(&request.key, former, &held).await?;
+                }
+                Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held))))
+            }
+            Err(WriteError::Refused(why)) if former.is_some() => {
+                Ok(Some(self.patient_stays(entry, why).await?))
+            }
             Err(WriteError::Refused(Refusal::BookingUnknown)) => {
                 Ok(Some(Next::of(entry.clone(), BookingEvent::AbsentFromPractice)))
             }
@@ -733,10 +841,10 @@ impl Bookings {
     /// The appointment that somebody entered for this booking: same practitioner, same start, same person.
     async fn find_entered(&self, entry: &Entry) -> Result<Option<(Held, Decision)>, ReadError> {
         let request = &entry.request;
-        let Some(resource) = &request.resource else { return Ok(None) };
-        let that_day = self.ports.practice.appointments_with_patients(resource, request.starts.day()).await?;
+        let Some((resource, starts)) = entry.placed() else { return Ok(None) };
+        let that_day = self.ports.practice.appointments_with_patients(resource, starts.day()).await?;
         Ok(that_day.into_iter().find_map(|(appointment, record)| {
-            if appointment.starts != request.starts || appointment.status == AppointmentStatus::Cancelled {
+            if appointment.starts != starts || appointment.status == AppointmentStatus::Cancelled {
                 return None;
             }
             let record = record?;
@@ -786,13 +894,20 @@ impl Bookings {
         }
     }
 
-    /// After each write to the book the partner gets that day afresh, even if the book has turned back to what was last
+    /// After each write to the book the partner gets that day afresh, and the day that was asked for where a person chose
+    /// another, even if the book has turned back to what was last
     /// accepted, because the partner may have changed what it shows meanwhile (sheet §7). Forgotten before the write,
     /// so that a crash in between cannot lose it.
     async fn send_the_day_afresh(&self, entry: &Entry) -> Result<(), StoreError> {
-        let Some(resource) = &entry.request.resource else { return Ok(()) };
-        let day = super::availability::day_prefix(entry.request.starts.day(), Some(resource));
-        self.ports.store.forget_marks(self.ports.id(), &day).await?;
+        let asked = entry.request.resource.as_ref().map(|resource| (resource, entry.request.starts));
+        let days: BTreeSet<String> = asked
+            .into_iter()
+            .chain(entry.placed())
+            .map(|(resource, starts)| super::availability::day_prefix(starts.day(), Some(resource)))
+            .collect();
+        for day in days {
+            self.ports.store.forget_marks(self.ports.id(), &day).await?;
+        }
         Ok(())
     }
 
@@ -810,9 +925,7 @@ impl Bookings {
                     next(BookingEvent::CancelAsked { by_hand: true })
                 }
                 Err(WriteError::Refused(why)) => {
-                    self.memory(|memory| {
-                        memory.cancel_refused.insert(entry.request.key.clone(), why.clone())
-                    });
+                    self.memory(|memory| memory.book_refused.insert(entry.request.key.clone(), why.clone()));
                     next(BookingEvent::CancelRefused(why))
                 }
                 Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
@@ -820,8 +933,8 @@ impl Bookings {
                 }
             };
         }
-        let Some(resource) = &entry.request.resource else { return next(BookingEvent::Cancelled) };
-        match self.ports.practice.appointments_with_patients(resource, entry.request.starts.day()).await {
+        let Some((resource, starts)) = entry.placed() else { return next(BookingEvent::Cancelled) };
+        match self.ports.practice.appointments_with_patients(resource, starts.day()).await {
             Ok(that_day) => {
                 let stands = that_day.iter().any(|(appointment, _)| {
                     appointment.id == inserted.appointment
@@ -1065,6 +1178,7 @@ impl Bookings {
         match answer {
             Ok(()) => {
                 self.memory(|memory| memory.made_after.remove(&entry.request.key));
+                self.show_made_after();
                 next(BookingEvent::PartnerKnows)
             }
             // A rejection of something that is gone there has nothing left to say.
@@ -1121,6 +1235,7 @@ impl Bookings {
     /// Applies cancellations in their order. Each waits for its booking.
     async fn apply_changes(&self, desk: &dyn BookingDesk, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
         let changes = desk.changes().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+        self.note_changes(&changes);
         let mut first_failure = None;
         for change in changes {
             self.ports.webhooks.found(Found::Change(change.id.clone(), change.booking.clone()));
@@ -1157,7 +1272,10 @@ impl Bookings {
         if change.kind == ChangeKind::Stands {
             return self.change_told(change, desk.confirm_change(&change.booking, &change.id).await);
         }
+        // The book refused, and only our answer did not arrive: it is not asked again.
+        let refused = self.memory(|memory| memory.cancel_refused.contains_key(&change.id));
         let event = match self.cancellation(&entry).await {
+            Ok(_) if refused => None,
             Ok(event) => event,
             Err(error) => {
                 self.ports.failed(Leg::System, &error).await?;
@@ -1195,18 +1313,21 @@ impl Bookings {
             // The book refused: the appointment has begun, or belongs to a series. One that was confirmed only now has
             // not been asked for yet; the next pass does.
             Stage::Stands(_) => {
-                let Some(why) = self.memory(|memory| memory.cancel_refused.remove(&key)) else {
-                    return Ok(());
-                };
-                self.tell(
-                    "look/cancellation",
-                    format!(
-                        "The patient cancelled booking {}, but it stands in the book: {why}.",
-                        change.booking
-                    ),
-                )
-                .await?;
-                self.change_told(change, desk.decline_change(&change.booking, &change.id, &why).await)
+                let why = self.memory(|memory| {
+                    if let Some(why) = memory.book_refused.remove(&key) {
+                        memory.cancel_refused.insert(change.id.clone(), why);
+                    }
+                    memory.cancel_refused.get(&change.id).cloned()
+                });
+                let Some(why) = why else { return Ok(()) };
+                let stands = format!(
+                    "The patient cancelled booking {}, but it stands in the book: {why}.",
+                    change.booking
+                );
+                self.tell_once("look/cancellation", change, stands).await?;
+                self.change_told(change, desk.decline_change(&change.booking, &change.id, &why).await)?;
+                self.memory(|memory| memory.cancel_refused.remove(&change.id));
+                Ok(())
             }
             Stage::UnderWay | Stage::Cancelling { .. } | Stage::Undone { told: false, .. } => Ok(()),
         }
@@ -1237,7 +1358,7 @@ impl Bookings {
                     "The patient cancelled booking {}, but appointment {} stands in the book: {why}. Please cancel it there.",
                     change.booking, held.appointment
                 );
-                self.tell("look/cancellation", stands).await?;
+                self.tell_once("look/cancellation", change, stands).await?;
                 self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
             }
             Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
@@ -1258,7 +1379,7 @@ impl Bookings {
                 "A change to booking {} could not be read and is declined. Please look at the booking there.",
                 change.booking
             );
-            self.tell("look/change", text).await?;
+            self.tell_once("look/change", change, text).await?;
         }
         let why = Refusal::Unreadable("bookingStatus".into());
         let answer = desk.decline_change(&change.booking, &change.id, &why).await;
@@ -1279,11 +1400,12 @@ impl Bookings {
             }),
             BookingState::Received { .. }
             | BookingState::Held(_)
-            | BookingState::Naming { .. }
+            | BookingState::Naming { instead_of: None, .. }
             | BookingState::Unplaced(_)
             | BookingState::Stuck { .. } => Some(called_off),
             BookingState::Undone { .. } => Some(BookingEvent::PatientCancelledToo),
             BookingState::Inserting { .. }
+            | BookingState::Naming { instead_of: Some(_), .. }
             | BookingState::Inserted(_)
             | BookingState::Withdrawing(_)
             | BookingState::Refused { .. }
@@ -1363,6 +1485,18 @@ impl Bookings {
         }
         self.ports.look_closely();
         Ok(())
+    }
+
+    /// Tells people of a change once, however often its answer is lost on the way and whatever is restarted in between:
+    /// what was told is known by its kind and the change's number.
+    async fn tell_once(&self, kind: &str, change: &BookingChange, text: String) -> Result<(), StoreError> {
+        let kind = format!("{kind}/{}", change.id);
+        let since = self.ports.clock.now() - TOLD_FOR;
+        let told = self.ports.store.told(self.ports.id(), since).await?;
+        if told.iter().any(|line| line.kind == kind) {
+            return Ok(());
+        }
+        self.tell(&kind, text).await
     }
 
     async fn tell(&self, kind: &str, text: String) -> Result<(), StoreError> {

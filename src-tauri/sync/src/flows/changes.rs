@@ -79,7 +79,7 @@ pub(crate) fn watched(entry: &Entry) -> Option<Watched> {
         key: entry.request.key.clone(),
         appointment: inserted.appointment.clone(),
         patient: Some(inserted.patient.clone()),
-        place: entry.request.resource.clone().map(|resource| (resource, entry.request.starts)),
+        place: entry.placed().map(|(resource, starts)| (resource.clone(), starts)),
     })
 }
 
@@ -116,7 +116,7 @@ async fn read(ports: &Ports, entries: &[Entry]) -> Result<Vec<Option<Standing>>,
 async fn record_all(ports: &Ports, entries: &[Entry], standings: &[Option<Standing>]) -> Result<bool, Stop> {
     let mut recorded = false;
     for (entry, standing) in entries.iter().zip(standings) {
-        let place = (entry.request.resource.as_ref(), entry.request.starts);
+        let place = (entry.placed().map(|(resource, _)| resource), entry.placed_at());
         if let (Stage::Stands(inserted), Some(standing)) = (entry.state.stage(), standing)
             && let Some(difference) = standing.difference(inserted, place)
         {
@@ -212,7 +212,7 @@ fn digest(gone: &[&Entry]) -> String {
 
 /// A booking by its number and time. Names nobody.
 fn name(entry: &Entry) -> String {
-    let starts = entry.request.starts.0.format("%-d %B %Y, %H:%M");
+    let starts = entry.placed_at().0.format("%-d %B %Y, %H:%M");
     format!("booking {}, {starts}", entry.request.key.booking)
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn moved_sentence(
 ) -> Option<String> {
     let Undoing::Moved { resource, starts } = how else { return None };
     let mut place = starts.0.format("%A %-d %B %Y, %H:%M").to_string();
-    if entry.request.resource.as_ref() != Some(resource) {
+    if entry.placed().map(|(booked_with, _)| booked_with) != Some(resource) {
         place.push_str(&format!(" with {}", practitioner(ports, resource)));
     }
     let booking = &entry.request.key.booking;

@@ -6,7 +6,7 @@ use crate::flows::Flow;
 use crate::flows::FlowName;
 use crate::shown::{self, Change, Difference, Shown};
 use chrono::{Days, NaiveDate, TimeDelta};
-use domain::failure::ReadError;
+use domain::failure::{ReadError, WriteError};
 use domain::ids::ResourceRef;
 use domain::ports::partner::OfferAsked;
 use domain::ports::store::{Leg, ProblemKind};
@@ -266,6 +266,53 @@ async fn the_time_of_a_booking_on_its_way_is_not_offered() {
     program.pass().await;
     program.availability.pass().await;
     assert!(offered(&clinic));
+}
+
+/// Once a person has chosen another place, that place is taken and the asked one is the book's again.
+#[tokio::test]
+async fn the_place_that_a_person_chose_is_not_offered_while_the_booking_is_on_its_way() {
+    let clinic = Clinic::new();
+    clinic.practice.diary(|diary| drop(diary.enter("r1", at("14:00"), "p9")));
+    clinic.clock.move_by(seconds(60));
+    clinic.partner.desk(|desk| desk.book(request("1", another_ada(), at("14:00"))));
+    let program = clinic.program();
+    program.pass().await;
+    program.availability.pass().await;
+    let free = |resource: &str, minute: i64| {
+        let wanted = range(minute, minute + 15);
+        clinic.partner.desk(|desk| {
+            let offer = &desk.published[&(ResourceRef::new(resource), today())];
+            offer.free.iter().any(|free| free.range.contains(wanted))
+        })
+    };
+    assert!(!free("r1", 840) && free("r2", 930));
+    let listed = || program.ports.state.subscribe().borrow().practices[program.ports.id()].free_times.clone();
+    let asked = clinic.store.disk(|disk| disk.entries[&super::clinic::key("1")].request.clone());
+    let zone = clinic.settings.zone;
+    let nearest = listed().unwrap().nearest(&asked, zone, clinic.now());
+    assert_eq!(nearest.first().map(|free| free.starts), Some(at("13:45")), "{nearest:?}");
+
+    // Somebody makes room in the asked time while the practice database is away.
+    clinic.decide("1", place("r2", "15:30")).await;
+    clinic.practice.diary(|diary| {
+        diary.cancel_all_of(at("14:00"));
+        diary.refuses_inserting = Some(|| WriteError::Untouched(ReadError::Unreachable("out".into())));
+    });
+    clinic.clock.move_by(seconds(5));
+    program.pass().await;
+    program.availability.pass().await;
+    assert!(free("r1", 840) && !free("r2", 930));
+    let taken = listed().unwrap().at(&ResourceRef::new("r2"), at("15:30"), &asked, zone, clinic.now());
+    assert_eq!(taken, None);
+}
+
+fn place(resource: &str, starts: &str) -> crate::desk::Choice {
+    crate::desk::Choice::Place(domain::booking::Placement {
+        resource: ResourceRef::new(resource),
+        starts: at(starts),
+        appointment_type: None,
+        beside: false,
+    })
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use super::partner::{Answer, Booked};
 use crate::desk::{Choice, ChoiceError, decide};
 use crate::flows::FlowName;
 use crate::health::{Health, of_leg};
+use crate::state::Asked;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::booking::{BookingRequest, BookingState, ChangeKind};
-use domain::failure::{ReadError, Refusal};
-use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
+use domain::booking::{BookingRequest, BookingState, ChangeKind, Placement};
+use domain::failure::{ReadError, Refusal, WriteError};
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, PatientRef, ResourceRef};
 use domain::ports::partner::Incoming;
 use domain::ports::store::{Leg, ProblemKind};
 use domain::private::Private;
@@ -260,6 +261,158 @@ async fn a_cancellation_that_the_book_refuses_is_declined_and_told() {
     assert!(
         clinic.store.disk(|disk| disk.told.iter().any(|(_, line)| line.text.contains("stands in the book")))
     );
+}
+
+/// The book refuses a cancellation, and the answer about it gets lost: it is told once, whatever is restarted meanwhile.
+#[tokio::test]
+async fn a_cancellation_that_the_book_refuses_is_told_once_however_often_its_answer_is_lost() {
+    let clinic = Clinic::new();
+    clinic.partner.desk(|desk| desk.book(request("1", ada(), at("14:00"))));
+    let program = clinic.program();
+    program.pass().await;
+    clinic.practice.diary(|diary| diary.refuses_cancelling = Some(Refusal::Series));
+    clinic.partner.desk(|desk| {
+        desk.cancel("1");
+        desk.fails =
+            Some(|call| call.starts_with("decline_change").then(|| ReadError::Unreachable("out".into())));
+    });
+    let told = || {
+        clinic.store.disk(|disk| {
+            disk.told.iter().filter(|(_, line)| line.kind.starts_with("look/cancellation")).count()
+        })
+    };
+    let asked_of_the_book = || {
+        clinic.store.disk(|disk| {
+            disk.history
+                .iter()
+                .filter(|(_, line)| line.what.starts_with("The patient cancelled, but"))
+                .count()
+        })
+    };
+    for _ in 0..3 {
+        pass_after(&clinic, &program, 60).await;
+    }
+    assert_eq!((told(), asked_of_the_book()), (1, 1));
+    // A program that starts anew asks the book again, because it may let go by now, and tells nobody twice.
+    let program = clinic.program();
+    pass_after(&clinic, &program, 60).await;
+    assert_eq!((told(), asked_of_the_book()), (1, 2));
+    clinic.partner.desk(|desk| desk.fails = None);
+    pass_after(&clinic, &program, 60).await;
+    assert_eq!((told(), asked_of_the_book()), (1, 2));
+    let applied = clinic.partner.desk(|desk| desk.changes[0].applied.clone());
+    assert_eq!(applied, Some(Err(Refusal::Series)));
+}
+
+fn place(resource: &str, starts: &str, beside: bool) -> Choice {
+    Choice::Place(Placement {
+        resource: ResourceRef::new(resource),
+        starts: at(starts),
+        appointment_type: Some(AppointmentTypeRef::new("t1")),
+        beside,
+    })
+}
+
+/// A booking for 14:00 with r1, where somebody else stands already, too late for a rejection.
+async fn taken_too_late() -> (Clinic, Program) {
+    let clinic = Clinic::new();
+    clinic.practice.diary(|diary| drop(diary.enter("r1", at("14:00"), "p9")));
+    clinic.clock.move_by(seconds(60));
+    clinic.partner.desk(|desk| desk.book(request("1", ada(), at("14:00"))));
+    let program = clinic.program();
+    program.pass().await;
+    assert!(unplaced(&clinic));
+    (clinic, program)
+}
+
+#[tokio::test]
+async fn somebody_puts_a_booking_beside_what_stands_there_and_nobody_is_told_of_an_overlap() {
+    let (clinic, program) = taken_too_late().await;
+    clinic.decide("1", place("r1", "14:00", true)).await;
+    pass_after(&clinic, &program, 5).await;
+    pass_after(&clinic, &program, 5).await;
+    assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)));
+    assert_eq!(clinic.practice.diary(|diary| diary.active_at(at("14:00")).len()), 2);
+    assert!(clinic.store.disk(|disk| disk.told.is_empty()));
+    let again =
+        decide(&clinic.store, &super::clinic::key("1"), &place("r2", "15:00", false), clinic.now()).await;
+    assert!(matches!(again, Err(ChoiceError::TooLate)));
+}
+
+#[tokio::test]
+async fn somebody_puts_a_booking_elsewhere_and_has_to_tell_the_patient() {
+    let (clinic, program) = taken_too_late().await;
+    clinic.decide("1", place("r2", "15:30", false)).await;
+    pass_after(&clinic, &program, 5).await;
+    let stands = clinic.practice.diary(|diary| diary.active_at(at("15:30"))[0].appointment.clone());
+    assert_eq!(stands.resource, ResourceRef::new("r2"));
+    let Some(Answer::Confirmed(told)) = clinic.partner.desk(|desk| desk.answer("1")) else {
+        panic!("not confirmed")
+    };
+    assert_eq!(told.appointment, stands.id);
+    let entry = || clinic.store.disk(|disk| disk.entries[&super::clinic::key("1")].clone());
+    assert!(entry().has_to_tell_place());
+    clinic.decide("1", Choice::PatientTold).await;
+    assert!(!entry().has_to_tell_place());
+    let twice = decide(&clinic.store, &super::clinic::key("1"), &Choice::PatientTold, clinic.now()).await;
+    assert!(matches!(twice, Err(ChoiceError::TooLate)));
+    // The patient cancels, and it goes where it stands.
+    clinic.partner.desk(|desk| desk.cancel("1"));
+    pass_after(&clinic, &program, 5).await;
+    assert!(clinic.practice.diary(|diary| diary.active_at(at("15:30")).is_empty()));
+}
+
+#[tokio::test]
+async fn whoever_loses_the_time_that_they_chose_chooses_again() {
+    let (clinic, program) = taken_too_late().await;
+    clinic.clock.move_by(TimeDelta::minutes(7));
+    clinic.practice.diary(|diary| drop(diary.enter("r2", at("15:30"), "p9")));
+    clinic.decide("1", place("r2", "15:30", false)).await;
+    pass_after(&clinic, &program, 70).await;
+    // Eight minutes are over, but the choice was lost only now.
+    assert!(unplaced(&clinic), "{:?}", clinic.state("1"));
+    clinic.decide("1", place("r2", "16:00", false)).await;
+    pass_after(&clinic, &program, 5).await;
+    assert_eq!(clinic.practice.diary(|diary| diary.active_at(at("16:00")).len()), 1);
+    assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)));
+}
+
+#[tokio::test]
+async fn where_we_may_only_read_a_chosen_time_is_what_somebody_enters() {
+    let (clinic, program) = taken_too_late().await;
+    clinic.practice.diary(|diary| diary.refuses_inserting = Some(|| WriteError::Refused(Refusal::ReadOnly)));
+    clinic.decide("1", place("r2", "15:30", false)).await;
+    pass_after(&clinic, &program, 5).await;
+    assert_eq!(clinic.state("1"), BookingState::Entering);
+    clinic.practice.diary(|diary| drop(diary.enter("r2", at("15:30"), "p1")));
+    pass_after(&clinic, &program, 5).await;
+    pass_after(&clinic, &program, 5).await;
+    assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)), "{:?}", clinic.state("1"));
+}
+
+#[tokio::test]
+async fn people_see_since_when_the_partner_waits() {
+    let clinic = Clinic::new();
+    let program = clinic.program();
+    program.pass().await;
+    let looked_at = clinic.now();
+    clinic.partner.desk(|desk| {
+        desk.book(request("1", ada(), at("14:00")));
+        desk.fails = Some(|call| call.starts_with("confirm").then(|| ReadError::Unreachable("out".into())));
+    });
+    pass_after(&clinic, &program, 5).await;
+    let shown = || program.ports.state.subscribe().borrow().practices[program.ports.id()].clone();
+    assert_eq!(shown().made_after.get(&ForeignBookingId::new("1")), Some(&looked_at));
+    clinic.partner.desk(|desk| desk.cancel("1"));
+    pass_after(&clinic, &program, 5).await;
+    let first_seen = clinic.now();
+    pass_after(&clinic, &program, 60).await;
+    assert_eq!(shown().asked_since.get(&Asked::Changes), Some(&first_seen));
+    clinic.partner.desk(|desk| desk.fails = None);
+    for _ in 0..4 {
+        pass_after(&clinic, &program, 60).await;
+    }
+    assert_eq!((shown().made_after.len(), shown().asked_since.len()), (0, 0));
 }
 
 /// A booking that becomes confirmed only while its cancellation is being looked at must be cancelled, not declined.

@@ -122,7 +122,7 @@ async fn another_length_type_or_no_patient_is_no_change() {
 #[tokio::test]
 async fn a_merged_record_is_told_once_and_settles_the_doubt() {
     let (clinic, program) = with(&[("1", "14:00")]).await;
-    clinic.partner.desk(|desk| desk.records_merge = true);
+    clinic.partner.desk(|desk| desk.patients_are_corrected = true);
     forget(&clinic);
     let answered_at = clinic.store.disk(|disk| disk.entries.values().next().unwrap().answered_at);
     let merged = PatientRef::new("p9");

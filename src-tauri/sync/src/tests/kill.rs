@@ -1,16 +1,17 @@
 //! Cuts the program off from the world, or kills it, at every touch, and counts what is left.
 
-use super::clinic::{Clinic, Program, ada, another_ada, at, grace, request, start};
+use super::clinic::{Clinic, Program, ada, another_ada, at, grace, person, request, start};
 use super::partner::{Answer, Booked};
 use super::practice::{Care, resource};
 use super::reaper::Fault;
 use crate::desk::{Choice, decide};
 use crate::flows::{Flow, FlowName};
 use chrono::TimeDelta;
-use domain::booking::{BookingState, Step, Undoing};
+use domain::booking::{BookingState, Placement, Step, Undoing};
 use domain::diary::AppointmentStatus;
 use domain::failure::Refusal;
 use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
+use domain::people::PatientRecord;
 use domain::ports::partner::Incoming;
 use domain::settings::WriteMode;
 use std::collections::BTreeSet;
@@ -39,6 +40,10 @@ enum Story {
     RefusedLate,
     /// The same, and somebody makes room and asks for another try.
     RefusedLateThenPlaced,
+    /// The time is taken, and somebody puts it beside what stands there.
+    PlacedBeside,
+    /// The time is taken, and somebody chooses another practitioner and time.
+    PlacedElsewhere,
     /// The practice may only be read, and somebody enters it.
     Entered,
     /// The practice may only be read, and nobody enters it.
@@ -51,6 +56,14 @@ enum Story {
     CancelledAfter,
     /// A booking that cannot be read lies beside one that can.
     UnreadableBeside,
+    /// It is confirmed for one record, and somebody says that it is another one's.
+    Corrected,
+    /// …that it is nobody's whom the clinic knows.
+    CorrectedToNew,
+    /// Two bookings at once by a patient that nobody knows.
+    SameNewTwice,
+    /// Two bookings at once of which it is unclear who it is, and somebody says of one that it is somebody new.
+    SameUnclearTwice,
     /// Staff cancel it once it is confirmed.
     CancelledByStaff,
     /// Staff move it.
@@ -65,7 +78,7 @@ enum Story {
     CancelledByBoth,
 }
 
-const STORIES: [Story; 22] = [
+const STORIES: [Story; 28] = [
     Story::Known,
     Story::KnownAndNew,
     Story::DecidedSame,
@@ -76,12 +89,18 @@ const STORIES: [Story; 22] = [
     Story::RefusedEarly,
     Story::RefusedLate,
     Story::RefusedLateThenPlaced,
+    Story::PlacedBeside,
+    Story::PlacedElsewhere,
     Story::Entered,
     Story::NobodyEnters,
     Story::EnteredThenCancelled,
     Story::CancelledBefore,
     Story::CancelledAfter,
     Story::UnreadableBeside,
+    Story::Corrected,
+    Story::CorrectedToNew,
+    Story::SameNewTwice,
+    Story::SameUnclearTwice,
     Story::CancelledByStaff,
     Story::MovedByStaff,
     Story::DeletedByStaff,
@@ -109,21 +128,46 @@ impl Story {
             | Story::DecidedNew
             | Story::NobodyDecides
             | Story::DeclinedAtDesk
-            | Story::CancelledWhileHeld => another_ada(),
+            | Story::CancelledWhileHeld
+            | Story::SameUnclearTwice => another_ada(),
+            Story::SameNewTwice => grace(),
             _ => ada(),
         };
+        if matches!(self, Story::Corrected | Story::CorrectedToNew) {
+            let settings = clinic.settings.clone();
+            clinic.store.disk(|disk| disk.practices.insert(settings.id.clone(), settings));
+            clinic.partner.desk(|desk| desk.patients_are_corrected = true);
+            clinic.practice.diary(|diary| {
+                let (id, details) = (PatientRef::new("p2"), person("Mabel", "Stone", "0491 570 110"));
+                diary.patients.push(PatientRecord { id, shown_number: None, details, deceased: false });
+            });
+        }
+        let again = request("2", patient.clone(), at("15:00"));
         let mut first = request("1", patient, at("14:00"));
         if matches!(self, Story::RefusedEarly | Story::RefusedLate | Story::RefusedLateThenPlaced) {
             first.resource = Some(ResourceRef::new("gone"));
         }
-        if matches!(self, Story::RefusedLate | Story::RefusedLateThenPlaced) {
+        if matches!(self, Story::PlacedBeside | Story::PlacedElsewhere) {
+            clinic.practice.diary(|diary| {
+                // A practice system that checks nothing would take it without a word, and nobody would have to choose.
+                diary.refuses_taken_time = true;
+                diary.enter("r1", at("14:00"), "somebody");
+            });
+        }
+        if matches!(
+            self,
+            Story::RefusedLate | Story::RefusedLateThenPlaced | Story::PlacedBeside | Story::PlacedElsewhere
+        ) {
             first.booked_at = start() - TimeDelta::minutes(2);
         }
         clinic.partner.desk(|desk| {
-            desk.records_merge = self == Story::Merged;
+            desk.patients_are_corrected |= self == Story::Merged;
             desk.book(first);
             if self == Story::KnownAndNew {
                 desk.book(request("2", grace(), at("15:00")));
+            }
+            if matches!(self, Story::SameNewTwice | Story::SameUnclearTwice) {
+                desk.book(again);
             }
             if self == Story::CancelledBefore {
                 desk.cancel("1");
@@ -148,9 +192,16 @@ impl Story {
             let _ = decide(&store, &super::clinic::key("1"), &choice, clinic.now()).await;
         };
         let held = matches!(state, BookingState::Held(_));
+        let stands_for_ada =
+            matches!(&state, BookingState::Confirmed(inserted) if inserted.patient == PatientRef::new("p1"));
         let cancelled_already = clinic.partner.desk(|desk| !desk.changes.is_empty());
         match self {
             Story::DecidedSame if held => choose(Choice::SamePerson(PatientRef::new("p1"))).await,
+            Story::Corrected if stands_for_ada => {
+                choose(Choice::NotThisPatient(Some(PatientRef::new("p2")))).await;
+            }
+            Story::CorrectedToNew if stands_for_ada => choose(Choice::NotThisPatient(None)).await,
+            Story::SameUnclearTwice if held => choose(Choice::NewPatient).await,
             Story::DecidedNew if held => choose(Choice::NewPatient).await,
             Story::DeclinedAtDesk if held => choose(Choice::Decline).await,
             Story::CancelledWhileHeld if !cancelled_already && (held || in_between) => {
@@ -175,6 +226,12 @@ impl Story {
                     }
                 });
                 choose(Choice::TryAgain).await;
+            }
+            Story::PlacedBeside if matches!(state, BookingState::Unplaced(_)) => {
+                choose(Choice::Place(placement("r1", "14:00", true))).await;
+            }
+            Story::PlacedElsewhere if matches!(state, BookingState::Unplaced(_)) => {
+                choose(Choice::Place(placement("r2", "15:30", false))).await;
             }
             Story::Entered | Story::EnteredThenCancelled => {
                 self.enter_and_clear(clinic, &state);
@@ -242,12 +299,18 @@ impl Story {
 
     fn ends(self) -> Vec<(&'static str, End)> {
         match self {
-            Story::KnownAndNew => vec![("1", End::Stands), ("2", End::Stands)],
+            Story::KnownAndNew | Story::SameNewTwice | Story::SameUnclearTwice => {
+                vec![("1", End::Stands), ("2", End::Stands)]
+            }
             Story::Known
+            | Story::Corrected
+            | Story::CorrectedToNew
             | Story::DecidedSame
             | Story::DecidedNew
             | Story::NobodyDecides
             | Story::RefusedLateThenPlaced
+            | Story::PlacedBeside
+            | Story::PlacedElsewhere
             | Story::Entered
             | Story::Merged
             | Story::UnreadableBeside => vec![("1", End::Stands)],
@@ -268,10 +331,19 @@ impl Story {
 
     fn new_patients(self) -> usize {
         match self {
-            Story::KnownAndNew | Story::DecidedNew | Story::NobodyDecides => 1,
+            Story::KnownAndNew
+            | Story::DecidedNew
+            | Story::NobodyDecides
+            | Story::CorrectedToNew
+            | Story::SameNewTwice
+            | Story::SameUnclearTwice => 1,
             _ => 0,
         }
     }
+}
+
+fn placement(resource: &str, starts: &str, beside: bool) -> Placement {
+    Placement { resource: ResourceRef::new(resource), starts: at(starts), appointment_type: None, beside }
 }
 
 /// Deliberate mistakes, to prove that the checks below find them.
@@ -433,10 +505,38 @@ fn what_is_wrong(world: &World, clinic: &Clinic) -> Vec<String> {
 
 fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<String> {
     let mut wrong = Vec::new();
-    let starts = if booking == "2" { at("15:00") } else { at("14:00") };
+    let starts = match story {
+        Story::PlacedElsewhere => at("15:30"),
+        _ if booking == "2" => at("15:00"),
+        _ => at("14:00"),
+    };
+    // What stood there before is nobody's booking.
+    let before = Some(PatientRef::new("somebody"));
     let there: Vec<_> = clinic.practice.diary(|diary| {
-        diary.active_at(starts).into_iter().map(|stands| stands.appointment.clone()).collect()
+        let there = diary.active_at(starts).into_iter().map(|stands| stands.appointment.clone());
+        there.filter(|appointment| appointment.patient != before).collect()
     });
+    let everywhere = clinic.practice.diary(|diary| {
+        diary
+            .appointments
+            .iter()
+            .filter(|stands| stands.active() && stands.key == Some(super::clinic::key(booking)))
+            .count()
+    });
+    if everywhere > 1 {
+        wrong.push(format!("booking {booking} stands at {everywhere} places"));
+    }
+    if story == Story::PlacedElsewhere {
+        let placed = clinic.store.disk(|disk| disk.entries[&super::clinic::key(booking)].clone());
+        if placed.placed() != Some((&ResourceRef::new("r2"), at("15:30"))) || !placed.has_to_tell_place() {
+            wrong.push(format!("the place of booking {booking} was forgotten: {:?}", placed.placement));
+        }
+    }
+    if story == Story::PlacedBeside
+        && clinic.store.disk(|disk| disk.told.iter().any(|(_, line)| line.kind == "look/overlap"))
+    {
+        wrong.push("somebody is told of an overlap that a person wanted".into());
+    }
     let answer = clinic.partner.desk(|desk| desk.answer(booking));
     let Some(state) = clinic.store.disk(|disk| disk.state(booking)) else {
         return vec![format!("booking {booking} is not in the ledger")];
@@ -456,6 +556,14 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
             }
             if story == Story::DecidedSame && there.iter().any(|a| a.patient != Some(PatientRef::new("p1"))) {
                 wrong.push("it went to another patient than was decided".into());
+            }
+            let corrected = match story {
+                Story::Corrected => Some("p2"),
+                Story::CorrectedToNew => Some("p3"),
+                _ => None,
+            };
+            if corrected.is_some_and(|id| there.iter().any(|a| a.patient != Some(PatientRef::new(id)))) {
+                wrong.push("the patient was not corrected".into());
             }
         }
         End::Undone => {
@@ -603,23 +711,38 @@ async fn one_fault_anywhere_when_it_cannot_be_written() {
 }
 
 #[tokio::test]
+async fn one_fault_anywhere_while_somebody_places_it() {
+    one_fault_in(&STORIES[10..12]).await;
+}
+
+#[tokio::test]
 async fn one_fault_anywhere_when_the_book_may_only_be_read() {
-    one_fault_in(&STORIES[10..13]).await;
+    one_fault_in(&STORIES[12..15]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_around_a_cancellation() {
-    one_fault_in(&STORIES[13..16]).await;
+    one_fault_in(&STORIES[15..18]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_somebody_corrects_the_patient() {
+    one_fault_in(&STORIES[18..20]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_in_two_bookings_of_one_person() {
+    one_fault_in(&STORIES[20..22]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_while_staff_undo_it() {
-    one_fault_in(&STORIES[16..19]).await;
+    one_fault_in(&STORIES[22..25]).await;
 }
 
 #[tokio::test]
 async fn one_fault_anywhere_while_staff_change_it() {
-    one_fault_in(&STORIES[19..]).await;
+    one_fault_in(&STORIES[25..]).await;
 }
 
 async fn two_faults_in(stories: &[Story]) {
@@ -643,12 +766,17 @@ async fn two_faults_in_the_first_stories() {
 
 #[tokio::test]
 async fn two_faults_in_the_other_stories() {
-    two_faults_in(&STORIES[8..16]).await;
+    two_faults_in(&STORIES[8..18]).await;
+}
+
+#[tokio::test]
+async fn two_faults_around_whose_a_booking_is() {
+    two_faults_in(&STORIES[18..22]).await;
 }
 
 #[tokio::test]
 async fn two_faults_in_the_stories_of_staff() {
-    two_faults_in(&STORIES[16..]).await;
+    two_faults_in(&STORIES[22..]).await;
 }
 
 /// An insert that outlives its connection, and anything else that goes wrong after it.

@@ -20,3 +20,4 @@ mod practice;
 mod reaper;
 mod store;
 mod webhooks;
+mod whose;

@@ -53,8 +53,6 @@ pub struct Desk {
     pub published: BTreeMap<(ResourceRef, NaiveDate), DayOffer>,
     pub wants_resources: bool,
     pub wants_types: bool,
-    /// A confirmation may name another record than the one before it.
-    pub records_merge: bool,
     /// Kinds of requests from a newer partner.
     pub unknown_kinds: BTreeSet<String>,
     pub documents: super::documents::Outbox,
@@ -76,6 +74,8 @@ pub struct Desk {
     pub loses_answers: bool,
     /// Each call, and when.
     pub log: Vec<(DateTime<Utc>, String)>,
+    /// Somebody at the desk corrects patients, so that a confirmation may come again with another one.
+    pub patients_are_corrected: bool,
     pub violations: Vec<String>,
 }
 
@@ -131,9 +131,8 @@ impl Desk {
                 booked.answer = Some(answer);
             }
             (Some(Answer::Confirmed(known)), Answer::Confirmed(told)) if known == told => {}
-            // The record was merged with another one.
             (Some(Answer::Confirmed(known)), Answer::Confirmed(told))
-                if known.appointment == told.appointment && self.records_merge =>
+                if self.patients_are_corrected && known.appointment == told.appointment =>
             {
                 booked.answer = Some(answer);
             }

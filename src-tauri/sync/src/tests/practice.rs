@@ -66,6 +66,9 @@ pub struct Diary {
     /// A deliberate mistake: the key of an insert cannot be found again.
     pub loses_keys: bool,
     pub refuses_cancelling: Option<Refusal>,
+    pub refuses_correcting: Option<Refusal>,
+    /// Taken time is refused even by a practice system that otherwise writes whatever it is told.
+    pub refuses_taken_time: bool,
     /// Inserts have no effect, and nobody can tell.
     pub swallows_inserts: bool,
     /// Inserts are answered with this while it is set; reading works.
@@ -127,6 +130,8 @@ impl Diary {
             settle_seconds: 45,
             loses_keys: false,
             refuses_cancelling: None,
+            refuses_correcting: None,
+            refuses_taken_time: false,
             swallows_inserts: false,
             refuses_inserting: None,
             refuses_looking_for_overlaps: false,
@@ -300,9 +305,13 @@ impl Diary {
         if !self.resources.iter().any(|known| known.id == order.resource) {
             return Err(Refusal::ResourceUnknown);
         }
-        if self.care != Care::Blind {
+        if self.care != Care::Blind || self.refuses_taken_time {
             let wanted = order.starts.range(order.length).ok_or(Refusal::BadLength)?;
-            match self.day(&order.resource, order.starts.day()).room_for(wanted, None) {
+            let mut day = self.day(&order.resource, order.starts.day());
+            if order.beside {
+                day.busy.clear();
+            }
+            match day.room_for(wanted, None) {
                 Room::Free => {}
                 Room::Taken => return Err(Refusal::SlotTaken),
                 Room::Closed => return Err(Refusal::OutsideHours),
@@ -331,14 +340,18 @@ impl Diary {
         &mut self,
         appointment: &AppointmentRef,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, Refusal> {
+        if let Some(why) = self.refuses_correcting.clone().filter(|_| instead_of.is_some()) {
+            return Err(why);
+        }
         let position = self
             .appointments
             .iter()
             .position(|stands| stands.appointment.id == *appointment && stands.active())
             .ok_or(Refusal::BookingUnknown)?;
-        if self.appointments[position].appointment.patient.is_none() {
+        if self.appointments[position].appointment.patient.as_ref() == instead_of {
             let patient = self.patient_for(plan, details);
             self.appointments[position].appointment.patient = patient;
             self.version += 1;
@@ -455,6 +468,10 @@ impl PracticeSystem for FakePractice {
         self.ask(|diary| Candidates { records: diary.patients.clone(), complete: true }).await
     }
 
+    async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
+        self.ask(|diary| diary.patients.iter().find(|record| record.id == *patient).cloned()).await
+    }
+
     async fn appointments_with_patients(
         &self,
         resource: &ResourceRef,
@@ -533,9 +550,10 @@ impl PracticeSystem for FakePractice {
         appointment: &AppointmentRef,
         _: &BookingKey,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
-        self.tell(|diary| diary.name(appointment, plan, details)).await
+        self.tell(|diary| diary.name(appointment, plan, instead_of, details)).await
     }
 
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {

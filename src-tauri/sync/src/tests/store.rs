@@ -4,15 +4,15 @@ use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::booking::{
-    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Step, Undoing,
+    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step, Undoing,
 };
-use domain::ids::PracticeId;
-use domain::matching::Decision;
+use domain::ids::{PatientRef, PracticeId};
+use domain::matching::{Decision, Settled};
 use domain::ports::store::{
     Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
+    SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks, Wish, Wishes,
 };
-use domain::private::SecretString;
+use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
 use domain::time::PracticeTime;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub struct Disk {
     pub practices: BTreeMap<PracticeId, PracticeSettings>,
     pub app: AppSettings,
     pub told: Vec<(PracticeId, ActivityLine)>,
+    pub settled: Vec<(PracticeId, Private<String>, SettledPerson)>,
     pub revision: u64,
     /// A deliberate mistake: the intent to insert is recorded in memory only, and lost when the program dies.
     pub forgets_intent: bool,
@@ -88,6 +89,8 @@ impl BookingLedger for FakeStore {
                 request: request.clone(),
                 state: BookingState::NEW,
                 decision: None,
+                placement: None,
+                tell_place: false,
                 revision: 0,
                 received_at: now,
                 answered_at: None,
@@ -113,13 +116,15 @@ impl BookingLedger for FakeStore {
             if known.revision != entry.revision {
                 return Err(StoreError::Stale);
             }
-            let state = known.state.next(event)?;
+            let Moved { state, placement, tell_place } = known.moved(event)?;
             if disk.forgets_intent && matches!(event, BookingEvent::InsertBegan(_)) {
                 disk.unsaved.insert(key.clone(), known.clone());
             } else {
                 disk.unsaved.remove(key);
             }
             known.state = state;
+            known.placement = placement;
+            known.tell_place = tell_place;
             known.revision += 1;
             known.state_since = now;
             known.not_before = now;
@@ -173,10 +178,10 @@ impl BookingLedger for FakeStore {
             let entries = disk.entries.values().filter(|entry| entry.request.key.practice == *practice);
             let mut standing: Vec<Entry> = entries
                 .filter(|entry| matches!(entry.state, BookingState::Confirmed(_)))
-                .filter(|entry| entry.request.starts >= from)
+                .filter(|entry| entry.placed_at() >= from)
                 .cloned()
                 .collect();
-            standing.sort_by_key(|entry| entry.request.starts);
+            standing.sort_by_key(Entry::placed_at);
             standing
         })
         .await
@@ -223,6 +228,51 @@ impl BookingLedger for FakeStore {
         self.touch(|disk| {
             disk.people_forgotten_before = Some(before);
             0
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SettledPeople for FakeStore {
+    async fn settle(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+        how: Settled,
+        patient: Option<&PatientRef>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.settled.retain(|(of, who, settled)| of != practice || who != person || settled.how != how);
+            let settled = SettledPerson { how, patient: patient.cloned(), at: now };
+            disk.settled.push((practice.clone(), person.clone(), settled));
+        })
+        .await
+    }
+
+    async fn settled(
+        &self,
+        practice: &PracticeId,
+        person: &Private<String>,
+    ) -> Result<Vec<SettledPerson>, StoreError> {
+        self.touch(|disk| {
+            let of_person = disk.settled.iter().filter(|(of, who, _)| of == practice && who == person);
+            of_person.map(|(_, _, settled)| settled.clone()).collect()
+        })
+        .await
+    }
+
+    async fn is_made_and_unused(&self, key: &BookingKey, patient: &PatientRef) -> Result<bool, StoreError> {
+        self.touch(|disk| {
+            let made = disk.settled.iter().any(|(_, _, settled)| {
+                settled.how == Settled::ByRecordMade && settled.patient.as_ref() == Some(patient)
+            });
+            let used = disk.entries.values().any(|entry| {
+                entry.request.key != *key
+                    && entry.state.held().is_some_and(|held| held.patient.as_ref() == Some(patient))
+            });
+            made && !used
         })
         .await
     }

@@ -56,6 +56,10 @@ impl SqlPractice {
             else {
                 continue;
             };
+            // What is none of the listed types is no visit.
+            if !snapshot.appointment_types.iter().any(|listed| listed.id == appointment_type.as_str()) {
+                continue;
+            }
             // Where the book does not say when it was made, that was before now, and before it takes place.
             let created = self.created(session, known, queries, &appointment.id).await?;
             let created = created.unwrap_or_else(|| now.min(appointment.starts));

@@ -25,9 +25,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
-use domain::diary::{Appointment, Book, PracticeCard, VideoVisit, Writable};
+use domain::diary::{Appointment, Book, PracticeCard, Resource, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
-use domain::ids::{AppointmentRef, LocationRef, ResourceRef};
+use domain::ids::{AppointmentRef, LocationRef, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
@@ -117,13 +117,15 @@ impl SqlPractice {
         let Ok(known) = known else { return tried };
         let mut values = known.probes;
         let today = self.zone.today(self.clock.now());
-        for name in ["from", "to", "day", "birth_date"] {
+        for name in ["from", "to", "day", "birth_date", "birth_date_swapped"] {
             values.set(name, Value::day(today));
         }
         for name in ["patient", "appointment", "resource"] {
             values.set(name, Value::Text("0".into()));
         }
-        for name in ["first_name", "last_name", "email", "phone_pattern", "mark", "held_title"] {
+        for name in
+            ["first_name", "last_name", "email", "medicare_card", "phone_pattern", "mark", "held_title"]
+        {
             values.set(name, Value::Text("Clinic Companion asks for nobody".into()));
         }
         for statement in self.profile.reading() {
@@ -276,7 +278,7 @@ impl SqlPractice {
         });
         let named = |next: &Appointment| {
             let resource = book.resources.iter().find(|resource| resource.id == next.resource);
-            (next.starts, resource.map(|resource| resource.name.clone()).unwrap_or_default())
+            (next.starts, resource.map(Resource::titled_name).unwrap_or_default())
         };
         Ok(PracticeCard {
             system: format!("{} {} on {engine}", self.profile.title, known.version),
@@ -353,6 +355,10 @@ impl PracticeSystem for SqlPractice {
         self.reading(async |session, known| self.read_patients(session, known, person).await).await
     }
 
+    async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
+        self.reading(async |session, known| self.read_patient(session, known, patient).await).await
+    }
+
     async fn appointments_with_patients(
         &self,
         resource: &ResourceRef,
@@ -398,9 +404,10 @@ impl PracticeSystem for SqlPractice {
         appointment: &AppointmentRef,
         key: &BookingKey,
         plan: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
-        self.name_held_appointment(appointment, key, plan, details).await
+        self.name_held_appointment(appointment, key, plan, instead_of, details).await
     }
 
     async fn video_visit(&self, appointment: &AppointmentRef) -> Result<Option<VideoVisit>, ReadError> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use domain::diary::Appointment;
 use domain::ids::{PatientRef, ResourceRef};
+use domain::matching;
 use domain::people::{Gender, PatientRecord, PersonDetails};
 use domain::ports::practice::Candidates;
 use domain::private::Private;
@@ -48,10 +49,23 @@ fn asked_for(known: &Known, person: &PersonDetails) -> Parameters {
         .with("last_name", text(&person.last_name))
         .with("email", text(&person.email))
         .with("birth_date", person.birth_date.reveal().map_or(Value::Null, Value::day))
+        .with(
+            "birth_date_swapped",
+            person.birth_date.reveal().and_then(swapped).map_or(Value::Null, Value::day),
+        )
+        .with("medicare_card", Value::optional_text(matching::medicare_card(person).as_deref()))
+        .with("phone_pattern", Value::optional_text(person.phones.iter().find_map(phone_pattern).as_deref()))
+}
+
+/// Day and month in each other's place.
+fn swapped(born: NaiveDate) -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(born.year(), born.day(), born.month())
 }
 
 impl SqlPractice {
-    /// Everybody who shares the birth date, the e-mail address, both names, or a phone number.
+    /// Everybody who shares the birth date, the e-mail address, both names, the Medicare card or a phone number. A
+    /// practice's tables are seldom indexed for any of this, so that each statement reads all of them once: the first
+    /// phone is looked for along with the rest where the profile does so.
     pub(super) async fn read_patients(
         &self,
         session: &mut Session,
@@ -69,6 +83,8 @@ impl SqlPractice {
                 PersonDetails { first_name, last_name, ..PersonDetails::default() },
                 PersonDetails { email: person.email.clone(), ..PersonDetails::default() },
                 PersonDetails { birth_date: person.birth_date.clone(), ..PersonDetails::default() },
+                PersonDetails { medicare_number: person.medicare_number.clone(), ..PersonDetails::default() },
+                PersonDetails { phones: person.phones.clone(), ..PersonDetails::default() },
             ];
             for part in &parts {
                 let rows = run(session, by_person, &asked_for(known, part)).await?;
@@ -76,7 +92,8 @@ impl SqlPractice {
             }
         }
         if let Some(statement) = &self.profile.query.patients_by_phone {
-            for pattern in person.phones.iter().filter_map(phone_pattern) {
+            let found_already = usize::from(by_person.uses("phone_pattern"));
+            for pattern in person.phones.iter().filter_map(phone_pattern).skip(found_already) {
                 let values = known.probes.clone().with("phone_pattern", Value::Text(pattern));
                 found.add(self.records(&run(session, statement, &values).await?)?);
             }

@@ -363,6 +363,16 @@ const PATIENT_FIELDS: &[&str] = &[
     "resource",
     "now",
 ];
+/// What a person is looked for by.
+const PERSON_FIELDS: &[&str] = &[
+    "first_name",
+    "last_name",
+    "birth_date",
+    "birth_date_swapped",
+    "email",
+    "medicare_card",
+    "phone_pattern",
+];
 const APPOINTMENT_FIELDS: &[&str] = &[
     "resource",
     "patient",
@@ -542,7 +552,7 @@ impl Reader<'_> {
             patients_by_person: self.statement(
                 "patients_by_person",
                 &raw.patients_by_person,
-                &["first_name", "last_name", "birth_date", "email"],
+                PERSON_FIELDS,
             )?,
             patients_by_phone: self.optional(
                 "patients_by_phone",
@@ -596,7 +606,7 @@ impl Reader<'_> {
         }
         let held = &raw.held_title;
         let none: &[&str] = &[];
-        let one: &[&str] = &["appointment", "patient", "title", "now"];
+        let one: &[&str] = &["appointment", "patient", "former", "title", "now"];
         Ok(WriteSteps {
             settle_seconds: raw.settle_seconds,
             retry_errors: raw.retry_errors.clone(),

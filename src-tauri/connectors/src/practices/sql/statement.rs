@@ -96,6 +96,11 @@ impl Statement {
         Ok(Self { name: name.to_owned(), sql, parameters })
     }
 
+    /// Whether it uses a parameter.
+    pub fn uses(&self, name: &str) -> bool {
+        self.parameters.iter().any(|parameter| parameter.name == name)
+    }
+
     /// The values in the order in which the SQL takes them.
     pub fn bind(&self, values: &Parameters) -> Vec<Value> {
         let value = |parameter: &Parameter| {

@@ -137,6 +137,7 @@ fn order(booking: &str, starts: PracticeTime) -> AppointmentOrder {
         patient: PatientPlan::New { possible_duplicate_of: None },
         details: person("Ada", "Wattle"),
         note: private("sore knee"),
+        beside: false,
     }
 }
 
@@ -370,9 +371,11 @@ async fn a_booking_is_written_once_found_named_and_cancelled() {
     let shown = book.appointments.iter().find(|a| a.id == held.appointment).unwrap();
     assert_eq!(shown.patient, None);
     let plan = PatientPlan::New { possible_duplicate_of: Some(PatientRef::new("12")) };
-    let named = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await.unwrap();
+    let named =
+        practice.name_patient(&held.appointment, &other.key, &plan, None, &other.details).await.unwrap();
     assert_eq!(named.patient, Some(PatientRef::new("402")));
-    let again = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await.unwrap();
+    let again =
+        practice.name_patient(&held.appointment, &other.key, &plan, None, &other.details).await.unwrap();
     assert_eq!(again, named);
     assert!(
         clinic
@@ -380,7 +383,7 @@ async fn a_booking_is_written_once_found_named_and_cancelled() {
             .contains("Possible duplicate of patient 12.")
     );
     practice.cancel(&held).await.unwrap();
-    let gone = practice.name_patient(&held.appointment, &other.key, &plan, &other.details).await;
+    let gone = practice.name_patient(&held.appointment, &other.key, &plan, None, &other.details).await;
     assert_eq!(refusal(gone), Refusal::BookingUnknown);
     clinic.change("DELETE FROM appointment WHERE instr(note, '[healthengine:78]')");
     practice.cancel(&named).await.unwrap();
@@ -425,6 +428,49 @@ async fn a_pattern_with_a_mistake_is_named_with_its_place() {
     let mistake = parse(&text).unwrap_err();
     assert!(mistake.message.contains("{patient_id}"), "{mistake}");
     assert!(text.lines().nth(mistake.line - 1).unwrap().starts_with("import_name"), "{mistake}");
+}
+
+#[tokio::test]
+async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let mut order = order("81", clinic.free_time(30).await);
+    order.patient = PatientPlan::New { possible_duplicate_of: None };
+    let held = practice.insert(&order).await.unwrap();
+    let made = held.patient.clone().unwrap();
+    assert_eq!(practice.patient(&made).await.unwrap().unwrap().id, made);
+    assert_eq!(practice.patient(&PatientRef::new("99999")).await.unwrap(), None);
+
+    let correct = async |key: &BookingKey, plan: &PatientPlan, from: &PatientRef| {
+        practice.name_patient(&held.appointment, key, plan, Some(from), &order.details).await
+    };
+    let twelve = PatientRef::new("12");
+    let to_twelve = PatientPlan::Existing(twelve.clone());
+    let corrected = correct(&order.key, &to_twelve, &made).await.unwrap();
+    assert_eq!(corrected.patient, Some(twelve.clone()));
+    assert_eq!(practice.find(&order.key).await.unwrap(), Some(corrected.clone()));
+    // Doing it again, or with a patient that it has no more, changes nothing.
+    assert_eq!(correct(&order.key, &to_twelve, &made).await.unwrap(), corrected);
+    let to_new = PatientPlan::New { possible_duplicate_of: None };
+    assert_eq!(correct(&order.key, &to_new, &made).await.unwrap(), corrected);
+    // A new record, and not one that is there already.
+    let anew = correct(&order.key, &to_new, &twelve).await.unwrap();
+    assert!(anew.patient.as_ref().is_some_and(|patient| *patient != made && *patient != twelve));
+    assert_eq!(correct(&order.key, &to_new, &twelve).await.unwrap(), anew);
+    // Only what carries the booking's own mark, and only while it is to come.
+    let other = correct(&key("82"), &to_twelve, &made).await;
+    assert_eq!(refusal(other), Refusal::BookingUnknown);
+    let now = anew.patient.clone().unwrap();
+    let gone = correct(&order.key, &PatientPlan::Existing(PatientRef::new("99999")), &now).await;
+    assert!(matches!(refusal(gone), Refusal::Other(_)));
+    clinic.change("UPDATE appointment SET status = 'arrived' WHERE instr(note, '[healthengine:81]')");
+    assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::AlreadyBegun);
+    clinic.change(
+        "UPDATE appointment SET status = 'booked', day = '2020-01-06' WHERE instr(note, '[healthengine:81]')",
+    );
+    assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::AlreadyBegun);
+    clinic.change("UPDATE appointment SET status = 'cancelled' WHERE instr(note, '[healthengine:81]')");
+    assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::BookingUnknown);
 }
 
 #[tokio::test]
@@ -479,6 +525,38 @@ async fn refusals_say_why() {
     untyped.appointment_type = None;
     let held = practice.insert(&untyped).await.unwrap();
     assert_eq!(clinic.number(&format!("SELECT type_id FROM appointment WHERE id = {}", held.appointment)), 1);
+}
+
+#[tokio::test]
+async fn what_a_person_wants_beside_something_is_written_there_once() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let starts = clinic.free_time(30).await;
+    practice.insert(&order("1", starts)).await.unwrap();
+    let mut beside = order("2", starts);
+    assert_eq!(refusal(practice.insert(&beside).await), Refusal::SlotTaken);
+    beside.beside = true;
+    let held = practice.insert(&beside).await.unwrap();
+    assert_eq!(practice.insert(&beside).await.unwrap(), held);
+    assert_eq!(practice.find(&beside.key).await.unwrap(), Some(held.clone()));
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:2]')"), 1);
+    assert!(practice.overlapped(&beside, &held.appointment).await.unwrap());
+
+    // Everything but the free time is looked at as ever.
+    let mut wrong = order("3", at(starts.day(), 5 * 60));
+    wrong.beside = true;
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::OutsideHours);
+    wrong.starts = starts;
+    wrong.resource = ResourceRef::new("99");
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::ResourceUnknown);
+    wrong.resource = ResourceRef::new("2");
+    wrong.appointment_type = Some(AppointmentTypeRef::new("99"));
+    assert_eq!(refusal(practice.insert(&wrong).await), Refusal::TypeUnknown);
+    assert_eq!(clinic.number("SELECT count(*) FROM appointment WHERE instr(note, '[healthengine:3]')"), 0);
+    // Lunch stands in the book like an appointment, and a person may know better.
+    wrong.appointment_type = Some(AppointmentTypeRef::new("1"));
+    wrong.starts = at(starts.day(), 13 * 60);
+    practice.insert(&wrong).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Timelike};
 use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::diary::{AppointmentStatus, AppointmentType, Resource, Room};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -69,11 +69,12 @@ enum Task<'a> {
     Cancel(&'a Held),
 }
 
-/// A held appointment, and whose it becomes.
+/// A held appointment, or one that is the wrong patient's, and whose it becomes.
 struct Naming<'a> {
     appointment: &'a AppointmentRef,
     key: &'a BookingKey,
     patient: &'a PatientPlan,
+    instead_of: Option<&'a PatientRef>,
     details: &'a PersonDetails,
 }
 
@@ -168,7 +169,8 @@ impl SqlPractice {
         }
         // Should the patient not come about, the time is held without a name, which is told as such.
         let appointment = &placed.held.appointment;
-        match self.name_held_appointment(appointment, &order.key, &order.patient, &order.details).await {
+        match self.name_held_appointment(appointment, &order.key, &order.patient, None, &order.details).await
+        {
             Ok(named) => Ok(named),
             Err(error) => {
                 let error = &error as &(dyn std::error::Error + 'static);
@@ -183,12 +185,13 @@ impl SqlPractice {
         appointment: &AppointmentRef,
         key: &BookingKey,
         patient: &PatientPlan,
+        instead_of: Option<&PatientRef>,
         details: &PersonDetails,
     ) -> Result<Held, WriteError> {
         if appointment.as_str().contains(SERIES_SEPARATOR) {
             return Err(WriteError::Refused(Refusal::Series));
         }
-        let naming = Naming { appointment, key, patient, details };
+        let naming = Naming { appointment, key, patient, instead_of, details };
         Ok(self.writing(&Task::Name(&naming)).await?.held)
     }
 
@@ -205,21 +208,33 @@ impl SqlPractice {
         if let Some(statement) = &write.lock_appointment {
             run(session, statement, &values).await?;
         }
-        let standing = self.read_standing(session, known, naming.appointment).await?;
+        let standing = match naming.instead_of {
+            None => self.read_standing(session, known, naming.appointment).await?,
+            // What was confirmed is only changed where it still carries our mark.
+            Some(_) => None,
+        };
         let standing = match standing.filter(|standing| !standing.is_cancelled()) {
             Some(standing) => standing,
             None => self.find_marked(session, known, naming.key).await?.ok_or(Refusal::BookingUnknown)?,
         };
-        if standing.patient.is_some() || *naming.patient == PatientPlan::Undecided {
+        // A third patient was given by somebody in the practice, or by this very change before its answer got lost.
+        let another = standing.patient.is_some() && standing.patient.as_ref() != naming.instead_of;
+        if another || *naming.patient == PatientPlan::Undecided {
             return Ok(Outcome::Unchanged(standing.held().into()));
+        }
+        if naming.instead_of.is_some() {
+            self.may_be_corrected(&standing)?;
         }
         let types = self.read_types(session, known, &self.rules(known)).await?;
         let named = types.iter().find(|t| Some(t.id.as_str()) == standing.appointment_type.as_deref());
         let title = named.map(|named| one_line(&named.name)).unwrap_or_default();
         let resource = ResourceRef::new(standing.resource.clone().unwrap_or_default());
         let mut inner = Work { session, known, write, progress };
-        let person = self.patient_for(&mut inner, naming.patient, naming.details, &resource).await?;
+        let person = self
+            .patient_for(&mut inner, naming.patient, naming.details, &resource, naming.instead_of)
+            .await?;
         let values = values
+            .with("former", Value::optional_text(standing.patient.as_ref().map(PatientRef::as_str)))
             .with("appointment", Value::Text(standing.id.to_string()))
             .with("patient", Value::optional_text(person.as_ref().map(PatientRef::as_str)))
             .with("title", Value::Text(write.shortened("title", title)))
@@ -231,6 +246,19 @@ impl SqlPractice {
             Some(now) => Ok(Outcome::Written(now.held().into())),
             None => Err(stored_otherwise().into()),
         }
+    }
+
+    /// Whether the appointment is still to come and stands by itself.
+    fn may_be_corrected(&self, standing: &Standing) -> Result<(), Refusal> {
+        if standing.repeats {
+            return Err(Refusal::Series);
+        }
+        let now = self.zone.wall_clock(self.clock.now());
+        let second = i64::from(now.0.time().num_seconds_from_midnight());
+        let begun = standing.day.is_none_or(|day| (day, standing.start) <= (now.day(), second));
+        let still_to_come =
+            matches!(standing.status, AppointmentStatus::Booked | AppointmentStatus::Confirmed);
+        if begun || !still_to_come { Err(Refusal::AlreadyBegun) } else { Ok(()) }
     }
 
     async fn withdraw(&self, work: &mut Work<'_>, held: &Held) -> Result<Outcome, Stop> {
@@ -387,7 +415,7 @@ impl SqlPractice {
             None
         } else {
             let mut inner = Work { session, known, write, progress };
-            self.patient_for(&mut inner, &order.patient, &order.details, calendar).await?
+            self.patient_for(&mut inner, &order.patient, &order.details, calendar, None).await?
         };
         let title = if patient.is_some() { chosen.name.as_str() } else { write.held_title.as_str() };
         let start = seconds_into(order);
@@ -428,6 +456,7 @@ impl SqlPractice {
         plan: &PatientPlan,
         details: &PersonDetails,
         resource: &ResourceRef,
+        wrong: Option<&PatientRef>,
     ) -> Result<Option<PatientRef>, Stop> {
         let Work { session, known, write, progress } = work;
         let duplicate_of = match plan {
@@ -440,7 +469,8 @@ impl SqlPractice {
             PatientPlan::New { possible_duplicate_of } => possible_duplicate_of,
         };
         if !progress.can_undo()
-            && let Some(earlier) = self.made_earlier(session, known, details, duplicate_of.as_ref()).await?
+            && let Some(earlier) =
+                self.made_earlier(session, known, details, [duplicate_of.as_ref(), wrong]).await?
         {
             return Ok(Some(earlier));
         }
@@ -473,7 +503,7 @@ impl SqlPractice {
         session: &mut Session,
         known: &Known,
         details: &PersonDetails,
-        somebody_else: Option<&PatientRef>,
+        somebody_else: [Option<&PatientRef>; 2],
     ) -> Result<Option<PatientRef>, Failure> {
         let as_written = |details: &PersonDetails| {
             let mut values = Parameters::default();
@@ -486,9 +516,9 @@ impl SqlPractice {
         }
         let wanted = as_written(details);
         let found = self.read_patients(session, known, details).await?.records;
-        let twin = found
-            .into_iter()
-            .find(|record| Some(&record.id) != somebody_else && as_written(&record.details) == wanted);
+        let twin = found.into_iter().find(|record| {
+            !somebody_else.contains(&Some(&record.id)) && as_written(&record.details) == wanted
+        });
         Ok(twin.map(|record| record.id))
     }
 
@@ -584,7 +614,8 @@ impl SqlPractice {
         rows.retain(|row| row.id != appointment.as_str());
         let calendar = Calendar { resource: &order.resource, name: &name };
         let planned = plan(&rows, &[calendar], horizon, &self.rules(known));
-        Ok(room(&planned, order, &stretches, None) == Room::Taken)
+        let alone = AppointmentOrder { beside: false, ..order.clone() };
+        Ok(room(&planned, &alone, &stretches, None) == Room::Taken)
     }
 }
 
@@ -633,6 +664,7 @@ fn stretches(order: &AppointmentOrder) -> Result<Vec<(NaiveDate, DayRange)>, Ref
     Ok(stretches)
 }
 
+/// Whether there is room for the order. What a person wants beside something else needs working hours, but no free time.
 fn room(
     planned: &Plan,
     order: &AppointmentOrder,
@@ -642,7 +674,13 @@ fn room(
     let rooms: Vec<Room> = stretches
         .iter()
         .map(|(day, range)| match planned.get(&(order.resource.clone(), *day)) {
-            Some(planned) => planned.book_day().room_for(*range, appointment_type),
+            Some(planned) => {
+                let mut day = planned.book_day();
+                if order.beside {
+                    day.busy.clear();
+                }
+                day.room_for(*range, appointment_type)
+            }
             None => Room::Closed,
         })
         .collect();
