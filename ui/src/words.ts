@@ -307,6 +307,7 @@ export function progress(value: ProgressView): string {
 const LISTS: Record<ListKind, string> = {
   resources: "practitioners",
   appointmentTypes: "appointment types",
+  appointments: "booked appointments",
 };
 
 export function listName(list: ListKind): string {
@@ -353,6 +354,10 @@ const REASONS: Record<ReasonCode, string> = {
   declinedByPerson: "declined at the desk",
   undecided: "nobody decided in time",
   cancelledByPatient: "the patient cancelled",
+  cancelledByPractice: "cancelled in your book",
+  removedByPractice: "taken out of your book",
+  movedByPractice: "moved in your book, so cancelled on Healthengine",
+  didNotAttend: "did not attend",
   other: "for another reason",
 };
 
