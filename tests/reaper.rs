@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::booking::{
-    AppointmentOrder, BookingChange, BookingEvent, BookingKey, BookingRequest, Entry, Held, HistoryLine,
-    Inserted,
+    AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, Entry, Held,
+    HistoryLine, Inserted, Standing, Undoing, Watched,
 };
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
@@ -26,7 +26,7 @@ use domain::ports::store::{
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
-use domain::time::Horizon;
+use domain::time::{Horizon, PracticeTime};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -204,6 +204,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
     async fn cancel(&self, held: &Held) -> Result<(), WriteError> {
         self.reaper.touch(self.port.cancel(held)).await
     }
+
+    async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError> {
+        self.reaper.touch(self.port.standings(watched)).await
+    }
 }
 
 #[async_trait]
@@ -301,6 +305,18 @@ impl BookingDesk for Reaped<dyn Partner> {
     ) -> Result<(), WriteError> {
         self.reaper.touch(self.desk().decline_change(booking, change, why)).await
     }
+
+    async fn asked_about(&self) -> Result<Vec<AskedAbout>, ReadError> {
+        self.reaper.touch(self.desk().asked_about()).await
+    }
+
+    async fn undone(&self, booking: &ForeignBookingId, how: &Undoing) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().undone(booking, how)).await
+    }
+
+    async fn nothing_changed(&self, booking: &ForeignBookingId) -> Result<(), WriteError> {
+        self.reaper.touch(self.desk().nothing_changed(booking)).await
+    }
 }
 
 #[async_trait]
@@ -360,6 +376,10 @@ impl BookingLedger for Reaped<dyn Store> {
 
     async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError> {
         self.reaper.touch(self.port.unfinished(practice)).await
+    }
+
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError> {
+        self.reaper.touch(self.port.standing(practice, from)).await
     }
 
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {

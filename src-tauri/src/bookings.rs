@@ -126,6 +126,7 @@ fn reason(entry: &Entry) -> Option<String> {
         BookingState::Cancelling { by_hand: false, .. } | BookingState::Cancelled(_) => {
             Some("the patient cancelled".to_owned())
         }
+        BookingState::Undone { how, .. } | BookingState::Ended { how, .. } => Some(how.words().to_owned()),
         BookingState::Closed => Some("somebody at the desk has dealt with it".to_owned()),
         BookingState::Received { .. }
         | BookingState::Inserting { .. }
@@ -139,9 +140,9 @@ fn reason(entry: &Entry) -> Option<String> {
 mod tests {
     use super::*;
     use chrono::{DateTime, NaiveDate};
-    use domain::booking::{BookingKey, BookingRequest, Inserted};
+    use domain::booking::{BookingKey, BookingRequest, Inserted, Undoing};
     use domain::failure::Refusal;
-    use domain::ids::{AppointmentRef, ForeignBookingId, PartnerId, PatientRef};
+    use domain::ids::{AppointmentRef, ForeignBookingId, PartnerId, PatientRef, ResourceRef};
     use domain::matching::Decision;
     use domain::people::PersonDetails;
     use domain::private::Private;
@@ -215,12 +216,22 @@ mod tests {
     #[test]
     fn every_public_state_is_one_that_was_promised() {
         let refused = |tell_patient| BookingState::Rejected { why: Refusal::SlotTaken, tell_patient };
+        let undone = |how| BookingState::Ended { inserted: inserted(), how };
         for (state, expected) in [
             (BookingState::NEW, "received"),
             (BookingState::Inserted(inserted()), "inserted"),
             (refused(false), "rejected"),
             (refused(true), "attention"),
             (BookingState::Cancelled(inserted()), "cancelled"),
+            (
+                undone(Undoing::Moved {
+                    resource: ResourceRef::new("2"),
+                    starts: PracticeTime(DateTime::UNIX_EPOCH.naive_utc()),
+                }),
+                "cancelled",
+            ),
+            (undone(Undoing::Cancelled), "cancelled"),
+            (undone(Undoing::DidNotAttend), "confirmed"),
             (BookingState::Closed, "rejected"),
             (BookingState::Entering, "attention"),
         ] {
@@ -228,6 +239,8 @@ mod tests {
             assert_eq!(json["state"], expected);
         }
         assert_eq!(BookingLine::of(&entry(refused(false), None)).reason.unwrap(), "the time is taken");
+        let missed = BookingLine::of(&entry(undone(Undoing::DidNotAttend), None));
+        assert_eq!(missed.reason.unwrap(), "did not attend");
     }
 
     #[test]

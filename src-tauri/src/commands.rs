@@ -1,6 +1,7 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
 use crate::desktop::Desk;
+use crate::present::list_name;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
     AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, DayBookView, ErrorCode,
@@ -11,7 +12,6 @@ use crate::{day_book, decisions, linking, placing, presenter, settings};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
-use sync::flows::availability::{APPOINTMENT_TYPES, RESOURCES};
 use sync::practices;
 use tauri::{AppHandle, State};
 
@@ -154,10 +154,7 @@ pub async fn decide_shrunk_list(
     decision: ListDecision,
 ) -> Result<(), UiError> {
     let (running, practice) = (desk.running()?, PracticeId::new(practice_id));
-    let list = match list {
-        ListKind::Resources => RESOURCES,
-        ListKind::AppointmentTypes => APPOINTMENT_TYPES,
-    };
+    let list = list_name(list);
     let wish = match decision {
         ListDecision::SendShorter => Wish::AcceptShrink(list.to_owned()),
         ListDecision::LookAgain => Wish::ResyncConfiguration,

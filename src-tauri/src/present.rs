@@ -14,7 +14,7 @@ use crate::view::{
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
 use documents::DocumentsOfBookings;
-use domain::booking::{BookingState, Entry, Step};
+use domain::booking::{BookingState, Entry, Stage, Step, Undoing};
 use domain::failure::Refusal;
 use domain::ids::{PracticeId, ResourceRef};
 use domain::matching::{self, Agreement, Comparison, Field};
@@ -260,7 +260,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light)];
         let worst =
             parts.into_iter().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
-        if matches!(worst, Light::Ok | Light::Working) && undecided() {
+        if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
             Light::Working
@@ -310,13 +310,24 @@ fn severity(light: Light) -> u8 {
     }
 }
 
-/// The names that the engine and the window give to a list.
+/// The lists, by the engine's names and the window's.
+const LISTS: [(&str, ListKind); 3] = [
+    (sync::flows::availability::RESOURCES, ListKind::Resources),
+    (sync::flows::availability::APPOINTMENT_TYPES, ListKind::AppointmentTypes),
+    (sync::flows::changes::APPOINTMENTS, ListKind::Appointments),
+];
+
+/// What the window calls a list of the engine.
 pub fn list_kind(list: &str) -> ListKind {
-    if list == sync::flows::availability::RESOURCES {
-        ListKind::Resources
-    } else {
-        ListKind::AppointmentTypes
-    }
+    LISTS.iter().find(|(name, _)| *name == list).map_or(ListKind::AppointmentTypes, |(_, kind)| *kind)
+}
+
+/// What the engine calls a list of the window.
+pub fn list_name(list: ListKind) -> &'static str {
+    LISTS
+        .iter()
+        .find(|(_, kind)| *kind == list)
+        .map_or(sync::flows::availability::APPOINTMENT_TYPES, |(name, _)| name)
 }
 
 /// How a leg is doing, and what is wrong with it.
@@ -558,7 +569,9 @@ fn waiting_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Vec<WaitingVie
     let mine = || inputs.open.iter().filter(|entry| entry.request.key.practice == practice.settings.id);
     let kind_of = |entry: &Entry| match entry.state.step() {
         Step::Insert | Step::LookInPractice | Step::NamePatient => Some(WaitingKind::BookingsToPlace),
-        Step::ConfirmToPartner | Step::DeclineToPartner => Some(WaitingKind::AnswersToSend),
+        Step::ConfirmToPartner | Step::DeclineToPartner | Step::TellPartner => {
+            Some(WaitingKind::AnswersToSend)
+        }
         Step::Withdraw | Step::CancelInPractice => Some(WaitingKind::ChangesToApply),
         Step::LookForEntry | Step::WaitForPerson | Step::Nothing => None,
     };
@@ -630,20 +643,16 @@ pub fn public_state(entry: &Entry) -> PublicState {
     if entry.state.needs_person() {
         return PublicState::Attention;
     }
-    match &entry.state {
-        BookingState::Inserted(_) => PublicState::Inserted,
-        BookingState::Confirmed(_) | BookingState::Cancelling { .. } => PublicState::Confirmed,
-        BookingState::Rejected { .. } | BookingState::Closed => PublicState::Rejected,
-        BookingState::Cancelled(_) => PublicState::Cancelled,
-        BookingState::Received { .. }
-        | BookingState::Inserting { .. }
-        | BookingState::Held(_)
-        | BookingState::Naming { .. }
-        | BookingState::Entering
-        | BookingState::Withdrawing(_)
-        | BookingState::Unplaced(_)
-        | BookingState::Refused { .. }
-        | BookingState::Stuck { .. } => PublicState::Received,
+    match entry.state.stage() {
+        Stage::UnderWay if matches!(entry.state, BookingState::Inserted(_)) => PublicState::Inserted,
+        Stage::UnderWay => PublicState::Received,
+        Stage::Stands(_) | Stage::Cancelling { .. } => PublicState::Confirmed,
+        // The appointment stood until its end, and Healthengine has no other word for it.
+        Stage::Undone { how: Undoing::DidNotAttend, .. } | Stage::Undone { told: false, .. } => {
+            PublicState::Confirmed
+        }
+        Stage::Cancelled(_) | Stage::Undone { told: true, .. } => PublicState::Cancelled,
+        Stage::Rejected(_) | Stage::Closed => PublicState::Rejected,
     }
 }
 
@@ -743,6 +752,12 @@ fn reason(entry: &Entry) -> Option<ReasonView> {
             Some(ReasonView { code: ReasonCode::OutcomeUnknown, detail: Some(why.clone()) })
         }
         BookingState::Cancelling { .. } | BookingState::Cancelled(_) => plain(ReasonCode::CancelledByPatient),
+        BookingState::Undone { how, .. } | BookingState::Ended { how, .. } => plain(match how {
+            Undoing::Cancelled => ReasonCode::CancelledByPractice,
+            Undoing::Deleted => ReasonCode::RemovedByPractice,
+            Undoing::Moved { .. } => ReasonCode::MovedByPractice,
+            Undoing::DidNotAttend => ReasonCode::DidNotAttend,
+        }),
         BookingState::Received { .. }
         | BookingState::Inserting { .. }
         | BookingState::Naming { .. }
@@ -848,6 +863,8 @@ fn need(
         | BookingState::Rejected { .. }
         | BookingState::Cancelling { .. }
         | BookingState::Cancelled(_)
+        | BookingState::Undone { .. }
+        | BookingState::Ended { .. }
         | BookingState::Closed => None,
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use store::Store;
 use sync::flows::availability::AVAILABILITY;
+use sync::flows::changes::DOUBTFUL;
 use sync::health::{self, Health};
 
 /// `status --json` (`interface.md`).
@@ -70,12 +71,17 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
     at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).serialize(serializer)
 }
 
+/// What is said while too many appointments are gone to believe it.
+const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
+
 /// What one practice is judged by.
 struct Known {
     notes: BTreeMap<Leg, LegNote>,
     counts: BookingCounts,
     /// When Healthengine last accepted free times.
     published_at: Option<DateTime<Utc>>,
+    /// Most appointments of bookings are gone from the book, and somebody has to say whether that is right.
+    doubtful: bool,
 }
 
 impl Status {
@@ -89,6 +95,7 @@ impl Status {
                     notes: store.notes(&settings.id).await?.into_iter().collect(),
                     counts: store.counts(&settings.id).await?,
                     published_at: marks.iter().map(|mark| mark.at).max(),
+                    doubtful: !store.marks(&settings.id, DOUBTFUL).await?.is_empty(),
                 };
                 practices.push(practice(&settings, &known, now));
             }
@@ -123,7 +130,7 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
     let healthengine = settings.healthengine.as_ref().map(|_| {
         let ((desk, desk_error), (board, board_error)) = (judged(Leg::Desk), judged(Leg::Board));
         let counts = known.counts;
-        let undecided = if counts.attention > 0 { Health::Attention } else { Health::Ok };
+        let undecided = if counts.attention > 0 || known.doubtful { Health::Attention } else { Health::Ok };
         let health = desk.max(board).max(undecided);
         worst = worst.max(health);
         HealthengineStatus {
@@ -139,7 +146,8 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
                 attention: counts.attention,
             },
             // The worse of the two legs speaks; where they are equal, the one on which patients wait.
-            error: if board > desk { board_error.or(desk_error) } else { desk_error.or(board_error) },
+            error: if board > desk { board_error.or(desk_error) } else { desk_error.or(board_error) }
+                .or_else(|| known.doubtful.then(|| DOUBT.to_owned())),
         }
     });
     PracticeStatus {
@@ -288,6 +296,7 @@ mod tests {
             notes: notes.iter().cloned().collect(),
             counts: BookingCounts { confirmed: 12, attention, ..BookingCounts::default() },
             published_at: Some(at("2026-11-20T03:00:00.123Z")),
+            doubtful: false,
         };
         serde_json::to_value(practice(&settings(enabled), &known, at("2026-11-20T03:04:10Z"))).unwrap()
     }

@@ -531,6 +531,8 @@ pub enum ListKind {
     Resources,
     /// Appointment types.
     AppointmentTypes,
+    /// The appointments of bookings, which Healthengine holds as bookings.
+    Appointments,
 }
 
 /// What a person says about a list that shrank.
@@ -794,6 +796,14 @@ pub enum ReasonCode {
     Undecided,
     /// The patient cancelled.
     CancelledByPatient,
+    /// Staff cancelled it in the book.
+    CancelledByPractice,
+    /// Staff took it out of the book.
+    RemovedByPractice,
+    /// Staff moved it, which Healthengine knows as a cancellation.
+    MovedByPractice,
+    /// Staff noted that the patient did not come.
+    DidNotAttend,
     /// Anything else; the detail says it.
     Other,
 }

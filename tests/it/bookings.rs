@@ -276,7 +276,10 @@ async fn somebody_decides_who_it_is(system: System) {
     let world = World::running_on(system).await;
     let patients = world.patients();
     let (number, unclear) = world.unclear_patient();
-    let bookings: Vec<_> = (0..3).map(|_| world.book_next(&unclear)).collect();
+    // Three people of one name and birth date, so that what is decided for one holds for none of the others.
+    let of_phone = |phone: &str| PatientDetails { phone: phone.into(), ..unclear.clone() };
+    let three = ["0491 570 110", "0491 570 156", "0491 570 157"].map(of_phone);
+    let bookings: Vec<_> = three.iter().map(|patient| world.book_next(patient)).collect();
     let places: Vec<_> = bookings.iter().map(|booking| world.place(*booking)).collect();
     for booking in &bookings {
         world.until_state(*booking, "the time is held", held).await;
@@ -292,6 +295,23 @@ async fn somebody_decides_who_it_is(system: System) {
     world.until_state(bookings[1], "it is confirmed", confirmed).await;
     let new = world.stands_once(bookings[1]).patient.unwrap();
     assert_ne!(new, number);
+    assert_eq!(world.patients(), patients + 1);
+
+    // Whoever was decided on is not asked about again, and the record that was made is the one.
+    for (patient, record) in [(&three[0], number), (&three[1], new)] {
+        let again = world.book_next(patient);
+        world.until_state(again, "it is confirmed", confirmed).await;
+        assert_eq!(world.stands_once(again).patient, Some(record));
+    }
+    assert_eq!(world.patients(), patients + 1);
+
+    // The wrong person after all: the appointment is moved, and Healthengine hears of it.
+    world.decide(bookings[1], Choice::NotThisPatient(Some(PatientRef::new(number.to_string())))).await;
+    world
+        .until("the other patient is confirmed", |state| state.confirmations_of(bookings[1]).len() == 2)
+        .await;
+    world.until_state(bookings[1], "it is confirmed", confirmed).await;
+    assert_eq!(world.stands_once(bookings[1]).patient, Some(number));
     assert_eq!(world.patients(), patients + 1);
 
     world.decide(bookings[2], Choice::Decline).await;

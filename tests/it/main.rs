@@ -26,6 +26,7 @@ macro_rules! on_both {
 mod availability;
 mod bad_input;
 mod bookings;
+mod changes;
 mod cli;
 mod engine;
 mod exactly_once;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use connectors::practices::sql::SqlPractice;
 use connectors::practices::{self, sql::profile::parse};
-use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{SnapshotAsked, SnapshotBy};
 use domain::diary::{AppointmentStatus, Book, Writable};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -546,6 +546,68 @@ async fn mariadb_held_times_are_named_or_let_go() {
     practice.cancel(&held).await.unwrap();
     let occurrence = Held { appointment: AppointmentRef::new("5@2026-09-14"), patient: None };
     assert_eq!(refusal(practice.cancel(&occurrence).await), Refusal::Series);
+}
+
+#[tokio::test]
+async fn mariadb_what_staff_do_to_an_appointment_is_seen() {
+    for version in [Version::Seven, Version::Eight] {
+        let clinic = clinic(version).await;
+        let practice = practice(&clinic, WriteMode::Sql);
+        let starts = free_times(&clinic, 11).next().unwrap();
+        let order = AppointmentOrder {
+            patient: PatientPlan::Existing(PatientRef::new("8")),
+            ..order("1", 11, starts)
+        };
+        let held = practice.insert(&order).await.unwrap();
+        let one = Watched {
+            key: order.key.clone(),
+            appointment: held.appointment.clone(),
+            patient: held.patient.clone(),
+            place: Some((order.resource.clone(), starts)),
+        };
+        let now = async || practice.standings(std::slice::from_ref(&one)).await.unwrap().remove(0);
+        let set = async |what: &str| {
+            let id = &held.appointment;
+            change(&clinic, &format!("UPDATE openemr_postcalendar_events SET {what} WHERE pc_eid = {id}"))
+                .await;
+        };
+        let stands = |resource: &str, starts, patient: &str| Standing::Stands {
+            appointment: held.appointment.clone(),
+            resource: Some(ResourceRef::new(resource)),
+            starts: Some(starts),
+            patient: Some(PatientRef::new(patient)),
+        };
+        assert_eq!(now().await, stands("11", starts, "8"));
+        for (status, expected) in [
+            ("x", Standing::Cancelled),
+            ("%", Standing::Cancelled),
+            ("?", Standing::DidNotAttend),
+            ("!", Standing::DidNotAttend),
+            ("@", stands("11", starts, "8")),
+            (">", stands("11", starts, "8")),
+            ("OWN", stands("11", starts, "8")),
+            ("-", stands("11", starts, "8")),
+        ] {
+            set(&format!("pc_apptstatus = '{status}'")).await;
+            assert_eq!(now().await, expected, "{version:?} {status}");
+        }
+        // As OpenEMR's own merging of records and its calendar dialog do it.
+        set("pc_pid = '10', pc_duration = 3600, pc_catid = 16").await;
+        assert_eq!(now().await, stands("11", starts, "10"));
+        set("pc_aid = '12', pc_eventDate = '2026-10-01', pc_startTime = '16:15:00'").await;
+        assert_eq!(now().await, stands("12", at(day("2026-10-01"), 16 * 60 + 15), "10"));
+        // The number is another's by now; and gone for good.
+        set("pc_hometext = '[healthengine:2]'").await;
+        assert_eq!(now().await, Standing::Gone);
+        let delete = format!("DELETE FROM openemr_postcalendar_events WHERE pc_eid = {}", held.appointment);
+        change(&clinic, &delete).await;
+        assert_eq!(now().await, Standing::Gone);
+        // Three lists at once, in order, among them numbers that are none.
+        let ask = |id: String| Watched { appointment: AppointmentRef::new(id), ..one.clone() };
+        let many: Vec<Watched> =
+            (1..=220).map(|id| ask(id.to_string())).chain([ask("nonsense".into())]).collect();
+        assert_eq!(practice.standings(&many).await.unwrap().len(), 221);
+    }
 }
 
 #[tokio::test]

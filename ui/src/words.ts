@@ -307,6 +307,7 @@ export function progress(value: ProgressView): string {
 const LISTS: Record<ListKind, string> = {
   resources: "practitioners",
   appointmentTypes: "appointment types",
+  appointments: "booked appointments",
 };
 
 export function listName(list: ListKind): string {
@@ -353,6 +354,10 @@ const REASONS: Record<ReasonCode, string> = {
   declinedByPerson: "declined at the desk",
   undecided: "nobody decided in time",
   cancelledByPatient: "the patient cancelled",
+  cancelledByPractice: "cancelled in your book",
+  removedByPractice: "taken out of your book",
+  movedByPractice: "moved in your book, so cancelled on Healthengine",
+  didNotAttend: "did not attend",
   other: "for another reason",
 };
 
@@ -758,7 +763,9 @@ const PLACES: Record<DocumentPlace, string> = {
 /** "240 KB, came in today 9:12 am, kept here" */
 export function documentLine(document: DocumentView, zone: string, now: number): string {
   const size = document.bytes === null ? [] : [fileSize(document.bytes)];
-  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(", ");
+  return [...size, `came in ${dayAndTime(document.receivedAt, zone, now)}`, PLACES[document.place]].join(
+    ", ",
+  );
 }
 
 const LOG_LEVELS: Record<LogLevel, string> = {

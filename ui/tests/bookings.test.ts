@@ -330,7 +330,9 @@ describe("a booking with documents", () => {
   it("shows where each one is and opens those that are kept here", async () => {
     const { user, fake } = await openBookings("healthy");
     const [list] = await screen.findAllByRole("list", { name: "Documents" });
-    const lines = within(list!).getAllByRole("listitem").map((each) => plain(each.textContent));
+    const lines = within(list!)
+      .getAllByRole("listitem")
+      .map((each) => plain(each.textContent));
     expect(lines).toEqual([
       "NEW PATIENT FORM · New Patient Form 240 KB, came in today 8:02 am, kept here Open",
       "REFERRAL · Knee scan.pdf 240 KB, came in today 8:02 am, in your practice system",

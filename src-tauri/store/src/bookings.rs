@@ -25,6 +25,7 @@ macro_rules! entries {
                     says_new_patient, booked_at, cancelled, first_name, last_name, birth_date, phones, email, street,
                     suburb, address_state, postcode, gender, medicare_number, medicare_irn, medicare_expiry, note,
                     state, tries, plan, plan_patient, appointment, patient, refusal, why, tell_patient, by_hand,
+                    undoing, moved_resource, moved_starts,
                     decision_plan, decision_patient, decision_score, decision_reason, candidates,
                     placed_resource, placed_starts, placed_type, placed_beside, tell_place,
                     received_at, answered_at, state_since, not_before, revision
@@ -87,6 +88,17 @@ impl BookingLedger for Store {
         .await
     }
 
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError> {
+        let (practice, from) = (practice.to_string(), from.0.format(WALL_CLOCK).to_string());
+        self.call(move |conn| {
+            let sql =
+                entries!("WHERE practice = ?1 AND state = 'confirmed' AND max(starts, coalesce(placed_starts, starts)) >= ?2
+                 ORDER BY starts, id");
+            all(conn, sql, (practice, from), read_entry)
+        })
+        .await
+    }
+
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let practice = practice.map(ToString::to_string);
         self.call(move |conn| match practice {
@@ -122,10 +134,11 @@ impl BookingLedger for Store {
             let mut counts = BookingCounts::default();
             for (state, by_person, bookings) in groups {
                 *match (state.as_str(), by_person) {
-                    ("confirmed", _) => &mut counts.confirmed,
-                    ("cancelled", _) => &mut counts.cancelled,
+                    ("confirmed" | "not_attended", _) => &mut counts.confirmed,
+                    ("cancelled" | "ended", _) => &mut counts.cancelled,
                     ("rejected", false) | ("closed", _) => &mut counts.rejected,
                     ("received" | "inserting" | "naming" | "withdrawing" | "refused" | "inserted", _)
+                    | ("undone", _)
                     | ("cancelling", false) => &mut counts.pending,
                     ("held" | "entering" | "unplaced" | "stuck", _) | ("rejected" | "cancelling", true) => {
                         &mut counts.attention
@@ -292,7 +305,7 @@ pub(crate) fn set_state(conn: &Connection, booking: i64, state: &BookingState) -
         "UPDATE booking
          SET state = :state, tries = :tries, plan = :plan, plan_patient = :plan_patient, appointment = :appointment,
              patient = :patient, refusal = :refusal, why = :why, tell_patient = :tell_patient,
-             by_hand = :by_hand
+             by_hand = :by_hand, undoing = :undoing, moved_resource = :moved_resource, moved_starts = :moved_starts
          WHERE id = :booking",
     )?
     .execute(named_params! {
@@ -306,6 +319,9 @@ pub(crate) fn set_state(conn: &Connection, booking: i64, state: &BookingState) -
         ":why": columns.why,
         ":tell_patient": columns.tell_patient,
         ":by_hand": columns.by_hand,
+        ":undoing": columns.undoing,
+        ":moved_resource": columns.moved_resource,
+        ":moved_starts": columns.moved_starts,
         ":booking": booking,
     })?;
     Ok(())

@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0020_settled_people.sql"),
+    include_str!("../migrations/0021_undone_in_the_practice.sql"),
     include_str!("../migrations/0022_documents.sql"),
     include_str!("../migrations/0023_webhooks.sql"),
     include_str!("../migrations/0024_placing.sql"),

@@ -1,10 +1,12 @@
 //! A booking's state as columns, and the names of plans, refusals and events in the store.
 
-use crate::columns::{Columns, Fault, Unreadable};
-use domain::booking::{BookingEvent, BookingState, Held, Inserted};
+use crate::columns::{Columns, Fault, Unreadable, WALL_CLOCK};
+use chrono::NaiveDateTime;
+use domain::booking::{BookingEvent, BookingState, Held, Inserted, Undoing};
 use domain::failure::Refusal;
-use domain::ids::{AppointmentRef, PatientRef};
+use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
 use domain::people::PatientPlan;
+use domain::time::PracticeTime;
 use rusqlite::Row;
 
 /// The columns that a state fills; what it does not carry is NULL.
@@ -20,6 +22,9 @@ pub(crate) struct StateColumns {
     pub why: Option<String>,
     pub tell_patient: Option<bool>,
     pub by_hand: Option<bool>,
+    pub undoing: Option<&'static str>,
+    pub moved_resource: Option<String>,
+    pub moved_starts: Option<String>,
 }
 
 impl StateColumns {
@@ -56,7 +61,30 @@ impl StateColumns {
                 Self { state: "cancelling", by_hand: Some(*by_hand), ..Self::standing(inserted) }
             }
             BookingState::Cancelled(inserted) => Self { state: "cancelled", ..Self::standing(inserted) },
+            BookingState::Undone { inserted, how } => {
+                Self { state: "undone", ..Self::standing(inserted) }.undone(how)
+            }
+            BookingState::Ended { inserted, how: Undoing::DidNotAttend } => {
+                Self { state: "not_attended", ..Self::standing(inserted) }
+            }
+            BookingState::Ended { inserted, how } => {
+                Self { state: "ended", ..Self::standing(inserted) }.undone(how)
+            }
             BookingState::Closed => Self { state: "closed", ..Self::default() },
+        }
+    }
+
+    fn undone(self, how: &Undoing) -> Self {
+        let undoing = |name| Self { undoing: Some(name), ..self };
+        match how {
+            Undoing::Cancelled => undoing("cancelled"),
+            Undoing::Deleted => undoing("deleted"),
+            Undoing::DidNotAttend => undoing("did_not_attend"),
+            Undoing::Moved { resource, starts } => Self {
+                moved_resource: Some(resource.to_string()),
+                moved_starts: Some(starts.0.format(WALL_CLOCK).to_string()),
+                ..undoing("moved")
+            },
         }
     }
 
@@ -109,8 +137,26 @@ pub(crate) fn read_state(row: &Row<'_>) -> Result<BookingState, Fault> {
         "rejected" => BookingState::Rejected { why: read_refusal(row)?, tell_patient: tell_patient()? },
         "cancelling" => BookingState::Cancelling { inserted: inserted()?, by_hand: row.value("by_hand")? },
         "cancelled" => BookingState::Cancelled(inserted()?),
+        "undone" => BookingState::Undone { inserted: inserted()?, how: read_undoing(row)? },
+        "ended" => BookingState::Ended { inserted: inserted()?, how: read_undoing(row)? },
+        "not_attended" => BookingState::Ended { inserted: inserted()?, how: Undoing::DidNotAttend },
         "closed" => BookingState::Closed,
         _ => return Err(Unreadable("state").into()),
+    })
+}
+
+fn read_undoing(row: &Row<'_>) -> Result<Undoing, Fault> {
+    Ok(match row.text("undoing")?.as_str() {
+        "cancelled" => Undoing::Cancelled,
+        "deleted" => Undoing::Deleted,
+        "did_not_attend" => Undoing::DidNotAttend,
+        "moved" => Undoing::Moved {
+            resource: ResourceRef::new(row.text("moved_resource")?),
+            starts: PracticeTime(
+                row.parsed("moved_starts", |text| NaiveDateTime::parse_from_str(text, WALL_CLOCK).ok())?,
+            ),
+        },
+        _ => return Err(Unreadable("undoing").into()),
     })
 }
 
@@ -211,6 +257,10 @@ pub(crate) fn event_kind(event: &BookingEvent) -> &'static str {
         BookingEvent::CancelAsked { .. } => "cancel_asked",
         BookingEvent::Cancelled => "cancelled",
         BookingEvent::CancelRefused(_) => "cancel_refused",
+        BookingEvent::UndoneInPractice(_) => "undone_in_practice",
+        BookingEvent::Relinked(_) => "relinked",
+        BookingEvent::PatientCancelledToo => "patient_cancelled_too",
+        BookingEvent::NotTaken(_) => "not_taken",
     }
 }
 

@@ -202,6 +202,8 @@ fn event(entry: &Entry, choice: &Choice) -> Option<Option<BookingEvent>> {
             | BookingState::Rejected { .. }
             | BookingState::Cancelling { .. }
             | BookingState::Cancelled(_)
+            | BookingState::Undone { .. }
+            | BookingState::Ended { .. }
             | BookingState::Closed => return None,
         },
         Choice::SeenTo => BookingEvent::SeenTo,

@@ -2,6 +2,7 @@
 
 use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
 use crate::flows::bookings::Bookings;
+use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
 use crate::flows::subscriptions::{self, Subscriptions};
@@ -621,6 +622,9 @@ impl Engine {
             half_hours: Arc::default(),
         };
         let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        if let Some(changes) = Changes::new(ports.clone()) {
+            flows.push(Arc::new(changes));
+        }
         if let Some(documents) = Documents::new(ports.clone()) {
             flows.push(Arc::new(documents));
         }

@@ -121,11 +121,11 @@ pub struct ResourceState {
 /// A list that became suspiciously short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrinking {
-    /// `resources` or `appointment_types`.
+    /// `resources`, `appointment_types`, or the watched `appointments`.
     pub list: &'static str,
     /// The digest of the short list, so that what somebody accepts is this list and no other.
     pub digest: String,
-    /// How many the partner has.
+    /// How many the partner has, or are watched.
     pub from: usize,
     /// How many the book has now.
     pub to: usize,

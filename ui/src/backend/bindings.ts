@@ -798,7 +798,9 @@ export type ListKind =
 /**  Practitioners, rooms and devices. */
 "resources" | 
 /**  Appointment types. */
-"appointmentTypes";
+"appointmentTypes" | 
+/**  The appointments of bookings, which Healthengine holds as bookings. */
+"appointments";
 
 /**  Where webhooks are received, and from whom. */
 export type ListenerInput = {
@@ -1086,6 +1088,14 @@ export type ReasonCode =
 "undecided" | 
 /**  The patient cancelled. */
 "cancelledByPatient" | 
+/**  Staff cancelled it in the book. */
+"cancelledByPractice" | 
+/**  Staff took it out of the book. */
+"removedByPractice" | 
+/**  Staff moved it, which Healthengine knows as a cancellation. */
+"movedByPractice" | 
+/**  Staff noted that the patient did not come. */
+"didNotAttend" | 
 /**  Anything else; the detail says it. */
 "other";
 

@@ -188,7 +188,11 @@ export class FakeBackend implements Backend {
                   served: false,
                   said: "documents needs a folder into which the practice lays scripts and referrals.",
                 }
-              : { feature: "documents", served: true, said: `The folder ${system.documentsOut} can be used.` },
+              : {
+                  feature: "documents",
+                  served: true,
+                  said: `The folder ${system.documentsOut} can be used.`,
+                },
           ],
         });
       },

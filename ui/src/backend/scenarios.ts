@@ -326,6 +326,15 @@ function finished(): BookingView[] {
       state: "cancelled",
       reason: { code: "cancelledByPatient", detail: null },
     }),
+    booking(23, "Ngaire Whitford", "2026-11-25T23:15:00.000Z", {
+      startsWritten: "2026-11-26 10:15",
+      state: "cancelled",
+      reason: { code: "movedByPractice", detail: null },
+    }),
+    booking(26, "Declan Ó Sé", "2026-11-18T03:00:00.000Z", {
+      startsWritten: "2026-11-18 14:00",
+      reason: { code: "didNotAttend", detail: null },
+    }),
     booking(800, "", "2026-10-20T05:00:00.000Z", {
       startsWritten: "2026-10-20 16:00",
       patientName: null,
@@ -690,6 +699,23 @@ function shrunk(): Scenario {
   };
 }
 
+/** Most appointments of bookings are gone from the book at once, as after an old backup. */
+function bookingsGone(): Scenario {
+  const base = shrunk();
+  const missing = ["booking 36127201, 24 November 2026, 09:15", "booking 36127207, 25 November 2026, 14:00"];
+  return {
+    ...base,
+    view: {
+      ...base.view,
+      attention: [{ kind: "shrunkList", practiceId: "richmond", list: "appointments" }],
+      practices: base.view.practices.map((each) => ({
+        ...each,
+        shrunkLists: [{ list: "appointments", before: 9, now: 3, missing, noticedAt: before(30) }],
+      })),
+    },
+  };
+}
+
 function without(headline: AppView["headline"], problem: AppView["problem"] = null): Scenario {
   return {
     view: {
@@ -849,6 +875,7 @@ export const SCENARIOS = {
   several,
   "on-its-way": onItsWay,
   shrunk,
+  "bookings-gone": () => bookingsGone(),
   webhooks: () => withWebhooks({}),
   "webhooks-silent": () =>
     withWebhooks(

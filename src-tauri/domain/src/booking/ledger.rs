@@ -7,10 +7,13 @@
 //! - `Inserting` is recorded before the practice is written to, and is only left by learning what the practice holds.
 //! - `Naming` and `Withdrawing` are recorded before what is held is changed, and repeat an act that may be repeated.
 //!
+//! What staff undo in the practice leaves `Confirmed` for `Undone`, is told from there and from nowhere else, and ends
+//! in `Ended`; nothing leads from there back to an insert.
+//!
 //! A confirmed booking whose patient somebody corrects is `Naming` again, `instead_of` the one that stands there. It
 //! leaves the book never: it comes back as what the book holds then, or with the patient it had.
 
-use super::{Held, Inserted, Placement};
+use super::{Held, Inserted, Placement, Undoing};
 use crate::failure::Refusal;
 use crate::ids::{AppointmentRef, PatientRef};
 use crate::people::PatientPlan;
@@ -79,6 +82,20 @@ pub enum BookingState {
     },
     /// It stood, and was cancelled. Final.
     Cancelled(Inserted),
+    /// Staff undid it in the practice. The partner does not know yet.
+    Undone {
+        /// What stood in the book.
+        inserted: Inserted,
+        /// What they did.
+        how: Undoing,
+    },
+    /// Staff undid it in the practice, and the partner was told. Final.
+    Ended {
+        /// What stood in the book.
+        inserted: Inserted,
+        /// What they did.
+        how: Undoing,
+    },
     /// A person said that they have dealt with it. Final.
     Closed,
 }
@@ -127,6 +144,14 @@ pub enum BookingEvent {
     Cancelled,
     /// It cannot be cancelled from outside; it stands.
     CancelRefused(Refusal),
+    /// Staff undid in the practice what stood there.
+    UndoneInPractice(Undoing),
+    /// It stands in the book, as another appointment or for another patient than the partner knows.
+    Relinked(Inserted),
+    /// Staff had undone it already when the patient cancelled it too.
+    PatientCancelledToo,
+    /// The partner refuses to hear of it; the reason is without anybody's name.
+    NotTaken(String),
 }
 
 /// What to do next for a booking in some state.
@@ -148,10 +173,43 @@ pub enum Step {
     ConfirmToPartner,
     /// Tell the partner that it fell through.
     DeclineToPartner,
+    /// Tell the partner what staff did.
+    TellPartner,
     /// Nothing until a person, or their time running out, says more.
     WaitForPerson,
     /// Nothing more.
     Nothing,
+}
+
+/// Which part of its way a booking is on: everything before the partner's answer is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// The partner waits for our answer, or for what changed about it.
+    UnderWay,
+    /// The partner knows that it stands.
+    Stands(&'a Inserted),
+    /// The patient cancelled it, and it is being taken out of the book.
+    Cancelling {
+        /// What stands in the book.
+        inserted: &'a Inserted,
+        /// Whether somebody at the desk has to do it.
+        by_hand: bool,
+    },
+    /// The patient cancelled it.
+    Cancelled(&'a Inserted),
+    /// Staff undid it in the practice.
+    Undone {
+        /// What stood in the book.
+        inserted: &'a Inserted,
+        /// What they did.
+        how: &'a Undoing,
+        /// Whether the partner was told.
+        told: bool,
+    },
+    /// The partner knows that it fell through.
+    Rejected(&'a Refusal),
+    /// Somebody has dealt with it.
+    Closed,
 }
 
 /// An event that cannot follow a state. A mistake of ours, or two at once.
@@ -256,6 +314,16 @@ impl BookingState {
                 S::Cancelling { inserted: inserted.clone(), by_hand: true }
             }
             (S::Cancelling { inserted, .. }, E::CancelRefused(_)) => S::Confirmed(inserted.clone()),
+            (S::Confirmed(inserted), E::UndoneInPractice(how)) => {
+                S::Undone { inserted: inserted.clone(), how: how.clone() }
+            }
+            (S::Confirmed(known), E::Relinked(inserted)) if known != inserted => {
+                S::Inserted(inserted.clone())
+            }
+            (S::Undone { inserted, how }, E::PartnerKnows | E::NotTaken(_)) => {
+                S::Ended { inserted: inserted.clone(), how: how.clone() }
+            }
+            (S::Undone { inserted, .. }, E::PatientCancelledToo) => S::Cancelled(inserted.clone()),
             _ => return Err(IllegalEvent { state: Box::new(self.clone()), event: Box::new(event.clone()) }),
         };
         Ok(next)
@@ -272,12 +340,14 @@ impl BookingState {
             BookingState::Cancelling { .. } => Step::CancelInPractice,
             BookingState::Inserted(_) => Step::ConfirmToPartner,
             BookingState::Refused { .. } => Step::DeclineToPartner,
+            BookingState::Undone { .. } => Step::TellPartner,
             BookingState::Held(_) | BookingState::Unplaced(_) | BookingState::Stuck { .. } => {
                 Step::WaitForPerson
             }
             BookingState::Confirmed(_)
             | BookingState::Rejected { .. }
             | BookingState::Cancelled(_)
+            | BookingState::Ended { .. }
             | BookingState::Closed => Step::Nothing,
         }
     }
@@ -295,6 +365,31 @@ impl BookingState {
         )
     }
 
+    /// Which part of its way it is on.
+    pub fn stage(&self) -> Stage<'_> {
+        match self {
+            BookingState::Received { .. }
+            | BookingState::Inserting { .. }
+            | BookingState::Held(_)
+            | BookingState::Naming { .. }
+            | BookingState::Entering
+            | BookingState::Inserted(_)
+            | BookingState::Withdrawing(_)
+            | BookingState::Unplaced(_)
+            | BookingState::Refused { .. }
+            | BookingState::Stuck { .. } => Stage::UnderWay,
+            BookingState::Confirmed(inserted) => Stage::Stands(inserted),
+            BookingState::Cancelling { inserted, by_hand } => {
+                Stage::Cancelling { inserted, by_hand: *by_hand }
+            }
+            BookingState::Cancelled(inserted) => Stage::Cancelled(inserted),
+            BookingState::Undone { inserted, how } => Stage::Undone { inserted, how, told: false },
+            BookingState::Ended { inserted, how } => Stage::Undone { inserted, how, told: true },
+            BookingState::Rejected { why, .. } => Stage::Rejected(why),
+            BookingState::Closed => Stage::Closed,
+        }
+    }
+
     /// What the practice holds for it, where that is known.
     pub fn held(&self) -> Option<Held> {
         match self {
@@ -305,7 +400,9 @@ impl BookingState {
             BookingState::Inserted(inserted)
             | BookingState::Confirmed(inserted)
             | BookingState::Cancelling { inserted, .. }
-            | BookingState::Cancelled(inserted) => Some(Held {
+            | BookingState::Cancelled(inserted)
+            | BookingState::Undone { inserted, .. }
+            | BookingState::Ended { inserted, .. } => Some(Held {
                 appointment: inserted.appointment.clone(),
                 patient: Some(inserted.patient.clone()),
             }),
@@ -393,6 +490,20 @@ impl BookingEvent {
             }
             BookingEvent::Cancelled => "Cancelled in the book.".into(),
             BookingEvent::CancelRefused(why) => format!("The patient cancelled, but it stands: {why}."),
+            BookingEvent::UndoneInPractice(Undoing::Cancelled) => "Staff cancelled it in the book.".into(),
+            BookingEvent::UndoneInPractice(Undoing::Deleted) => "Staff took it out of the book.".into(),
+            BookingEvent::UndoneInPractice(Undoing::Moved { starts, .. }) => {
+                format!("Staff moved it in the book to {}.", starts.0.format("%-d %B %Y, %H:%M"))
+            }
+            BookingEvent::UndoneInPractice(Undoing::DidNotAttend) => {
+                "Staff noted in the book that the patient did not attend.".into()
+            }
+            BookingEvent::Relinked(inserted) => format!(
+                "In the book it is appointment {}, patient {} now. The partner is told the new number.",
+                inserted.appointment, inserted.patient
+            ),
+            BookingEvent::PatientCancelledToo => "The patient cancelled it as well.".into(),
+            BookingEvent::NotTaken(why) => format!("The partner would not hear of it: {why}."),
         }
     }
 }

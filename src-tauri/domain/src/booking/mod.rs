@@ -4,9 +4,11 @@ mod ledger;
 mod placing;
 #[cfg(test)]
 mod tests;
+mod undoing;
 
-pub use ledger::{BookingEvent, BookingState, IllegalEvent, Step};
+pub use ledger::{BookingEvent, BookingState, IllegalEvent, Stage, Step};
 pub use placing::{ANSWER_WITHIN, Moved, Placement, REPICK_WITHIN};
+pub use undoing::{AskedAbout, Difference, Standing, Undoing, Watched};
 
 use crate::failure::Refusal;
 use crate::ids::{

@@ -24,6 +24,17 @@ fn plan() -> impl Strategy<Value = PatientPlan> {
     ]
 }
 
+fn undoing() -> impl Strategy<Value = Undoing> {
+    let starts = crate::time::PracticeTime(chrono::NaiveDateTime::default());
+    let resource = ResourceRef::new("r2");
+    prop_oneof![
+        Just(Undoing::Cancelled),
+        Just(Undoing::Deleted),
+        Just(Undoing::Moved { resource, starts }),
+        Just(Undoing::DidNotAttend),
+    ]
+}
+
 fn event() -> impl Strategy<Value = BookingEvent> {
     prop_oneof![
         plan().prop_map(BookingEvent::InsertBegan),
@@ -49,6 +60,13 @@ fn event() -> impl Strategy<Value = BookingEvent> {
         any::<bool>().prop_map(|by_hand| BookingEvent::CancelAsked { by_hand }),
         Just(BookingEvent::Cancelled),
         Just(BookingEvent::CancelRefused(Refusal::AlreadyBegun)),
+        undoing().prop_map(BookingEvent::UndoneInPractice),
+        Just(BookingEvent::Relinked(Inserted {
+            appointment: AppointmentRef::new("a2"),
+            patient: PatientRef::new("p2")
+        })),
+        Just(BookingEvent::PatientCancelledToo),
+        Just(BookingEvent::NotTaken("test".into())),
     ]
 }
 
@@ -70,6 +88,9 @@ proptest! {
         let mut held = false;
         for event in &events {
             let Ok(next) = state.next(event) else { continue };
+            // What staff undid is never written again, whatever else is said about it.
+            let undone = matches!(state, BookingState::Undone { .. } | BookingState::Ended { .. });
+            prop_assert!(!undone || matches!(next.step(), Step::TellPartner | Step::Nothing), "{events:?}");
             prop_assert!(!held || !matches!(event, BookingEvent::InsertBegan(_)), "{events:?}");
             held = may_be_held(held, event);
             let blind = matches!(next.step(), Step::Insert | Step::DeclineToPartner);

@@ -1,6 +1,6 @@
 //! The services outside the clinic.
 
-use crate::booking::{BookingChange, BookingRequest, Inserted};
+use crate::booking::{AskedAbout, BookingChange, BookingRequest, Inserted, Undoing};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
@@ -172,6 +172,15 @@ pub trait BookingDesk: Send + Sync {
         change: &ForeignChangeId,
         why: &Refusal,
     ) -> Result<(), WriteError>;
+
+    /// Every booking about whose appointment the partner asks.
+    async fn asked_about(&self) -> Result<Vec<AskedAbout>, ReadError>;
+
+    /// Tells the partner what staff did in the practice, asked or unasked. Telling it twice is fine.
+    async fn undone(&self, booking: &ForeignBookingId, how: &Undoing) -> Result<(), WriteError>;
+
+    /// Answers the partner that staff changed nothing.
+    async fn nothing_changed(&self, booking: &ForeignBookingId) -> Result<(), WriteError>;
 }
 
 /// Free time of one resource on one practice day; replaces what the partner showed for it.

@@ -1,6 +1,6 @@
 //! The practice's own system: the book that everyone in the clinic looks at.
 
-use crate::booking::{AppointmentOrder, BookingKey, Held};
+use crate::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
@@ -62,6 +62,11 @@ pub trait PracticeSystem: Send + Sync {
 
     /// Looks for the appointment that carries `key`, cancelled ones left out.
     async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError>;
+
+    /// How these appointments stand now, in their order and one consistent view, or an error; never a part. What
+    /// stands under an appointment's key is it if it carries the booking's mark, or, without any mark, has the same
+    /// patient or the same place; a key that is free is looked for by the mark. Cheap for hundreds.
+    async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError>;
 
     /// Gives a held appointment its patient, or, with `instead_of`, the one that has that patient another. Doing it again
     /// returns what stands there, and so does an appointment that somebody gave to a third patient; one that is gone

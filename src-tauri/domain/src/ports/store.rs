@@ -7,6 +7,7 @@ use crate::matching::{Decision, Settled};
 use crate::ports::documents::DocumentLedger;
 use crate::private::Private;
 use crate::settings::{AppSettings, PracticeSettings, SecretName};
+use crate::time::PracticeTime;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -61,6 +62,9 @@ pub trait BookingLedger: Send + Sync {
 
     /// The practice's unfinished entries, whether due or not, oldest booking first.
     async fn unfinished(&self, practice: &PracticeId) -> Result<Vec<Entry>, StoreError>;
+
+    /// The practice's entries that the partner knows to stand, booked for `from` or later, earliest first.
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError>;
 
     /// The newest entries, newest first; of one practice, or of all.
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError>;
@@ -271,7 +275,7 @@ pub enum Wish {
     ResyncConfiguration,
     /// Send every day of the horizon again.
     ResyncAvailability,
-    /// The list of this name may shrink: `resources` or `appointment_types`.
+    /// The list of this name may shrink: `resources`, `appointment_types`, or the watched `appointments`.
     AcceptShrink(String),
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use chrono::TimeDelta;
-use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Placement};
+use domain::booking::{BookingEvent as E, BookingState as S, Held, Inserted, Placement, Undoing};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
 use domain::matching::decide;
@@ -157,6 +157,35 @@ async fn what_the_desk_has_to_see_is_found_however_old_it_is() {
 }
 
 #[tokio::test]
+async fn what_stands_is_watched_from_a_day_on_and_later_answers_are_no_round_trips() {
+    let (_dir, store) = fresh();
+    let confirmed = [E::InsertBegan(existing()), E::FoundInPractice(held(Some("77"))), E::PartnerKnows];
+    let starts = request("1").starts;
+    let standing = async |from| -> Vec<String> {
+        let entries = store.standing(&practice(), from).await.unwrap();
+        entries.iter().map(|entry| entry.request.key.booking.to_string()).collect()
+    };
+    filed(&store, "new").await;
+    let first = walk(&store, "first", &confirmed).await;
+    let second_one = walk(&store, "second", &confirmed).await;
+    assert_eq!(standing(starts).await, ["first", "second"]);
+    assert_eq!(standing(PracticeTime(starts.0 + chrono::TimeDelta::seconds(1))).await, [""; 0]);
+    assert_eq!(store.standing(&PracticeId::new("carlton"), starts).await.unwrap(), []);
+
+    let relinked = Inserted { appointment: AppointmentRef::new("1234"), patient: PatientRef::new("78") };
+    let first = store.record(&first, &E::Relinked(relinked.clone()), None, second(90)).await.unwrap();
+    assert_eq!(standing(starts).await, ["second"]);
+    let first = store.record(&first, &E::PartnerKnows, None, second(91)).await.unwrap();
+    assert_eq!((&first.state, first.answered_at), (&S::Confirmed(relinked), Some(second(60))));
+    let undone = E::UndoneInPractice(Undoing::Cancelled);
+    let gone = store.record(&second_one, &undone, None, second(95)).await.unwrap();
+    assert_eq!(store.unfinished(&practice()).await.unwrap().last(), Some(&gone));
+    let gone = store.record(&gone, &E::PartnerKnows, None, second(96)).await.unwrap();
+    assert_eq!(gone.answered_at, Some(second(60)));
+    assert_eq!(standing(starts).await, ["first"]);
+}
+
+#[tokio::test]
 async fn counts_by_public_state() {
     let (_dir, store) = fresh();
     let began = E::InsertBegan(existing());
@@ -177,6 +206,9 @@ async fn counts_by_public_state() {
         ("pending", with(&[E::CancelAsked { by_hand: false }])),
         ("confirmed", confirmed.to_vec()),
         ("cancelled", with(&[E::Cancelled])),
+        ("pending", with(&[E::UndoneInPractice(Undoing::DidNotAttend)])),
+        ("cancelled", with(&[E::UndoneInPractice(Undoing::Deleted), E::PartnerKnows])),
+        ("confirmed", with(&[E::UndoneInPractice(Undoing::DidNotAttend), E::PartnerKnows])),
         ("rejected", vec![E::Refused(Refusal::SlotTaken), E::PartnerKnows]),
         ("rejected", [&stuck[..], &[E::SeenTo]].concat()),
     ];

@@ -3,7 +3,7 @@
 use super::*;
 use crate::bookings::{set_decision, set_state};
 use chrono::{NaiveDateTime, TimeDelta};
-use domain::booking::{BookingState, Inserted};
+use domain::booking::{BookingState, Inserted, Undoing};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
 use domain::matching::{Agreement, Comparison, Decision, Field};
@@ -126,6 +126,16 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     ]
 }
 
+fn undoing() -> impl Strategy<Value = Undoing> {
+    let moved = (text().prop_map(ResourceRef::new), wall_clock());
+    prop_oneof![
+        Just(Undoing::Cancelled),
+        Just(Undoing::Deleted),
+        Just(Undoing::DidNotAttend),
+        moved.prop_map(|(resource, starts)| Undoing::Moved { resource, starts: PracticeTime(starts) }),
+    ]
+}
+
 fn state() -> impl Strategy<Value = BookingState> {
     let appointment = || text().prop_map(AppointmentRef::new);
     let inserted = || {
@@ -151,6 +161,8 @@ fn state() -> impl Strategy<Value = BookingState> {
         (inserted(), any::<bool>())
             .prop_map(|(inserted, by_hand)| BookingState::Cancelling { inserted, by_hand }),
         inserted().prop_map(BookingState::Cancelled),
+        (inserted(), undoing()).prop_map(|(inserted, how)| BookingState::Undone { inserted, how }),
+        (inserted(), undoing()).prop_map(|(inserted, how)| BookingState::Ended { inserted, how }),
         Just(BookingState::Closed),
     ]
 }

@@ -98,7 +98,8 @@ impl Flow for Availability {
     async fn pass(&self) -> Outcome {
         let poll = TimeDelta::seconds(i64::from(self.ports.settings.system.poll_seconds.max(1)));
         let started = self.ports.clock.now();
-        let ended = self.run().await;
+        let mut wake = BTreeSet::new();
+        let ended = self.run(&mut wake).await;
         let again_at = match ended {
             Ok(()) => {
                 self.ports.store_works();
@@ -109,7 +110,7 @@ impl Flow for Availability {
                 self.ports.stopped(stop, poll).await
             }
         };
-        Outcome { again_at, wake: BTreeSet::new() }
+        Outcome { again_at, wake }
     }
 }
 
@@ -126,7 +127,7 @@ impl Availability {
         Horizon::from_day(today, days)
     }
 
-    async fn run(&self) -> Result<(), Stop> {
+    async fn run(&self, wake: &mut BTreeSet<FlowName>) -> Result<(), Stop> {
         let now = self.ports.clock.now();
         let horizon = self.horizon();
         let unreadable = |error| Stop::Failed(Leg::System, error);
@@ -143,6 +144,9 @@ impl Availability {
             return self.still_proven().await;
         }
         let changed = self.last().is_some_and(|last| last.stamp != stamp);
+        if changed {
+            wake.insert(FlowName::Changes);
+        }
         // Before the book is read: one that is written meanwhile is then counted twice, and not left out twice.
         let on_their_way = self.ports.store.unfinished(self.ports.id()).await?;
         let reading = self.ports.clock.now();
@@ -286,7 +290,10 @@ impl Availability {
             ),
         });
         let doubtful = send_resources.waits().is_some();
-        self.ports.state.change_practice(self.ports.id(), |practice| practice.shrinking = shrinking);
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
+            practice.shrinking.extend(shrinking);
+        });
 
         let digest = digest_of_hours(&hours);
         let hours_known = !self.ports.store.marks(self.ports.id(), LIVE_HOURS).await?.is_empty();
@@ -631,7 +638,7 @@ pub fn offer(book: &Book, resource: &ResourceRef, day: NaiveDate) -> DayOffer {
     DayOffer { resource: resource.clone(), day, free: book.free(resource, day), slot: book.slot }
 }
 
-fn hex(hash: Sha256) -> String {
+pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -639,7 +646,7 @@ fn hex(hash: Sha256) -> String {
 }
 
 /// Hashes fields so that no two lists of fields look alike.
-fn field(hash: &mut Sha256, text: &str) {
+pub(super) fn field(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text.as_bytes());
 }

@@ -2,15 +2,15 @@
 
 mod whose;
 
-use super::{Flow, FlowName, Outcome, Ports, Stop, error_chain};
+use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain};
 use crate::pace;
 use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{
-    AppointmentOrder, BookingChange, BookingEvent, BookingKey, BookingRequest, BookingState, ChangeKind,
-    Entry, Held, Inserted, Step,
+    AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, BookingState,
+    ChangeKind, Entry, Held, Inserted, Stage, Standing, Step, Undoing, Watched,
 };
 use domain::diary::{AppointmentStatus, Room};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -144,9 +144,11 @@ impl Bookings {
         self.memory(|memory| memory.practice_silent = false);
         // A poll that cannot be trusted must not keep what is on its way from being finished in the practice.
         let polled = self.take_in(desk).await;
-        let brought = match &polled {
+        // Where patients changed something too, that is looked at first, lest both be told about one cancellation.
+        let undone_wait = polled.as_ref().is_ok_and(|waiting| waiting.changes);
+        let mut brought = match &polled {
             Err(Stop::Failed(_, ReadError::NotAuthorised | ReadError::NoConsent) | Stop::Store(_)) => None,
-            Ok(_) | Err(Stop::Failed(..)) => Some(self.bring_forward(desk, wake).await?),
+            Ok(_) | Err(Stop::Failed(..)) => Some(self.bring_forward(desk, wake, undone_wait).await?),
         };
         self.look_for_overlaps().await?;
         let waiting = polled?;
@@ -156,10 +158,21 @@ impl Bookings {
             wake.insert(FlowName::Availability);
         }
         if waiting.changes {
-            self.apply_changes(desk, wake).await?;
+            let applied = self.apply_changes(desk, wake).await;
+            if !applied.as_ref().is_err_and(Stop::holds_for_all) {
+                brought = Some(self.bring_forward(desk, wake, false).await?);
+            }
+            applied?;
         } else {
             self.memory(|memory| memory.changes_since.clear());
             self.note_asked(Asked::Changes, None);
+        }
+        if waiting.appointment_changes {
+            match self.answer_what_is_asked_about(desk, wake).await {
+                // A book that cannot be read just now must not keep bookings from being looked for as often as ever.
+                Err(Stop::Failed(Leg::System, error)) => drop(self.ports.failed(Leg::System, &error).await?),
+                answered => answered?,
+            }
         }
         // After the bookings, which documents belong to (sheet §7).
         if waiting.available_documents || waiting.upload_documents || waiting.attach_documents {
@@ -332,33 +345,31 @@ impl Bookings {
         if lately.is_some_and(|at| (TimeDelta::zero()..ANSWER_AGAIN_AFTER).contains(&(now - at))) {
             return Ok(());
         }
-        let answer = match &entry.state {
-            BookingState::Confirmed(inserted)
-            | BookingState::Cancelling { inserted, .. }
-            | BookingState::Cancelled(inserted) => self.say_it_stands(desk, key, inserted).await,
-            BookingState::Rejected { why, .. } => desk.decline(&key.booking, why, false).await,
+        let booking = &key.booking;
+        let answer = match entry.state.stage() {
+            Stage::UnderWay | Stage::Undone { told: false, .. } => return Ok(()),
+            Stage::Stands(inserted) | Stage::Cancelling { inserted, .. } | Stage::Cancelled(inserted) => {
+                self.say_it_stands(desk, key, inserted).await
+            }
+            Stage::Undone { inserted, how, told: true } => {
+                match self.say_it_stands(desk, key, inserted).await {
+                    Ok(()) => desk.undone(booking, how).await,
+                    refused => refused,
+                }
+            }
+            Stage::Rejected(why) => desk.decline(booking, why, false).await,
             // Somebody has dealt with it, and only the book knows how.
-            BookingState::Closed => match self.standing(&entry).await {
+            Stage::Closed => match self.standing(&entry).await {
                 Ok(Some(Held { appointment, patient: Some(patient) })) => {
                     self.say_it_stands(desk, key, &Inserted { appointment, patient }).await
                 }
                 Ok(Some(Held { patient: None, .. })) => return Ok(()),
-                Ok(None) => desk.decline(&key.booking, &Refusal::DeclinedAtDesk, false).await,
+                Ok(None) => desk.decline(booking, &Refusal::DeclinedAtDesk, false).await,
                 Err(error) => {
                     self.ports.failed(Leg::System, &error).await?;
                     return Ok(());
                 }
             },
-            BookingState::Received { .. }
-            | BookingState::Inserting { .. }
-            | BookingState::Held(_)
-            | BookingState::Naming { .. }
-            | BookingState::Entering
-            | BookingState::Inserted(_)
-            | BookingState::Withdrawing(_)
-            | BookingState::Unplaced(_)
-            | BookingState::Refused { .. }
-            | BookingState::Stuck { .. } => return Ok(()),
         };
         match answer {
             Ok(()) | Err(WriteError::Refused(_) | WriteError::Unknown(_)) => {
@@ -372,14 +383,19 @@ impl Bookings {
         }
     }
 
-    /// Takes each due entry as far as it goes, oldest booking first. Returns when the next one is due.
+    /// Takes each due entry as far as it goes, oldest booking first; not those that staff undid where `undone_wait`.
+    /// Returns when the next one is due.
     async fn bring_forward(
         &self,
         desk: &dyn BookingDesk,
         wake: &mut BTreeSet<FlowName>,
+        undone_wait: bool,
     ) -> Result<Option<DateTime<Utc>>, Stop> {
         let entries = self.ports.store.unfinished(self.ports.id()).await?;
         for entry in entries {
+            if undone_wait && entry.state.step() == Step::TellPartner {
+                continue;
+            }
             let entry = match self.take_over_what_was_settled(entry).await {
                 Err(Stop::Store(StoreError::Stale)) => continue,
                 taken_over => taken_over?,
@@ -440,6 +456,7 @@ impl Bookings {
             | Step::CancelInPractice
             | Step::ConfirmToPartner
             | Step::DeclineToPartner
+            | Step::TellPartner
             | Step::Nothing
                 if entry.not_before > self.ports.clock.now() + LONGEST_WAIT =>
             {
@@ -454,6 +471,7 @@ impl Bookings {
             | Step::CancelInPractice
             | Step::ConfirmToPartner
             | Step::DeclineToPartner
+            | Step::TellPartner
             | Step::Nothing => entry.not_before,
         }
     }
@@ -502,13 +520,13 @@ impl Bookings {
                 Step::CancelInPractice => self.cancel(&entry).await?,
                 Step::ConfirmToPartner => self.confirm(desk, &entry).await?,
                 Step::DeclineToPartner => self.decline(desk, &entry).await?,
+                Step::TellPartner => self.tell_what_staff_did(desk, &entry).await?,
                 Step::WaitForPerson if now >= self.next_look(&entry) => Some(self.nobody_decided(&entry)),
                 Step::WaitForPerson | Step::Nothing => break,
             };
             // An insert that refused to begin moves the entry itself, so the newest one counts.
             let Some(Next { entry: newest, event, decision }) = next else { break };
-            if newest.state.step() != Step::ConfirmToPartner && newest.state.step() != Step::DeclineToPartner
-            {
+            if !is_for_the_partner(newest.state.step()) {
                 reached = Reached::Wrote;
             }
             entry = self.record(&newest, &event, decision.as_ref()).await?;
@@ -545,6 +563,7 @@ impl Bookings {
             | Step::CancelInPractice
             | Step::ConfirmToPartner
             | Step::DeclineToPartner
+            | Step::TellPartner
             | Step::WaitForPerson
             | Step::Nothing => entry.state_since,
         };
@@ -972,6 +991,180 @@ impl Bookings {
         self.told(entry, answer).await
     }
 
+    /// Tells the partner what staff did in the practice. Whatever the desk has to hear is told first, because what is
+    /// recorded is not come back to.
+    async fn tell_what_staff_did(&self, desk: &dyn BookingDesk, entry: &Entry) -> Result<Option<Next>, Stop> {
+        let BookingState::Undone { how, .. } = &entry.state else { return Ok(None) };
+        let booking = &entry.request.key.booking;
+        let refused = match desk.undone(booking, how).await {
+            Ok(()) | Err(WriteError::Refused(Refusal::UnknownToPartner)) => None,
+            Err(WriteError::Refused(why)) => Some(why.to_string()),
+            Err(WriteError::Untouched(ReadError::Invalid(said))) => Some(said),
+            failed @ Err(WriteError::Untouched(_) | WriteError::Unknown(_)) => {
+                return self.told(entry, failed).await;
+            }
+        };
+        let event = match refused {
+            None => {
+                self.tell_of_the_move(entry, how, true).await?;
+                BookingEvent::PartnerKnows
+            }
+            Some(why) => {
+                let words = how.words();
+                let text = format!(
+                    "Healthengine did not take that booking {booking} was {words}: {why}. Please look at it there."
+                );
+                self.tell("look/undone", text).await?;
+                BookingEvent::NotTaken(why)
+            }
+        };
+        Ok(Some(Next::of(entry.clone(), event)))
+    }
+
+    /// The partner knows no moves, so somebody at the desk tells the patient.
+    async fn tell_of_the_move(
+        &self,
+        entry: &Entry,
+        how: &Undoing,
+        cancelled_there: bool,
+    ) -> Result<(), StoreError> {
+        match changes::moved_sentence(&self.ports, entry, how, cancelled_there) {
+            Some(sentence) => self.tell("look/moved", sentence).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Answers what the partner asks about bookings that stand. Everything is looked at first, as it is unasked, so that
+    /// an answer never rests on a book that is in doubt.
+    async fn answer_what_is_asked_about(
+        &self,
+        desk: &dyn BookingDesk,
+        wake: &mut BTreeSet<FlowName>,
+    ) -> Result<(), Stop> {
+        let asked = desk.asked_about().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+        let looked = changes::look(&self.ports).await?;
+        let mut first_failure = None;
+        for about in &asked {
+            match self.answer_about(desk, about, looked.doubtful, wake).await {
+                Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
+                Err(stop) if first_failure.is_some() || stop.holds_for_all() => {
+                    return Err(first_failure.unwrap_or(stop));
+                }
+                // One answer that is not taken must not keep those behind it waiting.
+                Err(failure) => first_failure = Some(failure),
+            }
+        }
+        first_failure.map_or(Ok(()), Err)
+    }
+
+    async fn answer_about(
+        &self,
+        desk: &dyn BookingDesk,
+        about: &AskedAbout,
+        doubtful: bool,
+        wake: &mut BTreeSet<FlowName>,
+    ) -> Result<(), Stop> {
+        let key = self.key_of(&about.booking);
+        let Some(mut entry) = self.ports.store.entry(&key).await? else {
+            let how = self.undone_by_the_book(&key, about).await?;
+            return self.answer_to_asked(desk, about, how.as_ref()).await;
+        };
+        // One that is too old to be watched has not been looked at yet.
+        if !doubtful && changes::look_at(&self.ports, std::slice::from_ref(&entry)).await? {
+            let Some(moved) = self.ports.store.entry(&key).await? else { return Ok(()) };
+            entry = moved;
+        }
+        if let Stage::Undone { told: false, .. } = entry.state.stage() {
+            // Telling what staff did is the answer.
+            if entry.not_before <= self.ports.clock.now() {
+                self.advance(desk, entry).await?.wakes(wake);
+            }
+            return Ok(());
+        }
+        match entry.state.stage() {
+            Stage::Undone { how, .. } => self.answer_to_asked(desk, about, Some(how)).await,
+            // Until a person has said what is true of the book, there is no answer.
+            Stage::Stands(_) if doubtful => Ok(()),
+            Stage::Closed => {
+                let unreadable = |error| Stop::Failed(Leg::System, error);
+                let gone = self.standing(&entry).await.map_err(unreadable)?.is_none();
+                self.answer_to_asked(desk, about, gone.then_some(&Undoing::Deleted)).await
+            }
+            // What becomes of it, or became of it, is told by its own answer; staff changed nothing.
+            Stage::UnderWay
+            | Stage::Stands(_)
+            | Stage::Cancelling { .. }
+            | Stage::Cancelled(_)
+            | Stage::Rejected(_) => self.answer_to_asked(desk, about, None).await,
+        }
+    }
+
+    /// What the book says of a booking that our records do not know; nothing where it does not know it either, because a
+    /// patient must not hear of a cancellation that nobody made (HE-26).
+    async fn undone_by_the_book(
+        &self,
+        key: &BookingKey,
+        about: &AskedAbout,
+    ) -> Result<Option<Undoing>, Stop> {
+        let ids = about.appointments.iter().cloned();
+        let watched: Vec<Watched> = ids
+            .map(|appointment| Watched {
+                key: key.clone(),
+                appointment,
+                patient: about.patient.clone(),
+                place: None,
+            })
+            .collect();
+        let unreadable = |error| Stop::Failed(Leg::System, error);
+        let standings = self.ports.practice.standings(&watched).await.map_err(unreadable)?;
+        let any = |wanted: fn(&Standing) -> bool| standings.iter().any(wanted);
+        if any(|standing| matches!(standing, Standing::Stands { .. })) {
+            return Ok(None);
+        }
+        if any(|standing| *standing == Standing::DidNotAttend) {
+            return Ok(Some(Undoing::DidNotAttend));
+        }
+        Ok(any(|standing| *standing == Standing::Cancelled).then_some(Undoing::Cancelled))
+    }
+
+    async fn answer_to_asked(
+        &self,
+        desk: &dyn BookingDesk,
+        about: &AskedAbout,
+        how: Option<&Undoing>,
+    ) -> Result<(), Stop> {
+        let booking = &about.booking;
+        let answer = match how {
+            Some(how) => desk.undone(booking, how).await,
+            None => desk.nothing_changed(booking).await,
+        };
+        match answer {
+            Ok(()) => {
+                let said = how.map_or("nothing changed", Undoing::words);
+                tracing::info!(practice.id = %self.ports.id(), booking.id = %booking, said, "The partner asked about a booking and was answered.");
+                Ok(())
+            }
+            // Saying the same again would not help, and must not keep what is behind it waiting.
+            Err(
+                WriteError::Refused(_) | WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound),
+            ) => {
+                tracing::warn!(practice.id = %self.ports.id(), booking.id = %booking, "The partner refuses our answer about a booking.");
+                Ok(())
+            }
+            Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                Err(Stop::Failed(Leg::Desk, error))
+            }
+        }
+    }
+
+    fn key_of(&self, booking: &ForeignBookingId) -> BookingKey {
+        BookingKey {
+            practice: self.ports.id().clone(),
+            partner: self.partner.id().clone(),
+            booking: booking.clone(),
+        }
+    }
+
     /// Whether a rejection may have arrived after the partner let the patient choose again. It was to be early; an
     /// outage in between is not the patient's fault.
     fn nobody_told_the_patient(&self, entry: &Entry) -> bool {
@@ -991,6 +1184,12 @@ impl Bookings {
             // A rejection of something that is gone there has nothing left to say.
             Err(WriteError::Refused(Refusal::UnknownToPartner))
                 if entry.state.step() == Step::DeclineToPartner =>
+            {
+                next(BookingEvent::PartnerKnows)
+            }
+            // It knows that it stands; only the number of the record would have been news.
+            Err(WriteError::Refused(_) | WriteError::Untouched(ReadError::Invalid(_)))
+                if entry.state.step() == Step::ConfirmToPartner && entry.answered_at.is_some() =>
             {
                 next(BookingEvent::PartnerKnows)
             }
@@ -1059,11 +1258,7 @@ impl Bookings {
         change: &BookingChange,
         wake: &mut BTreeSet<FlowName>,
     ) -> Result<(), Stop> {
-        let key = BookingKey {
-            practice: self.ports.id().clone(),
-            partner: self.partner.id().clone(),
-            booking: change.booking.clone(),
-        };
+        let key = self.key_of(&change.booking);
         if change.kind == ChangeKind::Unreadable {
             return self.decline_unreadable_change(desk, change).await;
         }
@@ -1088,6 +1283,9 @@ impl Bookings {
             }
         };
         if let Some(event) = event {
+            if let BookingState::Undone { how, .. } = &entry.state {
+                self.tell_of_the_move(&entry, how, false).await?;
+            }
             match self.record(&entry, &event, None).await {
                 Ok(moved) => entry = moved,
                 Err(Stop::Store(StoreError::Stale)) => return Ok(()),
@@ -1101,12 +1299,12 @@ impl Bookings {
             let Some(moved) = self.ports.store.entry(&key).await? else { return Ok(()) };
             entry = moved;
         }
-        match &entry.state {
-            BookingState::Cancelled(_) | BookingState::Rejected { .. } | BookingState::Closed => {
+        match entry.state.stage() {
+            Stage::Cancelled(_) | Stage::Rejected(_) | Stage::Closed | Stage::Undone { told: true, .. } => {
                 self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
             }
             // The patient will not come, whether or not somebody has cleared the book yet.
-            BookingState::Cancelling { by_hand: true, .. }
+            Stage::Cancelling { by_hand: true, .. }
                 if self.ports.clock.now()
                     >= entry.state_since + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes)) =>
             {
@@ -1114,7 +1312,7 @@ impl Bookings {
             }
             // The book refused: the appointment has begun, or belongs to a series. One that was confirmed only now has
             // not been asked for yet; the next pass does.
-            BookingState::Confirmed(_) => {
+            Stage::Stands(_) => {
                 let why = self.memory(|memory| {
                     if let Some(why) = memory.book_refused.remove(&key) {
                         memory.cancel_refused.insert(change.id.clone(), why);
@@ -1131,17 +1329,7 @@ impl Bookings {
                 self.memory(|memory| memory.cancel_refused.remove(&change.id));
                 Ok(())
             }
-            BookingState::Received { .. }
-            | BookingState::Inserting { .. }
-            | BookingState::Held(_)
-            | BookingState::Naming { .. }
-            | BookingState::Entering
-            | BookingState::Inserted(_)
-            | BookingState::Withdrawing(_)
-            | BookingState::Unplaced(_)
-            | BookingState::Refused { .. }
-            | BookingState::Stuck { .. }
-            | BookingState::Cancelling { .. } => Ok(()),
+            Stage::UnderWay | Stage::Cancelling { .. } | Stage::Undone { told: false, .. } => Ok(()),
         }
     }
 
@@ -1215,6 +1403,7 @@ impl Bookings {
             | BookingState::Naming { instead_of: None, .. }
             | BookingState::Unplaced(_)
             | BookingState::Stuck { .. } => Some(called_off),
+            BookingState::Undone { .. } => Some(BookingEvent::PatientCancelledToo),
             BookingState::Inserting { .. }
             | BookingState::Naming { instead_of: Some(_), .. }
             | BookingState::Inserted(_)
@@ -1223,6 +1412,7 @@ impl Bookings {
             | BookingState::Rejected { .. }
             | BookingState::Cancelling { .. }
             | BookingState::Cancelled(_)
+            | BookingState::Ended { .. }
             | BookingState::Closed => None,
         };
         Ok(event)
@@ -1344,8 +1534,16 @@ fn needs_practice(step: Step) -> bool {
         | Step::LookForEntry
         | Step::Withdraw
         | Step::CancelInPractice => true,
-        Step::ConfirmToPartner | Step::DeclineToPartner | Step::WaitForPerson | Step::Nothing => false,
+        Step::ConfirmToPartner
+        | Step::DeclineToPartner
+        | Step::TellPartner
+        | Step::WaitForPerson
+        | Step::Nothing => false,
     }
+}
+
+fn is_for_the_partner(step: Step) -> bool {
+    matches!(step, Step::ConfirmToPartner | Step::DeclineToPartner | Step::TellPartner)
 }
 
 fn tries_of(state: &BookingState) -> u32 {

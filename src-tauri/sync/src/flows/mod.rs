@@ -2,6 +2,7 @@
 
 pub mod availability;
 pub mod bookings;
+pub mod changes;
 pub mod client_snapshots;
 pub mod documents;
 pub mod features;
@@ -30,6 +31,8 @@ use crate::webhooks::Webhooks;
 pub enum FlowName {
     /// Bookings and their changes.
     Bookings,
+    /// What staff do in the practice to bookings that stand.
+    Changes,
     /// Free times, resources, appointment types, live hours.
     Availability,
     /// Documents, and the features that bring them.

@@ -589,8 +589,10 @@ async fn an_unreadable_booking_never_spoils_the_others() {
         let booking = ForeignBookingId::new("0");
         let why = Refusal::Unreadable("dob".into());
         let incoming = Incoming::Unreadable { booking: booking.clone(), why };
-        desk.bookings
-            .insert(booking, Booked { incoming, booked_at: start(), answer: None, declined_late: false });
+        desk.bookings.insert(
+            booking,
+            Booked { incoming, booked_at: start(), answer: None, declined_late: false, undone: None },
+        );
         desk.book(request("1", ada(), at("14:00")));
         desk.fails = Some(|call| (call == "decline 0").then(|| ReadError::Invalid("no".into())));
     });

@@ -6,6 +6,7 @@ use super::reaper::{HandClock, Reaper};
 use super::store::FakeStore;
 use crate::flows::availability::Availability;
 use crate::flows::bookings::Bookings;
+use crate::flows::changes::Changes;
 use crate::flows::{Flow, Outcome, Ports};
 use crate::state::{PracticeState, StateBoard};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -130,6 +131,7 @@ pub struct Clinic {
 pub struct Program {
     pub bookings: Bookings,
     pub availability: Availability,
+    pub changes: Changes,
     pub ports: Ports,
 }
 
@@ -190,6 +192,7 @@ impl Clinic {
         Program {
             bookings: Bookings::new(ports.clone()).unwrap(),
             availability: Availability::new(ports.clone()),
+            changes: Changes::new(ports.clone()).unwrap(),
             ports,
         }
     }

@@ -459,6 +459,8 @@ fn stands(clinic: &Clinic, booking: &str, state: BookingState) {
         answered_at: None,
         state_since: start(),
         not_before: start(),
+        placement: None,
+        tell_place: false,
     };
     clinic.store.disk(|disk| disk.entries.insert(key(booking), entry));
 }

@@ -7,7 +7,8 @@ use super::reaper::Fault;
 use crate::desk::{Choice, decide};
 use crate::flows::{Flow, FlowName};
 use chrono::TimeDelta;
-use domain::booking::{BookingState, Placement, Step};
+use domain::booking::{BookingState, Placement, Step, Undoing};
+use domain::diary::AppointmentStatus;
 use domain::failure::Refusal;
 use domain::ids::{ForeignBookingId, PatientRef, ResourceRef};
 use domain::people::PatientRecord;
@@ -63,9 +64,21 @@ enum Story {
     SameNewTwice,
     /// Two bookings at once of which it is unclear who it is, and somebody says of one that it is somebody new.
     SameUnclearTwice,
+    /// Staff cancel it once it is confirmed.
+    CancelledByStaff,
+    /// Staff move it.
+    MovedByStaff,
+    /// Staff take it out of the book.
+    DeletedByStaff,
+    /// Staff note that the patient did not come, and the partner asks about it as well.
+    NotAttended,
+    /// Staff merge the patient's record with another one.
+    Merged,
+    /// Staff and the patient cancel it in the same moment.
+    CancelledByBoth,
 }
 
-const STORIES: [Story; 22] = [
+const STORIES: [Story; 28] = [
     Story::Known,
     Story::KnownAndNew,
     Story::DecidedSame,
@@ -88,6 +101,12 @@ const STORIES: [Story; 22] = [
     Story::CorrectedToNew,
     Story::SameNewTwice,
     Story::SameUnclearTwice,
+    Story::CancelledByStaff,
+    Story::MovedByStaff,
+    Story::DeletedByStaff,
+    Story::NotAttended,
+    Story::Merged,
+    Story::CancelledByBoth,
 ];
 
 /// How a booking has to end.
@@ -95,6 +114,8 @@ const STORIES: [Story; 22] = [
 enum End {
     Stands,
     Gone,
+    /// Staff undid it, and the partner knows how.
+    Undone,
 }
 
 impl Story {
@@ -140,6 +161,7 @@ impl Story {
             first.booked_at = start() - TimeDelta::minutes(2);
         }
         clinic.partner.desk(|desk| {
+            desk.patients_are_corrected |= self == Story::Merged;
             desk.book(first);
             if self == Story::KnownAndNew {
                 desk.book(request("2", grace(), at("15:00")));
@@ -154,7 +176,8 @@ impl Story {
                 let booking = ForeignBookingId::new("0");
                 let why = Refusal::Unreadable("pmsAppointmentTime".into());
                 let incoming = Incoming::Unreadable { booking: booking.clone(), why };
-                let booked = Booked { incoming, booked_at: start(), answer: None, declined_late: false };
+                let booked =
+                    Booked { incoming, booked_at: start(), answer: None, declined_late: false, undone: None };
                 desk.bookings.insert(booking, booked);
             }
         });
@@ -189,6 +212,12 @@ impl Story {
             {
                 clinic.partner.desk(|desk| desk.cancel("1"));
             }
+            _ if self.is_about_staff()
+                && matches!(state, BookingState::Confirmed(_))
+                && !self.staff_have_acted(clinic) =>
+            {
+                self.act_as_staff(clinic);
+            }
             Story::RefusedLateThenPlaced if matches!(state, BookingState::Unplaced(_)) => {
                 clinic.practice.diary(|diary| {
                     if diary.resources.len() == 2 {
@@ -213,6 +242,48 @@ impl Story {
             }
             _ => {}
         }
+    }
+
+    fn is_about_staff(self) -> bool {
+        matches!(
+            self,
+            Story::CancelledByStaff
+                | Story::MovedByStaff
+                | Story::DeletedByStaff
+                | Story::NotAttended
+                | Story::Merged
+                | Story::CancelledByBoth
+        )
+    }
+
+    fn staff_have_acted(self, clinic: &Clinic) -> bool {
+        clinic.practice.diary(|diary| {
+            !diary.appointments.iter().any(|stands| {
+                let appointment = &stands.appointment;
+                appointment.starts == at("14:00")
+                    && appointment.status == AppointmentStatus::Booked
+                    && appointment.patient == Some(PatientRef::new("p1"))
+            })
+        })
+    }
+
+    fn act_as_staff(self, clinic: &Clinic) {
+        clinic.practice.diary(|diary| match self {
+            Story::MovedByStaff => diary.change(at("14:00"), |stands| stands.starts = at("16:00")),
+            Story::DeletedByStaff => diary.delete(|stands| stands.starts == at("14:00")),
+            Story::NotAttended => {
+                diary.change(at("14:00"), |stands| stands.status = AppointmentStatus::DidNotAttend);
+            }
+            Story::Merged => {
+                diary.change(at("14:00"), |stands| stands.patient = Some(PatientRef::new("p9")));
+            }
+            _ => diary.cancel_all_of(at("14:00")),
+        });
+        clinic.partner.desk(|desk| match self {
+            Story::NotAttended => desk.ask_about("1", &["a1"]),
+            Story::CancelledByBoth => desk.cancel("1"),
+            _ => {}
+        });
     }
 
     /// What the desk does where the practice may only be read.
@@ -241,7 +312,11 @@ impl Story {
             | Story::PlacedBeside
             | Story::PlacedElsewhere
             | Story::Entered
+            | Story::Merged
             | Story::UnreadableBeside => vec![("1", End::Stands)],
+            Story::CancelledByStaff | Story::MovedByStaff | Story::DeletedByStaff | Story::NotAttended => {
+                vec![("1", End::Undone)]
+            }
             Story::DeclinedAtDesk
             | Story::CancelledWhileHeld
             | Story::RefusedEarly
@@ -249,6 +324,7 @@ impl Story {
             | Story::NobodyEnters
             | Story::EnteredThenCancelled
             | Story::CancelledBefore
+            | Story::CancelledByBoth
             | Story::CancelledAfter => vec![("1", End::Gone)],
         }
     }
@@ -333,7 +409,7 @@ async fn end_of(world: &World) -> Ended {
         let lived = tokio::select! {
             biased;
             () = clinic.reaper.death() => None,
-            again_at = step(&program, clinic.now()) => Some(again_at),
+            again_at = step(&program, story.is_about_staff(), clinic.now()) => Some(again_at),
         };
         match lived {
             // Requests are looked for every few seconds whatever was chosen; a computer may be slower than that.
@@ -350,7 +426,7 @@ async fn end_of(world: &World) -> Ended {
         }
         clinic.practice.diary(|diary| diary.catch_up(clinic.now()));
         story.act(&clinic, false).await;
-        if is_settled(&clinic) {
+        if is_settled(world, &clinic) {
             break;
         }
     }
@@ -363,17 +439,31 @@ async fn end_of(world: &World) -> Ended {
     }
 }
 
-/// Both flows, as the engine would run them.
-async fn step(program: &Program, now: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
+/// The flows, as the engine would run them.
+async fn step(
+    program: &Program,
+    watches: bool,
+    now: chrono::DateTime<chrono::Utc>,
+) -> chrono::DateTime<chrono::Utc> {
     let bookings = program.bookings.pass().await;
     let availability = program.availability.pass().await;
+    // The engine also runs it at its start, and after whatever went wrong; here that is simply always.
+    if watches && !program.changes.pass().await.wake.is_empty() {
+        return now + TimeDelta::milliseconds(100);
+    }
     if bookings.wake.contains(&FlowName::Availability) {
         return bookings.again_at.min(availability.again_at).max(now + TimeDelta::seconds(1));
     }
     bookings.again_at.min(availability.again_at)
 }
 
-fn is_settled(clinic: &Clinic) -> bool {
+fn is_settled(world: &World, clinic: &Clinic) -> bool {
+    let staff_to_come = world.story.ends().iter().any(|(booking, end)| {
+        *end == End::Undone && clinic.partner.desk(|desk| desk.undone(booking).is_none())
+    });
+    if staff_to_come || world.story == Story::Merged && !merge_is_told(clinic) {
+        return false;
+    }
     let final_ledger = clinic.store.disk(|disk| {
         !disk.entries.is_empty() && disk.entries.values().all(|e| e.state.step() == Step::Nothing)
     });
@@ -381,6 +471,11 @@ fn is_settled(clinic: &Clinic) -> bool {
         && clinic.partner.desk(|desk| desk.nothing_waits(clinic.now()))
         && clinic.practice.diary(|diary| diary.late.is_empty())
         && clinic.shows_the_book().is_ok()
+}
+
+fn merge_is_told(clinic: &Clinic) -> bool {
+    let merged = PatientRef::new("p9");
+    matches!(clinic.partner.desk(|desk| desk.answer("1")), Some(Answer::Confirmed(told)) if told.patient == merged)
 }
 
 /// Everything that must hold at the end, whatever went wrong on the way.
@@ -476,6 +571,26 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
                 wrong.push("the patient was not corrected".into());
             }
         }
+        End::Undone => {
+            let told = clinic.partner.desk(|desk| desk.undone(booking));
+            let as_it_was = match story {
+                Story::MovedByStaff => {
+                    matches!(&told, Some(Undoing::Moved { starts, .. }) if *starts == at("16:00"))
+                }
+                Story::DeletedByStaff => told == Some(Undoing::Deleted),
+                Story::NotAttended => told == Some(Undoing::DidNotAttend),
+                _ => told == Some(Undoing::Cancelled),
+            };
+            if !as_it_was || !matches!(state, BookingState::Ended { .. }) {
+                wrong.push(format!("booking {booking} was told as {told:?} in {state:?}"));
+            }
+            let desk_hears = clinic.store.disk(|disk| {
+                disk.told.iter().any(|(_, line)| line.kind == "look/moved" && line.text.contains("16:00"))
+            });
+            if desk_hears != (story == Story::MovedByStaff) {
+                wrong.push(format!("the desk hears of a move: {desk_hears}"));
+            }
+        }
         End::Gone => {
             if !there.is_empty() {
                 wrong.push(format!("booking {booking} stands {} times although it is gone", there.len()));
@@ -484,7 +599,9 @@ fn wrong_with(clinic: &Clinic, story: Story, booking: &str, end: End) -> Vec<Str
                 clinic.partner.desk(|desk| desk.changes.iter().all(|c| c.applied == Some(Ok(()))));
             match answer {
                 Some(Answer::Declined { .. }) => {}
-                Some(Answer::Confirmed(_)) if cancelled && matches!(state, BookingState::Cancelled(_)) => {}
+                Some(Answer::Confirmed(_))
+                    if cancelled
+                        && matches!(state, BookingState::Cancelled(_) | BookingState::Ended { .. }) => {}
                 other => wrong.push(format!("booking {booking} was answered {other:?} in {state:?}")),
             }
             wrong.extend(patient_left_waiting(clinic, booking, &state));
@@ -620,7 +737,17 @@ async fn one_fault_anywhere_while_somebody_corrects_the_patient() {
 
 #[tokio::test]
 async fn one_fault_anywhere_in_two_bookings_of_one_person() {
-    one_fault_in(&STORIES[20..]).await;
+    one_fault_in(&STORIES[20..22]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_staff_undo_it() {
+    one_fault_in(&STORIES[22..25]).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_while_staff_change_it() {
+    one_fault_in(&STORIES[25..]).await;
 }
 
 async fn two_faults_in(stories: &[Story]) {
@@ -649,7 +776,12 @@ async fn two_faults_in_the_other_stories() {
 
 #[tokio::test]
 async fn two_faults_around_whose_a_booking_is() {
-    two_faults_in(&STORIES[18..]).await;
+    two_faults_in(&STORIES[18..22]).await;
+}
+
+#[tokio::test]
+async fn two_faults_in_the_stories_of_staff() {
+    two_faults_in(&STORIES[22..]).await;
 }
 
 /// An insert that outlives its connection, and anything else that goes wrong after it.

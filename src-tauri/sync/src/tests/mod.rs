@@ -8,6 +8,7 @@
 
 mod availability;
 mod bookings;
+mod changes;
 mod client_snapshots;
 mod clinic;
 mod documents;

@@ -3,11 +3,11 @@
 use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::booking::{BookingChange, BookingRequest, ChangeKind, Inserted};
+use domain::booking::{AskedAbout, BookingChange, BookingRequest, ChangeKind, Inserted, Undoing};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
-use domain::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
+use domain::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentDesk, FeatureSwitch};
 use domain::ports::partner::{
@@ -32,6 +32,8 @@ pub struct Booked {
     pub answer: Option<Answer>,
     /// A rejection came after the 20 s within which the patient can still choose again.
     pub declined_late: bool,
+    /// What staff did to it, as it was told last.
+    pub undone: Option<Undoing>,
 }
 
 /// A change at the partner, and whether it was applied.
@@ -55,6 +57,8 @@ pub struct Desk {
     pub unknown_kinds: BTreeSet<String>,
     pub documents: super::documents::Outbox,
     pub asked: Vec<OfferAsked>,
+    /// Bookings about whose appointments is asked.
+    pub asked_about: Vec<AskedAbout>,
     /// Subscriptions to webhooks, ours and those of others.
     pub subscriptions: Vec<Subscription>,
     /// How many were made.
@@ -92,7 +96,10 @@ impl Desk {
     pub fn book_at(&mut self, request: BookingRequest, booked_at: DateTime<Utc>) {
         let booking = request.key.booking.clone();
         let incoming = Incoming::Booking(Box::new(request));
-        self.bookings.insert(booking, Booked { incoming, booked_at, answer: None, declined_late: false });
+        self.bookings.insert(
+            booking,
+            Booked { incoming, booked_at, answer: None, declined_late: false, undone: None },
+        );
     }
 
     /// The patient cancels.
@@ -152,6 +159,34 @@ impl Desk {
         Ok(())
     }
 
+    /// The partner asks about a booking's appointment.
+    pub fn ask_about(&mut self, booking: &str, appointments: &[&str]) {
+        self.asked_about.push(AskedAbout {
+            booking: ForeignBookingId::new(booking),
+            appointments: appointments.iter().map(|id| AppointmentRef::new(*id)).collect(),
+            patient: None,
+        });
+    }
+
+    pub fn undone(&self, booking: &str) -> Option<Undoing> {
+        self.bookings.get(&ForeignBookingId::new(booking)).and_then(|booked| booked.undone.clone())
+    }
+
+    fn undo(&mut self, booking: &ForeignBookingId, how: Undoing) -> Result<(), Refusal> {
+        let asked = self.asked_about.iter().any(|about| about.booking == *booking);
+        self.asked_about.retain(|about| about.booking != *booking);
+        let Some(booked) = self.bookings.get_mut(booking) else {
+            return if asked { Ok(()) } else { Err(Refusal::UnknownToPartner) };
+        };
+        if !matches!(booked.answer, Some(Answer::Confirmed(_))) {
+            self.violations.push(format!("{booking} was undone before it stood"));
+        } else if booked.undone.as_ref().is_some_and(|before| *before != how) {
+            self.violations.push(format!("{booking} was undone as {how:?} after {:?}", booked.undone));
+        }
+        booked.undone = Some(how);
+        Ok(())
+    }
+
     fn waiting(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Booked> {
         self.bookings.values().filter(move |booked| booked.answer.is_none() && booked.booked_at <= now)
     }
@@ -164,6 +199,7 @@ impl Desk {
         self.waiting(now).next().is_none()
             && self.changes_waiting().next().is_none()
             && self.asked.is_empty()
+            && self.asked_about.is_empty()
             && !self.wants_resources
             && !self.wants_types
     }
@@ -295,6 +331,7 @@ impl BookingDesk for FakePartner {
             bookings: desk.waiting(now).next().is_some(),
             changes: desk.changes_waiting().next().is_some(),
             availability: !desk.asked.is_empty(),
+            appointment_changes: !desk.asked_about.is_empty(),
             resources: desk.wants_resources,
             appointment_types: desk.wants_types,
             attach_documents: !desk.documents.offers.is_empty(),
@@ -347,6 +384,23 @@ impl BookingDesk for FakePartner {
     ) -> Result<(), WriteError> {
         let why = why.clone();
         self.tell(format!("decline_change {change}"), |desk| desk.applied(change, Err(why))).await
+    }
+
+    async fn asked_about(&self) -> Result<Vec<AskedAbout>, ReadError> {
+        self.ask("asked_about".into(), |desk| desk.asked_about.clone()).await
+    }
+
+    async fn undone(&self, booking: &ForeignBookingId, how: &Undoing) -> Result<(), WriteError> {
+        let how = how.clone();
+        self.tell(format!("undone {booking}"), |desk| desk.undo(booking, how)).await
+    }
+
+    async fn nothing_changed(&self, booking: &ForeignBookingId) -> Result<(), WriteError> {
+        self.tell(format!("nothing_changed {booking}"), |desk| {
+            desk.asked_about.retain(|about| about.booking != *booking);
+            Ok(())
+        })
+        .await
     }
 }
 

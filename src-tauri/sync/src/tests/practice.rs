@@ -3,7 +3,7 @@
 use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAppointment, SnapshotAsked};
 use domain::diary::{
     Appointment, AppointmentStatus, AppointmentType, Book, BookDay, OpenTime, PracticeCard, Resource, Room,
@@ -52,6 +52,8 @@ pub struct Diary {
     pub opens: DayRange,
     pub appointments: Vec<Stands>,
     pub patients: Vec<PatientRecord>,
+    /// How many appointments were ever written.
+    pub written: usize,
     /// Patients that inserts and namings created, with what they may be a duplicate of.
     pub created: Vec<(PatientRef, Option<PatientRef>)>,
     /// Inserts that will happen later.
@@ -120,6 +122,7 @@ impl Diary {
             opens: range(540, 1020),
             appointments: Vec::new(),
             patients: Vec::new(),
+            written: 0,
             created: Vec::new(),
             late: Vec::new(),
             was_late: false,
@@ -175,7 +178,8 @@ impl Diary {
         patient: Option<PatientRef>,
     ) -> AppointmentRef {
         self.version += 1;
-        let id = AppointmentRef::new(format!("a{}", self.appointments.len() + 1));
+        self.written += 1;
+        let id = AppointmentRef::new(format!("a{}", self.written));
         let appointment = Appointment {
             id: id.clone(),
             resource: resource.clone(),
@@ -194,6 +198,40 @@ impl Diary {
         self.version += 1;
         for stands in self.appointments.iter_mut().filter(|stands| stands.appointment.starts == starts) {
             stands.appointment.status = AppointmentStatus::Cancelled;
+        }
+    }
+
+    /// Staff change an appointment; none that is there.
+    pub fn change(&mut self, starts: PracticeTime, change: impl Fn(&mut Appointment)) {
+        self.version += 1;
+        for stands in self.appointments.iter_mut().filter(|stands| stands.appointment.starts == starts) {
+            change(&mut stands.appointment);
+        }
+    }
+
+    /// Staff take appointments out of the book.
+    pub fn delete(&mut self, gone: impl Fn(&Appointment) -> bool) {
+        self.version += 1;
+        self.appointments.retain(|stands| !gone(&stands.appointment));
+    }
+
+    fn standing(&self, watched: &Watched) -> Standing {
+        let found = self.appointments.iter().find(|stands| {
+            stands.appointment.id == watched.appointment
+                && stands.key.as_ref().is_none_or(|key| *key == watched.key)
+        });
+        match found.map(|stands| &stands.appointment) {
+            None => Standing::Gone,
+            Some(appointment) if appointment.status == AppointmentStatus::Cancelled => Standing::Cancelled,
+            Some(appointment) if appointment.status == AppointmentStatus::DidNotAttend => {
+                Standing::DidNotAttend
+            }
+            Some(appointment) => Standing::Stands {
+                appointment: appointment.id.clone(),
+                resource: Some(appointment.resource.clone()),
+                starts: Some(appointment.starts),
+                patient: appointment.patient.clone(),
+            },
         }
     }
 
@@ -501,6 +539,10 @@ impl PracticeSystem for FakePractice {
 
     async fn find(&self, key: &BookingKey) -> Result<Option<Held>, ReadError> {
         self.ask(|diary| if diary.loses_keys { None } else { diary.by_key(key).map(Diary::held) }).await
+    }
+
+    async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError> {
+        self.ask(|diary| watched.iter().map(|one| diary.standing(one)).collect()).await
     }
 
     async fn name_patient(

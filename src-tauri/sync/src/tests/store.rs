@@ -4,7 +4,7 @@ use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::booking::{
-    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step,
+    BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step, Undoing,
 };
 use domain::ids::{PatientRef, PracticeId};
 use domain::matching::{Decision, Settled};
@@ -14,6 +14,7 @@ use domain::ports::store::{
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
+use domain::time::PracticeTime;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -172,6 +173,20 @@ impl BookingLedger for FakeStore {
         .await
     }
 
+    async fn standing(&self, practice: &PracticeId, from: PracticeTime) -> Result<Vec<Entry>, StoreError> {
+        self.touch(|disk| {
+            let entries = disk.entries.values().filter(|entry| entry.request.key.practice == *practice);
+            let mut standing: Vec<Entry> = entries
+                .filter(|entry| matches!(entry.state, BookingState::Confirmed(_)))
+                .filter(|entry| entry.placed_at() >= from)
+                .cloned()
+                .collect();
+            standing.sort_by_key(Entry::placed_at);
+            standing
+        })
+        .await
+    }
+
     async fn newest(&self, practice: Option<&PracticeId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
         self.touch(|disk| {
             let entries = disk.entries.values().rev();
@@ -198,7 +213,8 @@ impl BookingLedger for FakeStore {
                 match &entry.state {
                     state if state.needs_person() => counts.attention += 1,
                     BookingState::Confirmed(_) => counts.confirmed += 1,
-                    BookingState::Cancelled(_) => counts.cancelled += 1,
+                    BookingState::Ended { how: Undoing::DidNotAttend, .. } => counts.confirmed += 1,
+                    BookingState::Cancelled(_) | BookingState::Ended { .. } => counts.cancelled += 1,
                     BookingState::Rejected { .. } | BookingState::Closed => counts.rejected += 1,
                     _ => counts.pending += 1,
                 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use domain::booking::{BookingChange, Inserted};
+use domain::booking::{AskedAbout, BookingChange, Inserted, Undoing};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -299,6 +299,21 @@ impl BookingDesk for Healthengine {
     ) -> Result<(), WriteError> {
         let reason = translate::reason(why);
         self.client.answer(booking.as_str(), &["rejectUpdate", change.as_str()], Some(&reason)).await
+    }
+
+    async fn asked_about(&self) -> Result<Vec<AskedAbout>, ReadError> {
+        let items = self.client.list("pmsAppointmentChanges").await?;
+        Ok(self.readable("pmsAppointmentChanges", &items, translate::asked_about))
+    }
+
+    async fn undone(&self, booking: &ForeignBookingId, how: &Undoing) -> Result<(), WriteError> {
+        let (step, reason) = translate::undone(how);
+        self.client.answer(booking.as_str(), &[step], Some(&reason)).await
+    }
+
+    async fn nothing_changed(&self, booking: &ForeignBookingId) -> Result<(), WriteError> {
+        let no_body = None::<&()>;
+        self.client.answer(booking.as_str(), &["noPmsAppointmentChange"], no_body).await
     }
 }
 

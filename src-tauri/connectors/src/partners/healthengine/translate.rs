@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
-use domain::booking::{BOOKED_AT_UNKNOWN, BookingChange, BookingKey, BookingRequest, ChangeKind, Inserted};
+use domain::booking::{
+    AskedAbout, BOOKED_AT_UNKNOWN, BookingChange, BookingKey, BookingRequest, ChangeKind, Inserted, Undoing,
+};
 use domain::diary::{AppointmentType, Resource, VideoVisit};
 use domain::failure::Refusal;
 use domain::ids::{
-    AppointmentTypeRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
+    AppointmentRef, AppointmentTypeRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId,
+    ResourceRef,
 };
 use domain::people::{Gender, PersonDetails};
 use domain::ports::partner::{DayOffer, Incoming, OfferAsked, Waiting};
@@ -256,6 +259,35 @@ pub fn asked(item: &serde_json::Value) -> Result<OfferAsked, Nameless> {
     let day = text(&request.day).and_then(|day| date(day, "%Y-%m-%d")).ok_or(Nameless)?;
     // A resource that cannot be read is not everybody, but telling too much is harmless.
     Ok(OfferAsked { day, resource: text(&request.pms_resource_id).map(ResourceRef::new) })
+}
+
+/// A booking about whose appointment is asked. Ids that cannot be read are left out: the booking's own mark is what
+/// counts.
+pub fn asked_about(item: &serde_json::Value) -> Result<AskedAbout, Nameless> {
+    let request = wire::item::<wire::AppointmentChangesRequest>(item).ok_or(Nameless)?;
+    let Lenient::Given(Whole(booking)) = request.booking_id else { return Err(Nameless) };
+    let appointments = match &request.pms_appointment_ids {
+        Lenient::Given(ids) => ids.iter().filter_map(text).map(AppointmentRef::new).collect(),
+        Lenient::Absent | Lenient::Odd => Vec::new(),
+    };
+    Ok(AskedAbout {
+        booking: ForeignBookingId::new(booking.to_string()),
+        appointments,
+        patient: text(&request.pms_patient_id).map(PatientRef::new),
+    })
+}
+
+/// What staff did: the word of the path for it (§4.2), and a fixed sentence, which names nobody and no time.
+pub fn undone(how: &Undoing) -> (&'static str, wire::Reason) {
+    let (step, reason) = match how {
+        Undoing::Cancelled => ("cancel", "cancelled by the practice"),
+        Undoing::Deleted => ("cancel", "removed from the practice's book"),
+        Undoing::Moved { .. } => {
+            ("cancel", "moved by the practice to another time, which it agreed with the patient")
+        }
+        Undoing::DidNotAttend => ("didNotAttend", "the patient did not attend"),
+    };
+    (step, wire::Reason { reason: reason.to_owned() })
 }
 
 /// What stands in the book, for Healthengine, and where a video consultation takes place.

@@ -150,6 +150,15 @@ pub struct AvailabilityRequest {
     pub pms_resource_id: Lenient<Text>,
 }
 
+/// A booking about whose appointment is asked (§4.1).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AppointmentChangesRequest {
+    pub booking_id: Lenient<Whole>,
+    pub pms_appointment_ids: Lenient<Vec<Lenient<Text>>>,
+    pub pms_patient_id: Lenient<Text>,
+}
+
 /// A published appointment type, as far as it is read back (§4.4).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

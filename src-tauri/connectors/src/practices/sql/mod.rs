@@ -15,6 +15,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod value;
+mod watch;
 mod write;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::booking::{AppointmentOrder, BookingKey, Held};
+use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, Book, PracticeCard, Resource, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
@@ -389,6 +390,13 @@ impl PracticeSystem for SqlPractice {
             Ok(self.find_marked(session, known, key).await?.map(|standing| standing.held()))
         })
         .await
+    }
+
+    async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError> {
+        if watched.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.reading(async |session, known| self.read_standings(session, known, watched).await).await
     }
 
     async fn name_patient(

@@ -185,6 +185,8 @@ struct RawQueries {
     #[serde(default)]
     patients_by_phone: Option<Sql>,
     appointment: Sql,
+    #[serde(default)]
+    appointments: Option<Sql>,
     appointment_by_mark: Sql,
 }
 
@@ -309,6 +311,7 @@ pub(super) struct Queries {
     pub(super) patients_by_person: Statement,
     pub(super) patients_by_phone: Option<Statement>,
     pub(super) appointment: Statement,
+    pub(super) appointments: Option<Statement>,
     pub(super) appointment_by_mark: Statement,
 }
 
@@ -557,6 +560,7 @@ impl Reader<'_> {
                 &["phone_pattern"],
             )?,
             appointment: self.statement("appointment", &raw.appointment, &["appointment"])?,
+            appointments: self.optional("appointments", &raw.appointments, &["appointments"])?,
             appointment_by_mark: self.statement(
                 "appointment_by_mark",
                 &raw.appointment_by_mark,
@@ -689,7 +693,9 @@ impl Profile {
         all.extend(&query.stamp);
         all.extend([&query.patient_count, &query.patient, &query.patients_by_person]);
         all.extend(&query.patients_by_phone);
-        all.extend([&query.appointment, &query.appointment_by_mark]);
+        all.push(&query.appointment);
+        all.extend(&query.appointments);
+        all.push(&query.appointment_by_mark);
         if let Some(snapshot) = &self.snapshot {
             all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);
             all.extend([&snapshot.appointments_made, &snapshot.appointment_created, &snapshot.patient]);

@@ -1,7 +1,8 @@
 //! A profile's SQL text with named parameters, made into what the drivers take.
 //!
 //! `:x` is a parameter; `:x_number` is the same value bound as a whole number, for columns where text would
-//! be compared as text. Quoted text and comments are left alone.
+//! be compared as text. `:appointments` stands for a list of a fixed length, for `IN (:appointments)`; what is left of it
+//! is null, which equals nothing. Quoted text and comments are left alone.
 
 use super::profile::Engine;
 use super::value::{Parameters, Value};
@@ -33,6 +34,17 @@ pub struct StatementMistake {
 
 const AS_NUMBER: &str = "_number";
 
+/// The one parameter that is a list.
+const LIST: &str = "appointments";
+
+/// How many values a list takes at once.
+pub const LIST_LENGTH: usize = 100;
+
+/// The parameter that holds one value of the list.
+pub fn list_item(at: usize) -> String {
+    format!("{LIST}.{at}")
+}
+
 impl Statement {
     /// Reads the text. `known` are the parameters that this statement may use.
     pub fn parse(name: &str, text: &str, engine: Engine, known: &[&str]) -> Result<Self, StatementMistake> {
@@ -62,8 +74,15 @@ impl Statement {
                     if word.is_empty() {
                         1
                     } else {
-                        parameters.push(known_parameter(name, word, known)?);
-                        sql.push('?');
+                        let parameter = known_parameter(name, word, known)?;
+                        if parameter.name == LIST {
+                            let each = |at| Parameter { name: list_item(at), ..parameter.clone() };
+                            parameters.extend((0..LIST_LENGTH).map(each));
+                            sql.push_str(&["?"; LIST_LENGTH].join(", "));
+                        } else {
+                            parameters.push(parameter);
+                            sql.push('?');
+                        }
                         rest = rest.get(1 + word.len()..).unwrap_or_default();
                         continue;
                     }
@@ -164,6 +183,19 @@ mod tests {
     fn sqlite_knows_no_backslash() {
         let statement = Statement::parse("q", r"SELECT '\', :day", Engine::Sqlite, &["day"]).unwrap();
         assert_eq!(statement.sql, r"SELECT '\', ?");
+    }
+
+    #[test]
+    fn a_list_takes_what_it_is_given_and_the_rest_equals_nothing() {
+        let text = "SELECT 1 FROM t WHERE id IN (:appointments_number)";
+        let statement = Statement::parse("q", text, Engine::Mysql, &[LIST]).unwrap();
+        assert_eq!(statement.sql.matches('?').count(), LIST_LENGTH);
+        let values = Parameters::default()
+            .with(list_item(0), Value::Text("17".into()))
+            .with(list_item(1), Value::Text("5@2026-09-14".into()));
+        let bound = statement.bind(&values);
+        assert_eq!((bound.len(), &bound[0]), (LIST_LENGTH, &Value::Integer(17)));
+        assert!(bound[1..].iter().all(|value| *value == Value::Null));
     }
 
     #[test]

@@ -886,3 +886,160 @@ fn the_hour_that_a_day_lacks_is_not_offered() {
     ];
     assert_eq!(free(&day, "2026-08-04"), [open(range(540, 660))]);
 }
+
+fn watched(booking: &str, held: &Held, place: Option<(&str, PracticeTime)>) -> Watched {
+    Watched {
+        key: key(booking),
+        appointment: held.appointment.clone(),
+        patient: held.patient.clone(),
+        place: place.map(|(resource, starts)| (ResourceRef::new(resource), starts)),
+    }
+}
+
+fn stands(appointment: &AppointmentRef, resource: &str, starts: PracticeTime, patient: &str) -> Standing {
+    Standing::Stands {
+        appointment: appointment.clone(),
+        resource: Some(ResourceRef::new(resource)),
+        starts: Some(starts),
+        patient: Some(PatientRef::new(patient)),
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_an_appointment_is_seen() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let starts = clinic.free_time(30).await;
+    let held = practice.insert(&order("1", starts)).await.unwrap();
+    let (patient, one) = (held.patient.clone().unwrap(), watched("1", &held, Some(("2", starts))));
+    let now = async || practice.standings(std::slice::from_ref(&one)).await.unwrap().remove(0);
+    let set =
+        |what: &str| clinic.change(&format!("UPDATE appointment SET {what} WHERE id = {}", held.appointment));
+    let as_booked = stands(&held.appointment, "2", starts, patient.as_str());
+    assert_eq!(now().await, as_booked);
+    for (status, expected) in [
+        ("no_show", Standing::DidNotAttend),
+        ("cancelled", Standing::Cancelled),
+        ("arrived", as_booked.clone()),
+        ("their own word", as_booked.clone()),
+        ("booked", as_booked.clone()),
+    ] {
+        set(&format!("status = '{status}'"));
+        assert_eq!(now().await, expected, "{status}");
+    }
+    // A length or a type is nobody's business, a place is.
+    set("minutes = 45, type_id = 2");
+    assert_eq!(now().await, as_booked);
+    let later = PracticeTime(starts.0 + TimeDelta::days(1));
+    set(&format!("practitioner_id = 3, day = '{}'", later.day()));
+    assert_eq!(now().await, stands(&held.appointment, "3", later, patient.as_str()));
+    // A record that was merged, and at the same time a note without its mark is no longer known by anything.
+    set("patient_id = 5");
+    assert_eq!(now().await, stands(&held.appointment, "3", later, "5"));
+    set("note = 'moved, patient rang'");
+    assert_eq!(now().await, Standing::Gone);
+    // Without the mark the same place or the same patient is enough.
+    set(&format!("practitioner_id = 2, day = '{}'", starts.day()));
+    assert_eq!(now().await, stands(&held.appointment, "2", starts, "5"));
+    set(&format!("patient_id = {patient}, practitioner_id = 3"));
+    assert_eq!(now().await, stands(&held.appointment, "3", starts, patient.as_str()));
+    // But not with another booking's.
+    set("note = '[healthengine:2] another one', practitioner_id = 2");
+    assert_eq!(now().await, Standing::Gone);
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_unless_it_was_entered_anew() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::Sql);
+    let starts = clinic.free_time(30).await;
+    let held = practice.insert(&order("1", starts)).await.unwrap();
+    let one = watched("1", &held, Some(("2", starts)));
+    clinic.change(&format!("DELETE FROM appointment WHERE id = {}", held.appointment));
+    assert_eq!(practice.standings(std::slice::from_ref(&one)).await.unwrap(), [Standing::Gone]);
+    // The number is given out again, to somebody else.
+    let enter = |note: &str, id: &str, patient: &str| {
+        clinic.change(&format!(
+            "INSERT INTO appointment (id, practitioner_id, patient_id, type_id, title, day, start_minute, minutes, note)
+             VALUES ({id}, 4, {patient}, 1, '', '{}', 600, 15, '{note}')",
+            starts.day()
+        ));
+    };
+    enter("", held.appointment.as_str(), "7");
+    assert_eq!(practice.standings(std::slice::from_ref(&one)).await.unwrap(), [Standing::Gone]);
+    enter("see [healthengine:1]", "990001", "8");
+    let anew = stands(&AppointmentRef::new("990001"), "4", at(starts.day(), 600), "8");
+    assert_eq!(practice.standings(&[one]).await.unwrap(), [anew]);
+}
+
+#[tokio::test]
+async fn many_appointments_are_asked_about_at_once_and_in_order() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let rows = clinic.number("SELECT count(*) FROM appointment");
+    assert!(rows > 250, "more than two lists: {rows}");
+    let ask = |id: i64| Watched {
+        key: key(&id.to_string()),
+        appointment: AppointmentRef::new(id.to_string()),
+        patient: Some(PatientRef::new(
+            clinic
+                .number(&format!("SELECT coalesce((SELECT patient_id FROM appointment WHERE id = {id}), 0)"))
+                .to_string(),
+        )),
+        place: None,
+    };
+    clinic.change("DELETE FROM appointment WHERE patient_id IS NULL");
+    let all: Vec<Watched> = (1..=250).map(ask).chain([ask(999_999)]).collect();
+    let told = practice.standings(&all).await.unwrap();
+    assert_eq!(told.len(), all.len());
+    assert_eq!(told.last(), Some(&Standing::Gone));
+    for (one, told) in all.iter().zip(&told) {
+        if let Standing::Stands { appointment, patient, .. } = told {
+            assert_eq!((appointment, patient), (&one.appointment, &one.patient));
+        }
+    }
+    assert!(told.iter().filter(|told| matches!(told, Standing::Stands { .. })).count() > 150);
+
+    // A profile of somebody's own may have no such query.
+    let start = shipped("demo").find("appointments = \"\"\"").unwrap();
+    let end = start + shipped("demo")[start..].find("appointment_by_mark").unwrap();
+    let older = shipped("demo").replacen(&shipped("demo")[start..end], "", 1);
+    let older = link(&older, &clinic.path(), WriteMode::None);
+    assert_eq!(older.standings(&all).await.unwrap(), told);
+
+    // Nothing is concluded from a book that cannot be read.
+    clinic.change("ALTER TABLE appointment RENAME TO elsewhere");
+    assert!(practice.standings(&all).await.is_err());
+}
+
+#[tokio::test]
+async fn one_of_several_specialties_is_not_a_move() {
+    let clinic = Clinic::new();
+    clinic.change("UPDATE practitioner SET specialty = 'Physio, Hands' WHERE id = 2");
+    let practice = clinic.practice(WriteMode::Sql);
+    let horizon = Horizon::from_day(today().succ_opt().unwrap(), 20);
+    let book = practice.book(horizon).await.unwrap();
+    let hands = ResourceRef::new("2:hands");
+    let free = horizon.days().find_map(|day| {
+        let free = book.free(&hands, day).into_iter().find(|free| free.range.minutes() >= 30)?;
+        Some(at(day, free.range.start.minutes()))
+    });
+    let starts = free.unwrap();
+    let held = practice.insert(&AppointmentOrder { resource: hands, ..order("1", starts) }).await.unwrap();
+    let one = watched("1", &held, Some(("2:hands", starts)));
+    let patient = held.patient.clone().unwrap();
+    let now = async || practice.standings(std::slice::from_ref(&one)).await.unwrap().remove(0);
+    let with = |resource: Option<&str>| Standing::Stands {
+        appointment: held.appointment.clone(),
+        resource: resource.map(ResourceRef::new),
+        starts: Some(starts),
+        patient: Some(patient.clone()),
+    };
+    assert_eq!(now().await, with(Some("2:hands")));
+    clinic.change(&format!("UPDATE appointment SET practitioner_id = 3 WHERE id = {}", held.appointment));
+    assert_eq!(now().await, with(Some("3")));
+    // A specialty that is gone leaves open with whom it was.
+    clinic.change("UPDATE practitioner SET specialty = 'Physio' WHERE id = 2");
+    clinic.change(&format!("UPDATE appointment SET practitioner_id = 2 WHERE id = {}", held.appointment));
+    assert_eq!(now().await, with(None));
+}

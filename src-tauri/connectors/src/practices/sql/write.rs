@@ -25,14 +25,14 @@ use super::{SqlPractice, change, moment, run};
 /// How often a transaction is tried that the server broke off for another one's sake.
 const MOST_TRIES: u32 = 3;
 /// How far back a marked appointment is looked for first, in days; nearly all lie ahead.
-const RECENT_DAYS: u64 = 31;
+pub(super) const RECENT_DAYS: u64 = 31;
 
 /// How far from the order's day its key is looked for once more inside the locks, in days: what was written since the
 /// look before them stands on that day itself.
 const NEARBY_DAYS: u64 = 1;
 
 /// No practice system writes later days.
-const END_OF_TIME: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).expect("a day");
+pub(super) const END_OF_TIME: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).expect("a day");
 const ALL_TIME: (NaiveDate, NaiveDate) = (NaiveDate::from_ymd_opt(1000, 1, 1).expect("a day"), END_OF_TIME);
 
 /// Why a transaction is not committed.
@@ -112,15 +112,17 @@ impl Progress {
 
 /// An appointment as it stands in the book.
 pub(super) struct Standing {
-    id: AppointmentRef,
-    resource: Option<String>,
-    patient: Option<PatientRef>,
+    pub(super) id: AppointmentRef,
+    pub(super) resource: Option<String>,
+    pub(super) patient: Option<PatientRef>,
     appointment_type: Option<String>,
-    day: Option<NaiveDate>,
-    start: i64,
+    pub(super) day: Option<NaiveDate>,
+    pub(super) start: i64,
     length: i64,
-    status: AppointmentStatus,
+    pub(super) status: AppointmentStatus,
     repeats: bool,
+    /// Only where the query gives it.
+    pub(super) note: Option<String>,
 }
 
 impl Standing {
@@ -316,7 +318,7 @@ impl SqlPractice {
         Ok((found, calendar))
     }
 
-    async fn find_marked_within(
+    pub(super) async fn find_marked_within(
         &self,
         session: &mut Session,
         known: &Known,
@@ -330,10 +332,10 @@ impl SqlPractice {
             .with("from", Value::day(from))
             .with("to", Value::day(to));
         let rows = run(session, &self.profile.query.appointment_by_mark, &values).await?;
-        Ok(self.standings(&rows)?.into_iter().find(|standing| !standing.is_cancelled()))
+        Ok(self.standings_in(&rows)?.into_iter().find(|standing| !standing.is_cancelled()))
     }
 
-    async fn read_standing(
+    pub(super) async fn read_standing(
         &self,
         session: &mut Session,
         known: &Known,
@@ -341,15 +343,15 @@ impl SqlPractice {
     ) -> Result<Option<Standing>, Failure> {
         let values = known.probes.clone().with("appointment", Value::Text(appointment.to_string()));
         let rows = run(session, &self.profile.query.appointment, &values).await?;
-        Ok(self.standings(&rows)?.into_iter().next())
+        Ok(self.standings_in(&rows)?.into_iter().next())
     }
 
-    fn standings(&self, rows: &Rows) -> Result<Vec<Standing>, Failure> {
+    pub(super) fn standings_in(&self, rows: &Rows) -> Result<Vec<Standing>, Failure> {
         let (id, resource) = (rows.required("id")?, rows.required("resource")?);
         let (patient, kind) = (rows.required("patient")?, rows.required("type")?);
         let (day, start) = (rows.required("day")?, rows.required("start_second")?);
         let (length, status) = (rows.required("length_second")?, rows.required("status")?);
-        let repeats = rows.optional("series");
+        let (repeats, note) = (rows.optional("series"), rows.optional("note"));
         let mut standings = Vec::with_capacity(rows.rows.len());
         for row in &rows.rows {
             standings.push(Standing {
@@ -362,6 +364,7 @@ impl SqlPractice {
                 length: rows.integer(row, length)?.unwrap_or(0),
                 status: self.profile.status(Rows::text(row, status).as_deref()),
                 repeats: rows.flag(row, repeats)?,
+                note: Rows::text(row, note),
             });
         }
         Ok(standings)
@@ -731,7 +734,7 @@ fn location(planned: &Plan, order: &AppointmentOrder, resource: &Resource) -> Va
 }
 
 /// The mark as it is written and looked for.
-fn mark_of(key: &BookingKey) -> String {
+pub(super) fn mark_of(key: &BookingKey) -> String {
     one_line(&key.mark())
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
-use domain::booking::{BookingRequest, ChangeKind, Inserted};
+use domain::booking::{AskedAbout, BookingRequest, ChangeKind, Inserted, Undoing};
 use domain::diary::{AppointmentType, OpenTime, Resource};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{
@@ -15,7 +15,7 @@ use domain::ids::{
 use domain::ports::partner::{AvailabilityBoard, BookingDesk, DayOffer, Incoming, Partner, Waiting};
 use domain::private::SecretString;
 use domain::settings::{HealthengineSettings, LiveDay, LiveHours};
-use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeZone, Seconds};
+use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime, PracticeZone, Seconds};
 use serde_json::{Value, json};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -357,6 +357,54 @@ async fn what_is_asked_for_is_seen_and_settled() {
         bench.healthengine.waiting().await.unwrap(),
         Waiting { appointment_changes: true, ..Waiting::default() }
     );
+    bench.understood_everything();
+}
+
+#[tokio::test]
+async fn what_staff_did_is_told_asked_or_unasked() {
+    let bench = Bench::configured().await;
+    let moved = Undoing::Moved {
+        resource: ResourceRef::new("4"),
+        starts: PracticeTime(day(4).and_hms_opt(9, 0, 0).unwrap()),
+    };
+    let cases = [
+        (Some(Undoing::Cancelled), BookingAnswerKind::CancelledByPractice),
+        (Some(Undoing::Deleted), BookingAnswerKind::CancelledByPractice),
+        (Some(moved), BookingAnswerKind::CancelledByPractice),
+        (Some(Undoing::DidNotAttend), BookingAnswerKind::DidNotAttend),
+        (None, BookingAnswerKind::NoChange),
+    ];
+    for (how, expected) in &cases {
+        for asked in [true, false] {
+            let booking = bench.force_book(&json!({}));
+            bench.healthengine.confirm(&booking, &held()).await.unwrap();
+            if asked {
+                bench.sim.ask_changes(PRACTICE, booking.as_str().parse().unwrap()).unwrap();
+                let about = AskedAbout {
+                    booking: booking.clone(),
+                    appointments: vec![held().appointment],
+                    patient: Some(held().patient),
+                };
+                assert_eq!(bench.healthengine.asked_about().await.unwrap(), [about]);
+            }
+            // Twice, as after an answer that got lost.
+            for _ in 0..2 {
+                match how {
+                    Some(how) => bench.healthengine.undone(&booking, how).await.unwrap(),
+                    None => bench.healthengine.nothing_changed(&booking).await.unwrap(),
+                }
+            }
+            assert_eq!(bench.healthengine.waiting().await.unwrap(), Waiting::default());
+            assert_eq!(bench.status_of(&booking).1[1..], [*expected, *expected]);
+        }
+    }
+    // One that nobody knows can be answered as well, and is then asked about no more.
+    bench.sim.ask_changes(PRACTICE, 404_404).unwrap();
+    let unknown = ForeignBookingId::new("404404");
+    bench.healthengine.nothing_changed(&unknown).await.unwrap();
+    assert_eq!(bench.healthengine.asked_about().await.unwrap(), []);
+    let gone = bench.healthengine.undone(&unknown, &Undoing::Cancelled).await;
+    assert!(matches!(gone, Err(WriteError::Refused(Refusal::UnknownToPartner))), "{gone:?}");
     bench.understood_everything();
 }
 

@@ -242,6 +242,22 @@ fn changes_and_availability_requests() {
 }
 
 #[test]
+fn what_is_asked_about_is_known_by_its_booking() {
+    let read = |item: Value| translate::asked_about(&item).map(|asked| format!("{asked:?}"));
+    let plain = json!({"bookingId": 9, "pmsAppointmentIds": ["12", 13, null, {}, " "], "pmsPatientId": 77});
+    assert_eq!(
+        read(plain).unwrap(),
+        "AskedAbout { booking: ForeignBookingId(\"9\"), appointments: [AppointmentRef(\"12\"), AppointmentRef(\"13\")], \
+         patient: Some(PatientRef(\"77\")) }"
+    );
+    let bare = "AskedAbout { booking: ForeignBookingId(\"9\"), appointments: [], patient: None }";
+    for ids in [json!(null), json!("12"), json!([])] {
+        assert_eq!(read(json!({"bookingId": "9", "pmsAppointmentIds": ids})).unwrap(), bare);
+    }
+    assert!(read(json!({"pmsAppointmentIds": ["12"]})).is_err());
+}
+
+#[test]
 fn kinds_of_requests() {
     let kinds = |list: Value| serde_json::from_value::<Vec<wire::Lenient<wire::Text>>>(list).unwrap();
     let list = json!(["availability", "clientSnapshots", "bookings", "somethingNew", 7, null, {}]);
