@@ -106,10 +106,12 @@ impl Standing {
             own.asked.insert(kind.to_owned());
             return Ok(());
         }
-        if let Some((at, no)) = own.refused
-            && lately(at, now)
-        {
-            return Err(no.error());
+        if let Some((at, no)) = own.refused {
+            if lately(at, now) {
+                return Err(no.error());
+            }
+            // Several kinds of work may ask at the same moment: this request asks for all of them.
+            own.refused = Some((now, no));
         }
         let mut known = self.refusals.known();
         let Some(key) = known.keys.get_mut(&self.key) else { return Ok(()) };
@@ -215,6 +217,20 @@ mod tests {
         let sent = hour(&clock, &[(&consent, 403), (&key, 401), (&fine, 200), (&other, 200)]);
         assert!((59..=61).contains(&sent[0]) && (59..=61).contains(&sent[1]), "{sent:?}");
         assert_eq!(sent[2..], [720, 720]);
+    }
+
+    #[test]
+    fn of_several_that_ask_at_once_one_goes_out() {
+        let clock = Arc::new(Seconds::default());
+        let account = Refusals::new(clock.clone()).account("key");
+        assert!(account.ask("requests").is_ok() && account.ask("config").is_ok());
+        account.heard(403);
+        for _ in 0..10 {
+            clock.0.fetch_add(60, Ordering::SeqCst);
+            let sent = ["requests", "config"].map(|kind| account.ask(kind).is_ok());
+            assert_eq!(sent, [true, false]);
+            account.heard(403);
+        }
     }
 
     #[test]
