@@ -318,12 +318,15 @@ impl OpenEmr {
     pub fn connect(server: Arc<Server>, database: String) -> Self {
         let url = server.url("root", &database);
         let (questions, inbox) = mpsc::channel::<Question>();
-        let its_server = server.clone();
+        let address = url.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime");
             runtime.block_on(async move {
-                let mut connection = its_server.connect(&database).await.expect("a connection");
+                // The server itself belongs to the test: a thread that outlives it would leave its folder behind.
+                let options = mysql_async::Opts::from_url(&address).expect("an address");
+                let connection = mysql_async::Conn::new(options).await;
+                let mut connection = connection.expect("a connection");
                 connection.query_drop("SET SESSION sql_mode = ''").await.expect("a session");
                 while let Ok(Question { sql, answer }) = inbox.recv() {
                     let rows = connection.query::<mysql_async::Row, _>(sql).await;
