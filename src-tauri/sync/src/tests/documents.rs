@@ -452,8 +452,6 @@ fn stands(clinic: &Clinic, booking: &str, state: BookingState) {
         request: request(booking, ada(), at("14:00")),
         state,
         decision: None,
-        placement: None,
-        tell_place: false,
         revision: 0,
         received_at: start(),
         answered_at: None,
