@@ -376,6 +376,10 @@ async fn what_staff_did_is_told_asked_or_unasked() {
     ];
     for (how, expected) in &cases {
         for asked in [true, false] {
+            // That nothing changed is an answer, and never said unasked.
+            if !asked && how.is_none() {
+                continue;
+            }
             let booking = bench.force_book(&json!({}));
             bench.healthengine.confirm(&booking, &held()).await.unwrap();
             if asked {
