@@ -1,7 +1,7 @@
 //! Which patient in the book is this?
 //!
-//! Fields are made comparable ([`normalise`]), compared in several steps each ([`compare`]), and weighed together
-//! ([`weigh`]); then it is decided. Twins, namesakes, and father and son are never merged: a match is likelier by far
+//! Fields are made comparable (`normalise`), compared in several steps each (`compare`), and weighed together
+//! (`weigh`); then it is decided. Twins, namesakes, and father and son are never merged: a match is likelier by far
 //! than each of them, and ahead of every other record. Whatever lies between "same" and "somebody else" is asked.
 
 mod compare;
