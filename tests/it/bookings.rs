@@ -50,7 +50,9 @@ async fn a_known_patient_books(system: System) {
     let stands = world.stands_once(booking);
     assert_eq!(stands.patient, Some(number));
     assert_eq!(world.patients(), patients, "nobody was added");
-    assert_eq!(snapshots(&world), sent_before + 1, "the taken time was published, and nothing else");
+    // A look between the booking's arrival and its appointment may publish the day once more.
+    let sent = snapshots(&world) - sent_before;
+    assert!((1..=2).contains(&sent), "{sent} snapshots: the taken time was published, and nothing else");
     assert!(!world.is_offered(&place));
     let entry = world.entry(booking).await.unwrap();
     assert!(entry.answered_at.is_some());
