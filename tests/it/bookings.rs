@@ -1,12 +1,14 @@
 //! The main job, end to end: from the patient's booking to the book and back to Healthengine.
 
+use chrono::NaiveDate;
 use connectors::http::Deadlines;
-use connectors::partners::healthengine::sim::{BookingAnswerKind, BookingStatus, PatientDetails};
+use connectors::partners::healthengine::sim::{BookingAnswerKind, BookingStatus, PatientDetails, SimState};
 use connectors::sim::faults::{Fault, FaultRule};
 use domain::booking::BookingState;
 use domain::failure::Refusal;
 use domain::ids::PatientRef;
 use domain::settings::WriteMode;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use sync::desk::Choice;
 use tests::{Make, System, World, account};
@@ -50,9 +52,13 @@ async fn a_known_patient_books(system: System) {
     let stands = world.stands_once(booking);
     assert_eq!(stands.patient, Some(number));
     assert_eq!(world.patients(), patients, "nobody was added");
-    // A look between the booking's arrival and its appointment may publish the day once more.
-    let sent = snapshots(&world) - sent_before;
-    assert!((1..=2).contains(&sent), "{sent} snapshots: the taken time was published, and nothing else");
+    // The day is sent afresh once the appointment stands (sheet §7.7), and where a look fell between the booking's
+    // arrival and that, its time was taken off before as well. Nothing else is sent, and neither offers the time.
+    let sent = snapshots(&world);
+    let grown: Vec<_> = sent.keys().filter(|day| sent.get(*day) != sent_before.get(*day)).collect();
+    assert_eq!(grown, [&(place.0.clone(), place.1.date())]);
+    let more = sent.values().sum::<usize>() - sent_before.values().sum::<usize>();
+    assert!((1..=2).contains(&more), "{more} snapshots");
     assert!(!world.is_offered(&place));
     let entry = world.entry(booking).await.unwrap();
     assert!(entry.answered_at.is_some());
@@ -63,8 +69,12 @@ async fn a_known_patient_books(system: System) {
     world.finish().await;
 }
 
-fn snapshots(world: &World) -> usize {
-    world.sim.inspect(|state| state.snapshots(&account("p1")).map(|(_, kept)| kept.len()).sum())
+/// How many snapshots there were of each resource and day.
+fn snapshots(world: &World) -> BTreeMap<(String, NaiveDate), usize> {
+    let count = |state: &SimState| {
+        state.snapshots(&account("p1")).map(|(day, kept)| (day.clone(), kept.len())).collect()
+    };
+    world.sim.inspect(count)
 }
 
 async fn a_new_patient_books_and_books_again(system: System) {
