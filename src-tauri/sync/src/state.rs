@@ -1,14 +1,15 @@
 //! What the engine knows right now, for the tray and the window. Whole, never in parts.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::diary::{BookDay, PracticeCard};
+use domain::diary::{Appointment, BookDay, PracticeCard};
 use domain::free_times::FreeTimes;
-use domain::ids::{AppointmentTypeRef, ForeignBookingId, PracticeId, ResourceRef};
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, LocationRef, PracticeId, ResourceRef};
+use domain::link::LinkState;
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::ports::webhooks::ListenerState;
 use domain::settings::{Feature, PracticeSettings};
 use domain::time::{Horizon, Minutes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -62,6 +63,8 @@ pub struct PracticeState {
     pub documents_problem: Option<String>,
     /// How webhooks are doing; none while they are switched off.
     pub webhooks: Option<WebhookState>,
+    /// How profiles of patients at a partner are doing; none where none keeps them.
+    pub profiles: Option<ProfilesState>,
     /// The book as it was last read; none before the first reading.
     pub reading: Option<Arc<BookReading>>,
     /// Days on which the partner does not show what the book shows, as far as is known, and when that was noticed.
@@ -77,6 +80,21 @@ pub struct BookReading {
     pub slot: Minutes,
     /// Working and busy time, with that of bookings on their way; a resource and day that is missing has none.
     pub days: BTreeMap<(ResourceRef, NaiveDate), BookDay>,
+    /// Appointments of patients, of the first days only: who is about to come.
+    pub visits: Vec<Appointment>,
+    /// Where each resource is, as far as the book says.
+    pub places: BTreeMap<ResourceRef, LocationRef>,
+}
+
+/// How profiles of patients are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfilesState {
+    /// How many links stand in each state.
+    pub links: BTreeMap<LinkState, u32>,
+    /// Profiles being sent: done, of all.
+    pub sending: Option<(usize, usize)>,
+    /// Groups that the settings name and the partner does not know.
+    pub unknown_groups: BTreeSet<String>,
 }
 
 /// One of the partner's extra features.
@@ -155,6 +173,7 @@ impl PracticeState {
             features: Vec::new(),
             documents_problem: None,
             webhooks: None,
+            profiles: None,
             reading: None,
             differing: Arc::default(),
         }
@@ -216,6 +235,11 @@ impl StateBoard {
     pub fn differing(&self, practice: &PracticeId) -> Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>> {
         let state = self.sender.borrow();
         state.practices.get(practice).map(|practice| practice.differing.clone()).unwrap_or_default()
+    }
+
+    /// A practice's book as it was last read.
+    pub fn reading(&self, practice: &PracticeId) -> Option<Arc<BookReading>> {
+        self.sender.borrow().practices.get(practice)?.reading.clone()
     }
 
     /// The last note of a leg.

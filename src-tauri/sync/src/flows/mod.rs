@@ -6,12 +6,13 @@ pub mod changes;
 pub mod client_snapshots;
 pub mod documents;
 pub mod features;
+pub mod profiles;
 pub mod subscriptions;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::failure::ReadError;
-use domain::ids::PracticeId;
+use domain::ids::{PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
@@ -41,6 +42,8 @@ pub enum FlowName {
     Subscriptions,
     /// Days with their patients, for a partner that asks for them.
     ClientSnapshots,
+    /// Profiles of patients at a partner that keeps them.
+    Profiles,
 }
 
 /// What a pass asks of the engine.
@@ -101,6 +104,8 @@ pub struct Ports {
     pub practice: Arc<dyn PracticeSystem>,
     /// The partner that takes bookings and shows free times.
     pub partner: Option<Arc<dyn Partner>>,
+    /// The further partners.
+    pub partners: Vec<Arc<dyn Partner>>,
     /// What survives a restart.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -113,10 +118,29 @@ pub struct Ports {
     pub writes_fail: Arc<AtomicBool>,
     /// What is known of webhooks.
     pub webhooks: Arc<Webhooks>,
+    /// Patients for whose profiles somebody waits.
+    pub hurried: Hurried,
     /// When each leg's note was last written to the store.
     pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
     /// The last half hour in which each leg was noted to work.
     pub half_hours: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
+}
+
+/// Patients for whose profiles somebody waits in front of the screen. Harmless to lose.
+#[derive(Clone, Debug, Default)]
+pub struct Hurried(Arc<Mutex<BTreeMap<PracticeId, BTreeSet<PatientRef>>>>);
+
+impl Hurried {
+    /// Adds patients of a practice.
+    pub fn add(&self, practice: &PracticeId, patients: BTreeSet<PatientRef>) {
+        let mut hurried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hurried.entry(practice.clone()).or_default().extend(patients);
+    }
+
+    /// Takes those of a practice.
+    pub fn take(&self, practice: &PracticeId) -> BTreeSet<PatientRef> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(practice).unwrap_or_default()
+    }
 }
 
 /// Marks of the half hours in which a leg worked.
