@@ -135,6 +135,17 @@ async fn state_of(world: &World, request: i64) -> Option<DocumentState> {
     world.store.document(&key(request)).await.unwrap().map(|entry| entry.state)
 }
 
+/// Lets time pass until a document is so far.
+async fn until_state(world: &World, request: i64, wanted: &DocumentState) {
+    for _ in 0..600 {
+        if state_of(world, request).await.as_ref() == Some(wanted) {
+            return;
+        }
+        world.pass(1).await;
+    }
+    panic!("{wanted:?}: not within 600 s, but {:?}", state_of(world, request).await);
+}
+
 fn inward(world: &World) -> PathBuf {
     world.folder().join("in")
 }
@@ -222,45 +233,40 @@ async fn what_cannot_be_filed_is_declined_and_somebody_is_told(system: System) {
     let (booking, _) = standing(&world).await;
     let sound = form("sound").for_booking(booking);
     let fifty = usize::try_from(2 * LARGEST_BYTES).unwrap();
-    let named = |name: &str| format!("{name} is declined");
     let cases = [
         (
-            named("a wrong hash"),
+            "a wrong hash",
             PatientDocument { claimed_hash: Some("0".repeat(40)), ..sound.clone() },
             DocumentRefusal::WrongHash,
         ),
         (
-            named("a wrong size"),
+            "a wrong size",
             PatientDocument { claimed_size: Some(4), ..sound.clone() },
             DocumentRefusal::WrongSize,
         ),
+        ("nothing at all", PatientDocument { content: Vec::new(), ..sound.clone() }, DocumentRefusal::Empty),
         (
-            named("nothing at all"),
-            PatientDocument { content: Vec::new(), ..sound.clone() },
-            DocumentRefusal::Empty,
-        ),
-        (
-            named("nothing where something was announced"),
+            "nothing where something was announced",
             PatientDocument { content: Vec::new(), claimed_size: Some(5), ..sound.clone() },
             DocumentRefusal::Empty,
         ),
         (
-            named("fifty megabytes"),
+            "fifty megabytes",
             PatientDocument { content: vec![b'x'; fifty], ..sound.clone() },
             DocumentRefusal::TooLarge,
         ),
         (
-            named("fifty megabytes that call themselves a page"),
+            "fifty megabytes that call themselves a page",
             PatientDocument { content: vec![b'x'; fifty], claimed_size: Some(1000), ..sound.clone() },
             DocumentRefusal::WrongSize,
         ),
         (
-            named("a program"),
+            "a program",
             PatientDocument { format: "application/x-msdownload".into(), ..sound.clone() },
             DocumentRefusal::FormatNotTaken,
         ),
-        (named("another patient's"), sound.clone().for_patient("999999"), DocumentRefusal::OtherPatient),
-        (named("of an unknown booking"), form("x").for_booking(999_999), DocumentRefusal::BookingUnknown),
+        ("another patient's", sound.clone().for_patient("999999"), DocumentRefusal::OtherPatient),
+        ("of an unknown booking", form("x").for_booking(999_999), DocumentRefusal::BookingUnknown),
     ];
     let mut told_before = world.told().await.len();
     for (what, document, why) in cases {
@@ -341,34 +347,16 @@ async fn what_was_taken_back_is_not_filed(system: System) {
     world.sim.expire_document(&account("p1"), waiting).unwrap();
     world.decide(booking, Choice::SamePerson(PatientRef::new(number.to_string()))).await;
     world.until_state(booking, "it is confirmed", |state| matches!(state, BookingState::Confirmed(_))).await;
-    for _ in 0..600 {
-        if state_of(&world, waiting).await == Some(DocumentState::Dropped) {
-            break;
-        }
-        world.pass(1).await;
-    }
-    assert_eq!(state_of(&world, waiting).await, Some(DocumentState::Dropped));
+    until_state(&world, waiting, &DocumentState::Dropped).await;
     assert_eq!(files(&inward(&world)).len(), 0);
     // Taken back after it was filed, and before Healthengine heard of it: 410 when it is told.
     let fault = FaultRule::always(Wire::ServerError).on("POST", "/attachDocuments/*/confirmInsert");
     let fault = world.sim.add_fault(fault);
     let filed = attach(&world, &form("filed").for_booking(booking));
-    for _ in 0..60 {
-        if state_of(&world, filed).await == Some(DocumentState::Filed(None)) {
-            break;
-        }
-        world.pass(1).await;
-    }
-    assert_eq!(state_of(&world, filed).await, Some(DocumentState::Filed(None)));
+    until_state(&world, filed, &DocumentState::Filed(None)).await;
     world.sim.expire_document(&account("p1"), filed).unwrap();
     world.sim.remove_fault(fault);
-    for _ in 0..600 {
-        if state_of(&world, filed).await == Some(DocumentState::Told(None)) {
-            break;
-        }
-        world.pass(1).await;
-    }
-    assert_eq!(state_of(&world, filed).await, Some(DocumentState::Told(None)));
+    until_state(&world, filed, &DocumentState::Told(None)).await;
     assert_eq!(files(&inward(&world)).into_values().collect::<Vec<_>>(), [b"filed"]);
     let told: Vec<String> = world.told().await.into_iter().map(|line| line.kind).collect();
     assert!(!told.iter().any(|kind| kind.starts_with("look/")), "nobody has to do anything: {told:?}");
@@ -482,6 +470,7 @@ async fn what_the_practice_lays_out_is_announced_handed_over_and_declined(system
 async fn days_are_handed_over_by_both_of_their_dates(system: System) {
     let world = running(system, To::Folder, &[Feature::ClientSnapshots]).await;
     let (booking, patient) = standing(&world).await;
+    let patient = patient.to_string();
     let appointment = world.in_book(booking)[0].id.to_string();
     let takes_place = world.place(booking).1.date();
     let made = zone().today(world.clock.now());
@@ -506,7 +495,7 @@ async fn days_are_handed_over_by_both_of_their_dates(system: System) {
         let [snapshot] = of(day).collect::<Vec<_>>()[..] else { panic!("{day} {by:?}: one each") };
         let found = snapshot.list("appointments").iter().find(|one| one["pmsAppointmentId"] == appointment);
         assert_eq!(found.is_some(), has_it, "{day} {by:?}");
-        let named = snapshot.list("patients").iter().any(|one| one["pmsPatientId"] == patient.to_string());
+        let named = snapshot.list("patients").iter().any(|one| one["pmsPatientId"] == patient);
         assert!(named || !has_it, "{day} {by:?}: its patient is told with it");
         lists.push(
             ["locations", "practitioners", "appointmentTypes"].map(|list| snapshot.list(list).to_vec()),
