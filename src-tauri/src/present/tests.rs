@@ -453,9 +453,9 @@ fn a_trouble_that_practices_share_is_one_line() {
         }
         let view = agree(&scene);
         assert_eq!(view.headline, Headline::Down);
-        let line = |item: &AttentionView| match item {
-            AttentionView::Healthengine { practice_id, also } => format!("{practice_id} {}", also.join(" ")),
-            other => panic!("{other:?}"),
+        let line = |item: &AttentionView| {
+            let AttentionView::Healthengine { practice_id, also } = item else { panic!("{item:?}") };
+            format!("{practice_id} {}", also.join(" "))
         };
         view.attention.iter().map(line).collect::<Vec<_>>()
     };
