@@ -1,5 +1,7 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
+pub mod people;
+
 use crate::desktop::Desk;
 use crate::present::list_name;
 use crate::ui_error::{bad_input, failure};

@@ -12,7 +12,7 @@
 //! | `free_times` | `practice_id, booking_id, day: Option` | [`FreeTimesView`] | the free times of a day for a booking that could not be placed; without a day the nearest |
 //! | `set_practice_enabled` | `practice_id, enabled` | `()` | pause or resume one practice |
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
-//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
+//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine and VALD should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
 //! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
 //! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
@@ -587,7 +587,9 @@ pub enum ResyncWhat {
     Configuration,
     /// All free times.
     Availability,
-    /// Both, and Healthengine is asked for what is outstanding.
+    /// Every patient's profile is compared with what VALD accepted, and what it refused is sent again.
+    Patients,
+    /// All of it, and Healthengine is asked for what is outstanding.
     All,
 }
 
