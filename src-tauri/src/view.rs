@@ -621,6 +621,11 @@ pub enum AttentionView {
         /// The practice.
         practice_id: String,
     },
+    /// The `problem` of the practice's VALD account.
+    Vald {
+        /// The practice.
+        practice_id: String,
+    },
     /// Something happened that somebody has to look at, and nobody has said yet that they did.
     Notice {
         /// The practice.

@@ -164,6 +164,10 @@ practiceId: string } |
 { kind: "healthengine"; 
 /**  The practice. */
 practiceId: string } | 
+/**  The `problem` of the practice's VALD account. */
+{ kind: "vald"; 
+/**  The practice. */
+practiceId: string } | 
 /**  Something happened that somebody has to look at, and nobody has said yet that they did. */
 { kind: "notice"; 
 /**  The practice. */
