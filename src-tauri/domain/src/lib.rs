@@ -8,6 +8,7 @@ pub mod booking;
 pub mod client_snapshot;
 pub mod consent;
 pub mod diary;
+pub mod directory;
 pub mod documents;
 pub mod failure;
 pub mod free_times;

@@ -71,14 +71,16 @@ pub fn order(
     if record.deceased {
         return Err(NotReady::Deceased);
     }
-    let consent = match consent::allowed(consent, born, today) {
-        Err(NotAllowed::AgeUnknown) => return Err(NotReady::BirthDateMissing),
-        other => other?,
-    };
+    let allowed = consent::allowed(consent, born, today);
+    if let Err(why @ (NotAllowed::NotAsked | NotAllowed::Withdrawn)) = allowed {
+        return Err(why.into());
+    }
     let born = born.ok_or(NotReady::BirthDateMissing)?;
+    // Nobody's age can be told from such a date, so that it is said first.
     if born > today || born.year() < EARLIEST_BIRTH_YEAR {
         return Err(NotReady::BirthDateAbsurd);
     }
+    let consent = allowed?;
     let given = details.first_name.reveal().trim();
     let family = details.last_name.reveal().trim();
     if given.is_empty() {

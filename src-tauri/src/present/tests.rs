@@ -191,6 +191,8 @@ fn decision(plan: PatientPlan) -> Decision {
         shown_number: Some("P-12".into()),
         details: person("Zoe", "Brown", "0412345678"),
         deceased: false,
+        inactive: false,
+        merged_into: None,
     };
     let fields = vec![
         (Field::FirstName, Agreement::Near),

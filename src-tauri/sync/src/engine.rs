@@ -5,6 +5,7 @@ use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
+use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
 use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Hurried, Outcome, Ports, error_chain};
@@ -159,6 +160,7 @@ pub struct EngineHandle {
     running: watch::Receiver<usize>,
     mail: Arc<Mutex<Mail>>,
     hurried: Hurried,
+    searching: Searching,
 }
 
 impl EngineHandle {
@@ -187,6 +189,16 @@ impl EngineHandle {
         let _ = self.commands.try_send(Command::Nudge(practice));
     }
 
+    /// Keeps who is in the books in memory until `until`, because somebody searches. Reads them at once where they are
+    /// not there yet.
+    pub fn search_until(&self, until: DateTime<Utc>) {
+        self.searching.extend(until);
+        let state = self.state.borrow();
+        if state.practices.values().any(|practice| practice.people.is_none()) {
+            self.nudge(None);
+        }
+    }
+
     /// Asks the engine to send the profiles of these patients before all others, as soon as they may be sent.
     pub fn hurry(&self, practice: PracticeId, patients: BTreeSet<PatientRef>) {
         self.hurried.add(&practice, patients);
@@ -209,6 +221,7 @@ pub fn start(foundations: Foundations) -> EngineHandle {
     let running = watch::Sender::new(0);
     let mail: Arc<Mutex<Mail>> = Arc::default();
     let hurried = Hurried::default();
+    let searching = Searching::default();
     let handle = EngineHandle {
         commands,
         state: state.subscribe(),
@@ -216,6 +229,7 @@ pub fn start(foundations: Foundations) -> EngineHandle {
         running: running.subscribe(),
         mail: mail.clone(),
         hurried: hurried.clone(),
+        searching: searching.clone(),
     };
     let engine = Engine {
         foundations,
@@ -223,6 +237,7 @@ pub fn start(foundations: Foundations) -> EngineHandle {
         inbox,
         mail,
         hurried,
+        searching,
         slots: BTreeMap::new(),
         practices: BTreeMap::new(),
         passes: JoinSet::new(),
@@ -282,6 +297,7 @@ struct Engine {
     inbox: mpsc::Receiver<Command>,
     mail: Arc<Mutex<Mail>>,
     hurried: Hurried,
+    searching: Searching,
     slots: BTreeMap<SlotKey, Slot>,
     practices: BTreeMap<PracticeId, Practice>,
     passes: JoinSet<PassEnded>,
@@ -587,7 +603,8 @@ impl Engine {
     async fn retire_replaced(&self, before: &Practice, settings: &PracticeSettings) {
         let connected = self.foundations.connect.connect(settings).await;
         let meant: BTreeSet<_> = connected.iter().flat_map(Connected::accounts).collect();
-        for partner in before.all_partners().filter(|partner| !meant.contains(&account_of(partner.as_ref()))) {
+        for partner in before.all_partners().filter(|partner| !meant.contains(&account_of(partner.as_ref())))
+        {
             partner.retire();
         }
     }
@@ -660,10 +677,12 @@ impl Engine {
             writes_fail: Arc::default(),
             webhooks: practice.webhooks.clone(),
             hurried: self.hurried.clone(),
+            searching: self.searching.clone(),
             noted: Arc::default(),
             half_hours: Arc::default(),
         };
-        let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        let mut flows: Vec<Arc<dyn Flow>> =
+            vec![Arc::new(Availability::new(ports.clone())), Arc::new(People::new(ports.clone()))];
         if let Some(changes) = Changes::new(ports.clone()) {
             flows.push(Arc::new(changes));
         }

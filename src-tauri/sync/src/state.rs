@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::diary::{Appointment, BookDay, PracticeCard};
+use domain::directory::Directory;
 use domain::free_times::FreeTimes;
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, LocationRef, PracticeId, ResourceRef};
 use domain::link::LinkState;
@@ -67,6 +68,8 @@ pub struct PracticeState {
     pub profiles: Option<ProfilesState>,
     /// The book as it was last read; none before the first reading.
     pub reading: Option<Arc<BookReading>>,
+    /// Who is in the book, as last read; none while nobody needs it.
+    pub people: Option<Arc<PeopleReading>>,
     /// Days on which the partner does not show what the book shows, as far as is known, and when that was noticed.
     pub differing: Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>>,
 }
@@ -95,6 +98,27 @@ pub struct ProfilesState {
     pub sending: Option<(usize, usize)>,
     /// Groups that the settings name and the partner does not know.
     pub unknown_groups: BTreeSet<String>,
+}
+
+/// Who is in the book.
+#[derive(Debug)]
+pub struct PeopleReading {
+    /// Rises whenever anybody's record differs from the reading before.
+    pub revision: u64,
+    /// The book's stamp of its patients, from before they were read; none where it could not tell.
+    pub stamp: Option<String>,
+    /// When they were read.
+    pub read_at: DateTime<Utc>,
+    /// Differs whenever anybody's record does.
+    pub digest: u64,
+    /// The patients.
+    pub directory: Directory,
+}
+
+impl PartialEq for PeopleReading {
+    fn eq(&self, other: &Self) -> bool {
+        (self.revision, self.read_at, self.digest) == (other.revision, other.read_at, other.digest)
+    }
 }
 
 /// One of the partner's extra features.
@@ -175,6 +199,7 @@ impl PracticeState {
             webhooks: None,
             profiles: None,
             reading: None,
+            people: None,
             differing: Arc::default(),
         }
     }
@@ -235,6 +260,18 @@ impl StateBoard {
     pub fn differing(&self, practice: &PracticeId) -> Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>> {
         let state = self.sender.borrow();
         state.practices.get(practice).map(|practice| practice.differing.clone()).unwrap_or_default()
+    }
+
+    /// Who is in a practice's book.
+    pub fn people(&self, practice: &PracticeId) -> Option<Arc<PeopleReading>> {
+        self.sender.borrow().practices.get(practice)?.people.clone()
+    }
+
+    /// How many patients the practice system said it has; zero before it did.
+    pub fn patients(&self, practice: &PracticeId) -> u64 {
+        let state = self.sender.borrow();
+        let card = state.practices.get(practice).and_then(|practice| practice.card.as_ref());
+        card.map_or(0, |card| card.patients)
     }
 
     /// A practice's book as it was last read.

@@ -4,10 +4,10 @@
 //! everything is sent (sheet §6). Nothing is sent from a read that failed.
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::digest::Digest;
 use crate::health;
 use crate::shown::{self, CHANGES, Change, Difference};
 use crate::state::{Asked, BookReading, ResourceState, Shrinking};
-use crate::digest::Digest;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{BookingState, Entry};

@@ -2,7 +2,7 @@
 
 mod whose;
 
-use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain};
+use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain, people};
 use crate::pace;
 use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
@@ -664,7 +664,7 @@ impl Bookings {
             Ok(None) => {}
             Err(error) => return Ok(Err(error)),
         }
-        let found = match self.ports.practice.find_patients(&request.patient).await {
+        let found = match people::candidates(&self.ports, &request.patient).await {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };

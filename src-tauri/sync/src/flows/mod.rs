@@ -6,6 +6,7 @@ pub mod changes;
 pub mod client_snapshots;
 pub mod documents;
 pub mod features;
+pub mod people;
 pub mod profiles;
 pub mod subscriptions;
 
@@ -24,8 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::health;
 use crate::pace;
-use crate::state::StateBoard;
+use crate::state::{PeopleReading, StateBoard};
 use crate::webhooks::Webhooks;
+pub use people::Searching;
 
 /// The kinds of work, in the order of their urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +44,8 @@ pub enum FlowName {
     Subscriptions,
     /// Days with their patients, for a partner that asks for them.
     ClientSnapshots,
+    /// Who is in the book.
+    People,
     /// Profiles of patients at a partner that keeps them.
     Profiles,
 }
@@ -120,6 +124,8 @@ pub struct Ports {
     pub webhooks: Arc<Webhooks>,
     /// Patients for whose profiles somebody waits.
     pub hurried: Hurried,
+    /// Whether somebody at the desk searches.
+    pub searching: Searching,
     /// When each leg's note was last written to the store.
     pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
     /// The last half hour in which each leg was noted to work.
@@ -171,6 +177,11 @@ impl Ports {
     /// The practice.
     pub fn id(&self) -> &PracticeId {
         &self.settings.id
+    }
+
+    /// Who is in the book, as last read; none before, and while nobody needs it.
+    pub fn people(&self) -> Option<Arc<PeopleReading>> {
+        self.state.people(self.id())
     }
 
     /// Asks the next availability pass to read the whole book, whatever its stamp says.

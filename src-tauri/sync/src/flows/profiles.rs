@@ -189,7 +189,7 @@ impl Profiles {
         let Some(people) = self.ports.people() else { return Ok(false) };
         let marked = !store.marks(self.ports.id(), COMPARED).await?.is_empty();
         let compared =
-            Compared { people: people.revision(), consents: store.last_consent().await?, day: self.today() };
+            Compared { people: people.revision, consents: store.last_consent().await?, day: self.today() };
         let before = self.memory(|memory| memory.compared).filter(|_| marked);
         if before == Some(compared) {
             return Ok(true);
@@ -209,7 +209,7 @@ impl Profiles {
         let mut changed: Vec<&Consent> = Vec::new();
         for consent in &consents {
             let patient = &consent.line.patient;
-            let digest = people.digest_of(patient).unwrap_or_default();
+            let digest = people.directory.digest(patient).unwrap_or_default();
             if seen_before.get(patient) != Some(&digest) || consent.number > consents_since {
                 changed.push(consent);
             }
@@ -228,7 +228,13 @@ impl Profiles {
                     link.becomes(LinkState::Pending, None, self.ports.clock.now());
                     kept.push(link.clone());
                 }
-                match plan(self.key(patient), records.get(patient), Some(consent), link.as_ref(), self.rules()) {
+                match plan(
+                    self.key(patient),
+                    records.get(patient),
+                    Some(consent),
+                    link.as_ref(),
+                    self.rules(),
+                ) {
                     Plan::Nothing => {}
                     Plan::Keep(link) => kept.push(link),
                     Plan::Send(sending) => {
@@ -296,8 +302,10 @@ impl Profiles {
         let today = self.today();
         let reading = self.ports.state.reading(self.ports.id());
         let visits = reading.iter().flat_map(|reading| &reading.visits);
-        let expected: BTreeSet<&PatientRef> =
-            visits.filter(|visit| visit.starts.day() == today).filter_map(|visit| visit.patient.as_ref()).collect();
+        let expected: BTreeSet<&PatientRef> = visits
+            .filter(|visit| visit.starts.day() == today)
+            .filter_map(|visit| visit.patient.as_ref())
+            .collect();
         self.memory(|memory| {
             let rank = |patient: &PatientRef| (!hurried.contains(patient), !expected.contains(patient));
             memory.queue.make_contiguous().sort_by_key(rank);
@@ -385,7 +393,8 @@ impl Profiles {
 
     async fn refused(&self, sending: Sending, refusal: &Refusal) -> Result<(), Stop> {
         let mut link = sending.link;
-        let reason = format!("VALD refuses the profile. {refusal}. Correct the record; it is sent again by itself.");
+        let reason =
+            format!("VALD refuses the profile. {refusal}. Correct the record; it is sent again by itself.");
         link.becomes(LinkState::Failed, Some(reason), self.ports.clock.now());
         link.refused = Some(sending.digest);
         self.keep(&link, AuditEvent::Refused).await
@@ -461,7 +470,7 @@ impl Profiles {
     ) -> Result<(), Stop> {
         let now = self.ports.clock.now();
         let patient = PatientRef::new(link.key.local_id.clone());
-        let merging = format!("{MERGING}{patient}");
+        let merging = merging_mark(&patient);
         if let Some(into) = &profile.merging_into {
             let mark = Mark { thing: merging, digest: into.to_string(), at: now };
             self.ports.store.set_marks(self.ports.id(), &[mark]).await?;
@@ -472,7 +481,12 @@ impl Profiles {
             self.memory(|memory| memory.awaited.remove(&patient));
             return Ok(());
         }
-        self.ports.store.forget_marks(self.ports.id(), &merging).await?;
+        if self.ports.store.forget_marks(self.ports.id(), &merging).await? > 0 {
+            link.becomes(link.state, None, now);
+            self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
+            // What changed meanwhile is sent now.
+            self.memory(|memory| memory.queue.push_back(patient.clone()));
+        }
         let is_new = link.state == LinkState::Pending;
         let known = link.partner_id.as_deref() == Some(profile.id.as_str());
         if known && !is_new {
@@ -508,7 +522,9 @@ impl Profiles {
             if !unknown.is_empty() && !read_anew {
                 continue;
             }
-            self.memory(|memory| memory.unknown_groups = unknown.iter().map(|name| (*name).to_owned()).collect());
+            self.memory(|memory| {
+                memory.unknown_groups = unknown.iter().map(|name| (*name).to_owned()).collect()
+            });
             remark = (!unknown.is_empty()).then(|| {
                 format!("VALD has no group “{}”, so the profile is not in it.", unknown.join("”, “"))
             });
@@ -523,10 +539,13 @@ impl Profiles {
                     break;
                 }
                 Err(WriteError::Refused(_)) => {
-                    remark = Some("VALD would not put the profile into its groups; do it in VALD Hub.".to_owned());
+                    remark =
+                        Some("VALD would not put the profile into its groups; do it in VALD Hub.".to_owned());
                 }
                 // Adding is safe to repeat.
-                Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => return Err(of_partner(error)),
+                Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
+                    return Err(of_partner(error));
+                }
             }
         }
         Ok(remark)
@@ -626,34 +645,27 @@ impl Profiles {
     }
 
     async fn is_merging(&self, patient: &PatientRef) -> Result<bool, StoreError> {
-        let thing = format!("{MERGING}{patient}");
-        let marks = self.ports.store.marks(self.ports.id(), &thing).await?;
-        Ok(marks.iter().any(|mark| mark.thing == thing))
+        Ok(!self.ports.store.marks(self.ports.id(), &merging_mark(patient)).await?.is_empty())
     }
 
     /// Looks what became of profiles that the partner was merging.
     async fn go_on_with_merged(&self, register: &dyn ProfileRegister) -> Result<(), Stop> {
         for mark in self.ports.store.marks(self.ports.id(), MERGING).await? {
-            let Some(patient) = mark.thing.strip_prefix(MERGING).map(PatientRef::new) else { continue };
+            let patient = mark.thing.strip_prefix(MERGING).and_then(|thing| thing.strip_suffix('/'));
+            let Some(patient) = patient.map(PatientRef::new) else { continue };
             let Some(mut link) = self.ports.store.link(&self.key(&patient)).await? else { continue };
             let sync_id = SyncId::new(link.told_as.clone());
             match register.profile(&sync_id).await.map_err(of_partner)? {
-                Some(profile) if profile.merging_into.is_some() => continue,
-                Some(profile) => {
-                    link.becomes(link.state, None, self.ports.clock.now());
-                    self.found(register, link, &profile).await?;
-                }
+                Some(profile) if profile.merging_into.is_some() => {}
+                Some(profile) => self.found(register, link, &profile).await?,
                 None => {
                     // The sync id went with the profile. Sending again would make a second one of the same person.
                     let reason = "The profile was merged into another one in VALD Hub, which does not carry this \
                                   patient's sync id. Ask VALD's support to put it there.";
                     link.becomes(LinkState::Conflict, Some(reason.to_owned()), self.ports.clock.now());
                     self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
-                    continue;
                 }
             }
-            // What changed meanwhile is sent now.
-            self.memory(|memory| memory.queue.push_back(patient));
         }
         Ok(())
     }
@@ -673,6 +685,11 @@ impl Profiles {
         self.ports.store_works();
         Ok(())
     }
+}
+
+/// The mark of a profile that the partner is merging. Its end keeps patient 1 apart from patient 12.
+fn merging_mark(patient: &PatientRef) -> String {
+    format!("{MERGING}{patient}/")
 }
 
 /// What is said where the partner took a profile only without its e-mail address (sheet §3).

@@ -71,14 +71,24 @@ pub(crate) fn plan(
         }
     };
     let Some(record) = record else {
-        return moved(link, LinkState::Ended, Some(left_behind("The record is not in the book any more.")), rules);
+        return moved(
+            link,
+            LinkState::Ended,
+            Some(left_behind("The record is not in the book any more.")),
+            rules,
+        );
     };
     if let Some(into) = &record.merged_into {
         let sentence = format!("The record was merged into record {into}.");
         return moved(link, LinkState::Ended, Some(left_behind(&sentence)), rules);
     }
     if record.inactive {
-        return moved(link, LinkState::Ended, Some("The record is inactive, so it is not kept in step.".into()), rules);
+        return moved(
+            link,
+            LinkState::Ended,
+            Some("The record is inactive, so it is not kept in step.".into()),
+            rules,
+        );
     }
     let sync_id = SyncId::new(link.told_as.clone());
     match order(record, consent, sync_id, rules.staff_are_adults, rules.today) {
