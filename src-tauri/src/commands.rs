@@ -138,6 +138,7 @@ pub async fn resync(desk: Shared<'_>, practice_id: String, what: ResyncWhat) -> 
     let wishes: &[Wish] = match what {
         ResyncWhat::Configuration => &[Wish::ResyncConfiguration],
         ResyncWhat::Availability => &[Wish::ResyncAvailability],
+        ResyncWhat::Patients => &[Wish::ResyncPatients],
         ResyncWhat::All => &practices::EVERYTHING,
     };
     let (running, practice) = (desk.running()?, PracticeId::new(practice_id));

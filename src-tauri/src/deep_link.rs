@@ -83,17 +83,18 @@ pub fn listen(app: &AppHandle) {
     }
 }
 
-/// Opens what an address names. What does not work is said in the window, because nobody else is there to hear it.
+/// Opens what an address names. What does not work is said in the window, because nobody else is there to hear it; what
+/// is not of the form is left alone, because any web page may send it.
 pub fn follow(app: &AppHandle, text: &str) {
+    let link = match DeepLink::parse(text) {
+        Ok(link) => link,
+        Err(error) => return tracing::info!("{error}"),
+    };
     let desk = app.state::<Arc<Desk>>().inner().clone();
-    let (app, link) = (app.clone(), DeepLink::parse(text));
+    let app = app.clone();
     tauri::async_runtime::spawn(async move {
-        let opened = match link {
-            Ok(link) => hub_page::open(&desk, &link.practice, &link.patient, false).await,
-            Err(error) => Err(crate::ui_error::bad_input(error.to_string())),
-        };
-        desk.could_not(opened.err());
-        if desk.what_could_not().is_some() {
+        if let Err(error) = hub_page::open(&desk, &link.practice, &link.patient, false).await {
+            desk.tell(error);
             windows::show(&app);
         }
     });

@@ -52,9 +52,15 @@ pub async fn find(store: &Store, practice: &PracticeId, patient: &PatientRef) ->
     let missing = "The landing address of VALD Hub is not known. Enter it in Connections.";
     let template =
         account.hub_url.as_deref().ok_or_else(|| failure(ErrorCode::LandingInvalid, missing))?;
-    let address = landing::address(template, &account.tenant_id, &link.told_as)
-        .map_err(|wrong| failure(ErrorCode::LandingInvalid, sentence(&wrong.to_string())))?;
-    Ok(HubPage { address: address.to_string(), told_as: link.told_as.clone() })
+    HubPage::of(template, &account.tenant_id, link)
+}
+
+impl HubPage {
+    fn of(template: &str, tenant_id: &str, link: &Link) -> Result<Self, UiError> {
+        let address = landing::address(template, tenant_id, &link.told_as)
+            .map_err(|wrong| failure(ErrorCode::LandingInvalid, sentence(&wrong.to_string())))?;
+        Ok(Self { address: address.to_string(), told_as: link.told_as.clone() })
+    }
 }
 
 fn not_linked(message: &str) -> UiError {
@@ -85,6 +91,28 @@ pub async fn show(
     clock: &dyn Clock,
 ) -> Result<(), UiError> {
     let page = find(store, practice, patient).await?;
+    show_page(store, practice, patient, page, clock).await
+}
+
+/// The same with a landing address that is not saved yet.
+pub async fn show_at(
+    store: &Store,
+    practice: &PracticeId,
+    patient: &PatientRef,
+    (template, tenant_id): (&str, &str),
+    link: &Link,
+    clock: &dyn Clock,
+) -> Result<(), UiError> {
+    show_page(store, practice, patient, HubPage::of(template, tenant_id, link)?, clock).await
+}
+
+async fn show_page(
+    store: &Store,
+    practice: &PracticeId,
+    patient: &PatientRef,
+    page: HubPage,
+    clock: &dyn Clock,
+) -> Result<(), UiError> {
     let line = AuditLine {
         at: clock.now(),
         practice: practice.clone(),

@@ -220,10 +220,10 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
     let now = desk.now();
     let mut problem = desk.problem();
     let mut engine = EngineState::default();
-    let mut notices = Vec::new();
+    let mut notices: Vec<ProblemView> = desk.told().into_iter().collect();
     if let Ok(running) = desk.running() {
         engine = running.engine.state().borrow().clone();
-        notices = running.home.notices().iter().map(notice_view).collect();
+        notices.extend(running.home.notices().iter().map(notice_view));
         seen.note_set_up(&engine, now);
         seen.note_whether_it_runs(running, now);
         if let Err(error) = seen.read(app, running, &engine, now).await {
@@ -296,6 +296,8 @@ fn settings_view(
         logs_folder: desk.logging().folder().display().to_string(),
         listener,
         offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
+        quick_open_keys: settings.quick_open_keys.clone(),
+        quick_open_problem: desk.quick_open().problem(),
     }
 }
 

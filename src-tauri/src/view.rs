@@ -82,7 +82,8 @@ pub struct AppView {
     pub headline: Headline,
     /// What stops everything, such as a locked store. With it `practices` says nothing.
     pub problem: Option<ProblemView>,
-    /// What happened to the records at this start, such as damaged ones that were moved aside.
+    /// What happened to the records at this start, such as damaged ones that were moved aside, and what another program
+    /// asked for a moment ago and did not get.
     pub notices: Vec<ProblemView>,
     /// Present while the app runs on its simulators.
     pub demo: bool,

@@ -496,7 +496,7 @@ async fn switching_on_asks_for_everything_again() {
     assert_eq!(store.open_wishes().await.unwrap().len(), 0);
     let on = apply(&store, WHOLE).await;
     assert!(on.contains("enabled: false → true"), "{on}");
-    assert_eq!(store.open_wishes().await.unwrap().len(), 2);
+    assert_eq!(store.open_wishes().await.unwrap().len(), 3);
 }
 
 #[tokio::test]

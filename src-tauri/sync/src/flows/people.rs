@@ -6,11 +6,11 @@ use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::state::PeopleReading;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::directory::Collecting;
+use domain::directory::{Collecting, Directory};
 use domain::failure::ReadError;
 use domain::ids::PatientRef;
 use domain::people::PersonDetails;
-use domain::ports::practice::Candidates;
+use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::Leg;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,23 +103,7 @@ impl People {
                 return Ok(false);
             }
         }
-        let mut collecting = Collecting::default();
-        let mut after: Option<PatientRef> = None;
-        loop {
-            let page = self.ports.practice.people(after.as_ref(), PAGE).await?;
-            for record in &page {
-                collecting.add(record);
-            }
-            let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-            match page.last() {
-                Some(record) if !last => after = Some(record.id.clone()),
-                Some(_) | None => break,
-            }
-        }
-        // Sorting everybody takes a moment, in which others want to be served.
-        let directory = tokio::task::spawn_blocking(move || collecting.finish())
-            .await
-            .map_err(|error| ReadError::Garbled(error.into()))?;
+        let directory = read_everybody(self.ports.practice.as_ref()).await?;
         let digest = directory.digest_of_all();
         let changed = before.as_ref().is_none_or(|before| before.digest != digest);
         let revision = before.map_or(1, |before| before.revision + u64::from(changed));
@@ -131,6 +115,27 @@ impl People {
             .change_practice(self.ports.id(), |practice| practice.people = Some(Arc::new(reading)));
         Ok(changed)
     }
+}
+
+/// Everybody who is in the book, read page by page.
+pub async fn read_everybody(practice: &dyn PracticeSystem) -> Result<Directory, ReadError> {
+    let mut collecting = Collecting::default();
+    let mut after: Option<PatientRef> = None;
+    loop {
+        let page = practice.people(after.as_ref(), PAGE).await?;
+        for record in &page {
+            collecting.add(record);
+        }
+        let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        match page.last() {
+            Some(record) if !last => after = Some(record.id.clone()),
+            Some(_) | None => break,
+        }
+    }
+    // Sorting everybody takes a moment, in which others want to be served.
+    tokio::task::spawn_blocking(move || collecting.finish())
+        .await
+        .map_err(|error| ReadError::Garbled(error.into()))
 }
 
 /// Every record that could be this person, from memory where the book says that memory is still true, and else from the
