@@ -361,8 +361,8 @@ fn open_link(
     let log = logging::start(logs.as_deref(), words.log_format);
     let opened = open_if_there(folder.clone(), &clock).and_then(|home| {
         let home = home.ok_or_else(|| no_such_practice(link.practice.as_str()))?;
-        let shown = hub_page::show(&home.store(), &link.practice, &link.patient, clock.as_ref());
-        once(shown)?.map_err(Failure::from)
+        let store = home.store();
+        once(hub_page::show(&store, &link.practice, &link.patient, clock.as_ref()))?.map_err(Failure::from)
     });
     match (opened, desktop) {
         (Ok(()), _) => Ok(ExitCode::SUCCESS),

@@ -803,6 +803,7 @@ fn refusal_reason(why: &Refusal) -> ReasonView {
         | Refusal::UnknownToPartner
         | Refusal::AlreadyBegun
         | Refusal::Series
+        | Refusal::Fields(_)
         | Refusal::Other(_) => ReasonCode::Other,
     };
     let says_more = matches!(

@@ -140,10 +140,14 @@ fn build(app: &AppHandle) -> tauri::Result<WebviewWindow> {
         .build()?;
     let app = app.clone();
     let closing = window.clone();
-    window.on_window_event(move |event| match event {
-        WindowEvent::Focused(false) if closing.is_visible().unwrap_or_default() => close(&app),
-        WindowEvent::Destroyed => windows::left(&app),
-        _ => {}
+    window.on_window_event(move |event| {
+        if let WindowEvent::Focused(false) = event
+            && closing.is_visible().unwrap_or_default()
+        {
+            close(&app);
+        } else if let WindowEvent::Destroyed = event {
+            windows::left(&app);
+        }
     });
     Ok(window)
 }

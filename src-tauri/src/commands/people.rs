@@ -1,12 +1,10 @@
 //! What the window may ask about patients, their consents, and their pages in VALD Hub.
 
 use super::Shared;
-use crate::desktop::Desk;
 use crate::linking::vald;
-use crate::ui_error::failure;
 use crate::view::{
-    ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery, TodayView, UiError,
-    ValdInput, ValdTest,
+    ConsentInput, LinkView, PatientCardView, PatientHits, PatientQuery, TodayView, UiError, ValdInput,
+    ValdTest,
 };
 use crate::{audit, hub_page, patients, quick_open};
 use domain::ids::{PatientRef, PracticeId};

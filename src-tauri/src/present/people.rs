@@ -291,7 +291,7 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
     let light = match light {
         Light::Ok | Light::Working if needs_person + failed > 0 => Light::Attention,
         Light::Ok if progress.is_some() => Light::Working,
-        other => other,
+        Light::Ok | Light::Working | Light::Attention | Light::Down | Light::Paused | Light::Unknown => light,
     };
     Some(ValdView {
         light,

@@ -147,6 +147,8 @@ impl Scene {
                 logs_folder: String::new(),
                 listener: None,
                 offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
+                quick_open_keys: String::new(),
+                quick_open_problem: None,
             },
             profiles: Vec::new(),
             about: AboutView { version: "1".into(), data_folder: "/data".into() },

@@ -108,7 +108,10 @@ export type AppView = {
 	headline: Headline,
 	/**  What stops everything, such as a locked store. With it `practices` says nothing. */
 	problem: ProblemView | null,
-	/**  What happened to the records at this start, such as damaged ones that were moved aside. */
+	/**
+	 *  What happened to the records at this start, such as damaged ones that were moved aside, and what another program
+	 *  asked for a moment ago and did not get.
+	 */
 	notices: ProblemView[],
 	/**  Present while the app runs on its simulators. */
 	demo: boolean,
