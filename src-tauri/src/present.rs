@@ -220,17 +220,28 @@ fn attention(
             sentence: sentences.join(" "),
         }));
     }
+    // Where the line of each trouble that practices share stands.
+    let mut shared: Vec<(ErrorCode, usize)> = Vec::new();
     for practice in practices.iter().filter(|practice| practice.enabled) {
         let practice_id = practice.id.clone();
         if practice.system.problem.is_some() && practice.system.light == Light::Down {
             all.push(AttentionView::System { practice_id: practice_id.clone() });
         }
         if let Some(healthengine) = &practice.healthengine
-            && healthengine.problem.is_some()
+            && let Some(problem) = &healthengine.problem
             && matches!(healthengine.light, Light::Down | Light::Attention)
             && practice.shrunk_lists.is_empty()
         {
-            all.push(AttentionView::Healthengine { practice_id: practice_id.clone() });
+            let known =
+                shared.iter().find(|(code, _)| *code == problem.code).and_then(|(_, at)| all.get_mut(*at));
+            if let Some(AttentionView::Healthengine { also, .. }) = known {
+                also.push(practice_id.clone());
+            } else {
+                if is_shared(problem.code) {
+                    shared.push((problem.code, all.len()));
+                }
+                all.push(AttentionView::Healthengine { practice_id: practice_id.clone(), also: Vec::new() });
+            }
         }
         if practice.vald.as_ref().is_some_and(|vald| vald.problem.is_some() && vald.light == Light::Down) {
             all.push(AttentionView::Vald { practice_id: practice_id.clone() });
@@ -243,6 +254,12 @@ fn attention(
         );
     }
     all
+}
+
+/// Whether practices have a trouble with Healthengine together: what mends it lies in the key that they share, in the
+/// network, or with Healthengine.
+fn is_shared(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::PartnerKeyRefused | ErrorCode::PartnerUnreachable)
 }
 
 fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView {
@@ -803,7 +820,6 @@ fn refusal_reason(why: &Refusal) -> ReasonView {
         | Refusal::UnknownToPartner
         | Refusal::AlreadyBegun
         | Refusal::Series
-        | Refusal::Fields(_)
         | Refusal::Other(_) => ReasonCode::Other,
     };
     let says_more = matches!(

@@ -1,10 +1,19 @@
 //! The small search box over whatever is on screen: the keys that bring it up, and its window.
+//!
+//! A page that has to be loaded and drawn first takes a second or more, which is too long for somebody who sits in front
+//! of a patient. So the window is made and drawn beforehand, and only hidden when it is closed, as long as pages of VALD
+//! Hub can be opened from it and somebody has lately done so. The rest of the time it does not exist, because a page
+//! takes 200 MB.
 
 use crate::desktop::Desk;
+use crate::view::AppView;
 use crate::windows;
-use std::sync::{Arc, Mutex, PoisonError};
-use tauri::{AppHandle, LogicalSize, Manager, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
-use tauri::{Monitor, WindowEvent};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tauri::{
+    AppHandle, LogicalSize, Manager, Monitor, PhysicalPosition, WebviewUrl, WebviewWindow,
+    WebviewWindowBuilder, WindowEvent,
+};
 use tauri_plugin_global_shortcut::{GlobalShortcutExt, Modifiers, Shortcut, ShortcutState};
 
 /// The window's label, named in the capabilities.
@@ -15,42 +24,112 @@ const SIZE: LogicalSize<f64> = LogicalSize { width: 640.0, height: 420.0 };
 /// How far down the screen the box begins, as a part of what is left beside it.
 const DOWN: f64 = 0.3;
 
-/// What is known of the keys.
+/// For how long the box is kept ready that nobody asked for.
+const READY_FOR: TimeDelta = TimeDelta::hours(4);
+/// How long a page takes to be loaded and drawn for the first time, at most.
+const DRAWN_WITHIN: TimeDelta = TimeDelta::seconds(5);
+
+/// The search box: its keys, and whether it is kept ready.
 #[derive(Debug, Default)]
-pub struct Keys {
-    /// As chosen; none before anything was.
+pub struct QuickOpen {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The keys as chosen; none before anything was.
     chosen: Option<String>,
     /// Why they do not work.
     problem: Option<String>,
+    /// When somebody last asked for the box, or could begin to; none while no page can be opened from it.
+    wanted_at: Option<DateTime<Utc>>,
+    /// Whether the box is on the screen.
+    is_shown: bool,
 }
 
-/// The keys as they are registered, shared between the settings screen and views.
-#[derive(Debug, Default)]
-pub struct QuickOpen {
-    keys: Mutex<Keys>,
+impl State {
+    /// Whether the box is to be there before anybody asks for it.
+    fn is_kept_ready(&self, now: DateTime<Utc>) -> bool {
+        let has_keys = self.chosen.as_deref().is_some_and(|keys| !keys.is_empty());
+        has_keys && self.wanted_at.is_some_and(|at| now - at < READY_FOR)
+    }
+
+    /// Notes whether a page can be opened now.
+    fn note(&mut self, can_open: bool, now: DateTime<Utc>) {
+        self.wanted_at = if can_open { self.wanted_at.or(Some(now)) } else { None };
+    }
 }
 
 impl QuickOpen {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why the keys do not work; none where they do, or are switched off.
     pub fn problem(&self) -> Option<String> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).problem.clone()
+        self.state().problem.clone()
+    }
+
+    /// Whether the box is on the screen.
+    pub fn is_shown(&self) -> bool {
+        self.state().is_shown
     }
 
     /// Makes these the keys, if they are not already. Empty keys switch it off.
     pub fn choose(&self, app: &AppHandle, chosen: &str) {
         {
-            let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            if keys.chosen.as_deref() == Some(chosen) && keys.problem.is_none() {
+            let state = self.state();
+            if state.chosen.as_deref() == Some(chosen) && state.problem.is_none() {
                 return;
             }
         }
+        // Waits for the main thread, which may be waiting for the state.
         let problem = register(app, chosen).err();
         if let Some(problem) = &problem {
             tracing::warn!("{problem}");
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        *keys = Keys { chosen: Some(chosen.to_owned()), problem };
+        let mut state = self.state();
+        (state.chosen, state.problem) = (Some(chosen.to_owned()), problem);
     }
+}
+
+/// Sees to it that the box is there beforehand while it is worth its memory, and gone while it is not.
+pub fn keep_ready(app: &AppHandle, desk: &Desk, view: &AppView) {
+    let can_open = view
+        .practices
+        .iter()
+        .any(|practice| practice.enabled && practice.vald.as_ref().is_some_and(|vald| vald.can_open));
+    let (ready, is_shown) = {
+        let mut state = desk.quick_open().state();
+        state.note(can_open, desk.now());
+        (state.is_kept_ready(desk.now()), state.is_shown)
+    };
+    match app.get_webview_window(LABEL) {
+        None if ready => match build(app) {
+            Ok(window) => draw_beforehand(app, window),
+            Err(error) => tracing::warn!(%error, "The search box could not be made ready."),
+        },
+        Some(window) if !ready && !is_shown => take_away(&window),
+        None | Some(_) => {}
+    }
+}
+
+/// Nothing is drawn of a window that was never on the screen; so it is there for a moment, a single point in size.
+fn draw_beforehand(app: &AppHandle, window: WebviewWindow) {
+    let desk = app.state::<Arc<Desk>>().inner().clone();
+    let there = window
+        .set_size(LogicalSize::new(1.0, 1.0))
+        .and_then(|()| window.set_focusable(false))
+        .and_then(|()| window.show());
+    if let Err(error) = there {
+        tracing::debug!(%error, "The search box could not be drawn beforehand.");
+    }
+    tauri::async_runtime::spawn(async move {
+        desk.clock().sleep_until(desk.now() + DRAWN_WITHIN).await;
+        if !desk.quick_open().is_shown() {
+            hide(&window);
+        }
+    });
 }
 
 /// Keys as they are typed → as the system knows them. Keys without Ctrl, Alt or the system's own key would take a
@@ -110,7 +189,13 @@ fn no_keys_here() -> Option<String> {
 pub fn show(app: &AppHandle) {
     let desk = app.state::<Arc<Desk>>().inner().clone();
     let asked_at = desk.now();
-    let (window, prepared) = match app.get_webview_window(LABEL) {
+    {
+        let mut state = desk.quick_open().state();
+        state.is_shown = true;
+        // Where no page can be opened, asking for the box is no reason to keep it.
+        state.wanted_at = state.wanted_at.map(|_| asked_at);
+    }
+    let (window, ready) = match app.get_webview_window(LABEL) {
         Some(window) => (window, true),
         None => match build(app) {
             Ok(window) => (window, false),
@@ -121,11 +206,16 @@ pub fn show(app: &AppHandle) {
         },
     };
     place(&window);
-    if let Err(error) = window.show().and_then(|()| window.set_focus()) {
+    let shown = window
+        .set_size(SIZE)
+        .and_then(|()| window.set_focusable(true))
+        .and_then(|()| window.show())
+        .and_then(|()| window.set_focus());
+    if let Err(error) = shown {
         tracing::warn!(%error, "The search box could not be shown.");
     }
     let took = (desk.now() - asked_at).num_milliseconds();
-    tracing::debug!(took, prepared, "The search box was asked for.");
+    tracing::debug!(took, ready, "The search box was asked for.");
 }
 
 fn build(app: &AppHandle) -> tauri::Result<WebviewWindow> {
@@ -139,11 +229,8 @@ fn build(app: &AppHandle) -> tauri::Result<WebviewWindow> {
         .visible(false)
         .build()?;
     let app = app.clone();
-    let closing = window.clone();
     window.on_window_event(move |event| {
-        if let WindowEvent::Focused(false) = event
-            && closing.is_visible().unwrap_or_default()
-        {
+        if let WindowEvent::Focused(false) = event {
             close(&app);
         } else if let WindowEvent::Destroyed = event {
             windows::left(&app);
@@ -152,9 +239,32 @@ fn build(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     Ok(window)
 }
 
-/// Takes the box away.
+/// Takes the box off the screen.
 pub fn close(app: &AppHandle) {
+    let desk = app.state::<Arc<Desk>>().inner().clone();
+    let ready = {
+        let mut state = desk.quick_open().state();
+        if !std::mem::take(&mut state.is_shown) {
+            return;
+        }
+        state.is_kept_ready(desk.now())
+    };
     let Some(window) = app.get_webview_window(LABEL) else { return };
+    if ready {
+        hide(&window);
+        windows::left(app);
+    } else {
+        take_away(&window);
+    }
+}
+
+fn hide(window: &WebviewWindow) {
+    if let Err(error) = window.hide() {
+        tracing::warn!(%error, "The search box could not be hidden.");
+    }
+}
+
+fn take_away(window: &WebviewWindow) {
     if let Err(error) = window.destroy() {
         tracing::warn!(%error, "The search box could not be closed.");
     }
@@ -196,6 +306,23 @@ mod tests {
         for bad in ["V", "Shift+V", "Ctrl+", "Ctrl+Alt", "V+Ctrl", "Ctrl+Ü+X", "nonsense"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_box_is_kept_ready_while_it_is_worth_its_memory() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let mut state = State { chosen: Some("Ctrl+Alt+V".into()), ..State::default() };
+        assert!(!state.is_kept_ready(at(0)), "no page can be opened");
+        state.note(true, at(1));
+        assert!(state.is_kept_ready(at(1)) && state.is_kept_ready(at(4)));
+        state.note(true, at(4));
+        assert!(!state.is_kept_ready(at(5)), "nobody asked for it");
+        state.wanted_at = Some(at(5));
+        assert!(state.is_kept_ready(at(8)));
+        state.chosen = Some(String::new());
+        assert!(!state.is_kept_ready(at(8)), "it was switched off");
+        state.note(false, at(8));
+        assert_eq!(state.wanted_at, None);
     }
 
     #[test]

@@ -621,6 +621,8 @@ pub enum AttentionView {
     Healthengine {
         /// The practice.
         practice_id: String,
+        /// Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine.
+        also: Vec<String>,
     },
     /// The `problem` of the practice's VALD account.
     Vald {

@@ -54,7 +54,7 @@ pub async fn rest(app: AppHandle) {
         desk.clock().sleep_until(at).await;
     }
     #[cfg(target_os = "linux")]
-    if !has_page(&app) {
+    if !is_open(&app) && !desk.quick_open().is_shown() {
         // Windows are made on the main thread, so that none can be under way there meanwhile.
         let asked = app.clone().run_on_main_thread(move || {
             if !has_page(&app) {
@@ -73,7 +73,8 @@ pub fn is_open(app: &AppHandle) -> bool {
     app.get_webview_window(MAIN).is_some()
 }
 
-/// Whether there is a page, shown or not.
+/// Whether there is a page, on the screen or kept ready.
+#[cfg(target_os = "linux")]
 fn has_page(app: &AppHandle) -> bool {
     !app.webview_windows().is_empty()
 }

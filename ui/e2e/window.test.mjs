@@ -82,7 +82,11 @@ describe("the window and the tray", () => {
       await closeWindow();
       await whenWindows(0, 10);
       if (putAway) {
-        await until("nothing of the web view runs", 30, async () => (await webProcesses(app.id)).length === 0);
+        await until(
+          "nothing of the web view runs",
+          30,
+          async () => (await webProcesses(app.id)).length === 0,
+        );
       }
       await tray.choose("Open Clinic Companion");
       await whenWindows(1, 20);

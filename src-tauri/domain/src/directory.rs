@@ -45,6 +45,8 @@ struct Entry {
     names: u32,
     /// Days of the Common Era; zero where the birth date is not known.
     born: i32,
+    /// Its place in the order of family and given names.
+    rank: u32,
     /// Whether the record is inactive, merged or of somebody deceased.
     inactive: bool,
     /// Differs whenever the record does.
@@ -120,12 +122,21 @@ impl Collecting {
             names: Vec::with_capacity(self.people.iter().map(|person| person.words.len()).sum()),
             keys: self.keys,
         };
+        let mut by_name: Vec<usize> = (0..self.people.len()).collect();
+        by_name.sort_by_cached_key(|at| self.people.get(*at).map(|person| name_order(&person.text)));
+        let mut ranks = vec![0_u32; self.people.len()];
+        for (rank, at) in (0_u32..).zip(by_name) {
+            if let Some(place) = ranks.get_mut(at) {
+                *place = rank;
+            }
+        }
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        for (at, person) in (0_u32..).zip(self.people) {
+        for ((at, rank), person) in (0_u32..).zip(ranks).zip(self.people) {
             directory.entries.push(Entry {
                 text: length(directory.text.len()),
                 names: length(directory.names.len()),
                 born: person.born,
+                rank,
                 inactive: person.inactive,
                 digest: person.digest,
             });
@@ -200,6 +211,13 @@ impl Directory {
         let from = usize::try_from(entry.text).unwrap_or(usize::MAX);
         self.text.get(from..).unwrap_or_default().split(BETWEEN).take(4)
     }
+}
+
+/// Family name and given name, as lists are sorted.
+fn name_order(text: &str) -> (String, String) {
+    let mut parts = text.split(BETWEEN).skip(2).map(str::to_lowercase);
+    let given = parts.next().unwrap_or_default();
+    (parts.next().unwrap_or_default(), given)
 }
 
 /// A name on one line, without what would be mistaken for our own sign.

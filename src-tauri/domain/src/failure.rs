@@ -108,25 +108,7 @@ pub enum Refusal {
     /// The practice database allows reading only.
     #[error("the practice database may only be read")]
     ReadOnly,
-    /// The partner finds fields wrong.
-    #[error("{}", fields_in_words(.0))]
-    Fields(Vec<FieldRefused>),
     /// The practice system said no, in its own words.
     #[error("{0}")]
     Other(String),
-}
-
-/// A field that a partner finds wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldRefused {
-    /// Its name, in the partner's words.
-    pub field: String,
-    /// What is wrong with it, in the partner's words, without what was sent.
-    pub why: String,
-}
-
-fn fields_in_words(fields: &[FieldRefused]) -> String {
-    let words: Vec<String> =
-        fields.iter().map(|refused| format!("{}: {}", refused.field, refused.why)).collect();
-    words.join("; ")
 }

@@ -104,6 +104,24 @@ pub fn order(
     })
 }
 
+/// What became of a profile that was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The partner took it.
+    Accepted,
+    /// It finds these fields wrong, and took nothing.
+    Refused(Vec<FieldRefused>),
+}
+
+/// A field that a partner finds wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldRefused {
+    /// Its name, in the partner's words.
+    pub field: String,
+    /// What is wrong with it, in the partner's words, without what was sent.
+    pub why: String,
+}
+
 /// A profile as the partner lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignProfile {

@@ -5,7 +5,6 @@ use crate::ids::PatientRef;
 use crate::matching;
 use crate::private::Private;
 use chrono::{Datelike, NaiveDate};
-use std::cmp::Ordering;
 
 /// A patient who was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +52,14 @@ impl Directory {
             let score = readings.iter().filter_map(|reading| self.score(at, entry, next, reading)).min();
             found.extend(score.map(|score| (score + u32::from(entry.inactive), entry)));
         }
-        let by_score = |one: &(u32, &Entry), other: &(u32, &Entry)| one.0.cmp(&other.0);
-        if found.len() > limit * 8 {
-            // Whoever is as good as the last that is shown stays, so that the order below decides among them.
-            let last = limit.saturating_sub(1);
-            let worst = found.select_nth_unstable_by(last, by_score).1.0;
-            found.retain(|(score, _)| *score <= worst);
+        let order = |(score, entry): &(u32, &Entry)| (*score, entry.rank);
+        if let Some(last) = limit.checked_sub(1).filter(|last| *last < found.len()) {
+            // Three letters fit thousands; only those that are shown need their order.
+            found.select_nth_unstable_by_key(last, order);
+            found.truncate(limit);
         }
-        found.sort_by(|one, other| by_score(one, other).then_with(|| self.by_name(one.1, other.1)));
-        found.into_iter().take(limit).map(|(_, entry)| self.hit(entry)).collect()
+        found.sort_by_key(order);
+        found.into_iter().map(|(_, entry)| self.hit(entry)).collect()
     }
 
     fn hit(&self, entry: &Entry) -> Hit {
@@ -83,15 +81,6 @@ impl Directory {
     pub fn patient(&self, patient: &PatientRef) -> Option<Hit> {
         let place = self.entries.binary_search_by(|entry| self.id(entry).cmp(patient.as_str())).ok()?;
         self.entries.get(place).map(|entry| self.hit(entry))
-    }
-
-    fn by_name(&self, one: &Entry, other: &Entry) -> Ordering {
-        let names = |entry| {
-            let mut parts = self.parts(entry).skip(2);
-            let (given, family) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            (family.to_lowercase(), given.to_lowercase())
-        };
-        names(one).cmp(&names(other)).then(one.text.cmp(&other.text))
     }
 
     /// What was typed, in each way in which it can be read; none where it is too little to look for.

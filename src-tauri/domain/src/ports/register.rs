@@ -2,7 +2,7 @@
 
 use crate::failure::{ReadError, WriteError};
 use crate::ids::{ForeignProfileId, ProfileGroupId, SyncId};
-use crate::profile::{ForeignProfile, ProfileGroup, ProfileOrder, Tenant};
+use crate::profile::{ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -16,9 +16,8 @@ pub trait ProfileRegister: Send + Sync {
     /// The groups that profiles can be put into.
     async fn groups(&self) -> Result<Vec<ProfileGroup>, ReadError>;
 
-    /// Creates or replaces the profile of that name. Doing it twice is fine. What the partner finds wrong with a field
-    /// is [`crate::failure::Refusal::Fields`].
-    async fn import(&self, profile: &ProfileOrder) -> Result<(), WriteError>;
+    /// Creates or replaces the profile of that name. Doing it twice is fine.
+    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError>;
 
     /// The names of the fields that [`Self::import`] would send of this profile, in the partner's words.
     fn fields_of(&self, profile: &ProfileOrder) -> Vec<&'static str>;

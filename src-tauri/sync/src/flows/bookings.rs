@@ -664,7 +664,10 @@ impl Bookings {
             Ok(None) => {}
             Err(error) => return Ok(Err(error)),
         }
-        let found = match people::candidates(&self.ports, &request.patient).await {
+        let people = self.ports.people();
+        let found =
+            people::candidates(self.ports.practice.as_ref(), people.as_deref(), &request.patient).await;
+        let found = match found {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };

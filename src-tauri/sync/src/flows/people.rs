@@ -90,7 +90,8 @@ impl People {
 
     /// Reads everybody, unless the book says that nobody changed. Returns whether anybody did.
     async fn read(&self) -> Result<bool, ReadError> {
-        let stamp = self.ports.practice.people_stamp().await?;
+        let practice = self.ports.practice.as_ref();
+        let stamp = practice.people_stamp().await?;
         let now = self.ports.clock.now();
         let before = self.ports.people();
         if let Some(before) = &before {
@@ -103,7 +104,7 @@ impl People {
                 return Ok(false);
             }
         }
-        let directory = read_everybody(self.ports.practice.as_ref()).await?;
+        let directory = read_everybody(practice).await?;
         let digest = directory.digest_of_all();
         let changed = before.as_ref().is_none_or(|before| before.digest != digest);
         let revision = before.map_or(1, |before| before.revision + u64::from(changed));
@@ -117,7 +118,7 @@ impl People {
     }
 }
 
-/// Everybody who is in the book, read page by page.
+/// Reads everybody, page by page.
 pub async fn read_everybody(practice: &dyn PracticeSystem) -> Result<Directory, ReadError> {
     let mut collecting = Collecting::default();
     let mut after: Option<PatientRef> = None;
@@ -133,23 +134,26 @@ pub async fn read_everybody(practice: &dyn PracticeSystem) -> Result<Directory, 
         }
     }
     // Sorting everybody takes a moment, in which others want to be served.
-    tokio::task::spawn_blocking(move || collecting.finish())
-        .await
-        .map_err(|error| ReadError::Garbled(error.into()))
+    let sorted = tokio::task::spawn_blocking(move || collecting.finish()).await;
+    sorted.map_err(|error| ReadError::Garbled(error.into()))
 }
 
 /// Every record that could be this person, from memory where the book says that memory is still true, and else from the
 /// book.
-pub(crate) async fn candidates(ports: &Ports, person: &PersonDetails) -> Result<Candidates, ReadError> {
-    let reading = ports.people().filter(|reading| reading.stamp.is_some());
+pub async fn candidates(
+    practice: &dyn PracticeSystem,
+    reading: Option<&PeopleReading>,
+    person: &PersonDetails,
+) -> Result<Candidates, ReadError> {
     if let Some(reading) = reading
-        && ports.practice.people_stamp().await? == reading.stamp
+        && reading.stamp.is_some()
+        && practice.people_stamp().await? == reading.stamp
     {
         let found = reading.directory.candidates(person);
         if found.len() <= MOST_CANDIDATES {
-            let records = ports.practice.patients(&found).await?;
+            let records = practice.patients(&found).await?;
             return Ok(Candidates { records, complete: true });
         }
     }
-    ports.practice.find_patients(person).await
+    practice.find_patients(person).await
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use domain::audit::{AuditEvent, AuditLine};
 use domain::consent::Consent;
-use domain::failure::{FieldRefused, ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, WriteError};
 use domain::ids::{ForeignProfileId, LocationRef, PatientRef, ProfileGroupId, ResourceRef, SyncId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::people::PatientRecord;
@@ -22,7 +22,7 @@ use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
 use domain::ports::store::{Leg, Mark, StoreError};
 use domain::private::Private;
-use domain::profile::{ForeignProfile, ProfileOrder};
+use domain::profile::{FieldRefused, ForeignProfile, Imported, ProfileOrder};
 use domain::settings::{GroupedPatients, ValdSettings};
 use plan::{Plan, Rules, Sending, plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -331,15 +331,15 @@ impl Profiles {
             return Ok(());
         }
         match self.import(register, &sending, &sending.order).await? {
-            Ok(()) => self.accepted(sending, None).await,
-            Err(Refusal::Fields(fields)) if is_about_email(&fields, &sending.order) => {
+            Imported::Accepted => self.accepted(sending, None).await,
+            Imported::Refused(fields) if is_about_email(&fields, &sending.order) => {
                 let without = ProfileOrder { email: Private::default(), ..sending.order.clone() };
                 match self.import(register, &sending, &without).await? {
-                    Ok(()) => self.accepted(sending, Some(WITHOUT_EMAIL)).await,
-                    Err(refusal) => self.refused(sending, &refusal).await,
+                    Imported::Accepted => self.accepted(sending, Some(WITHOUT_EMAIL)).await,
+                    Imported::Refused(fields) => self.refused(sending, &fields).await,
                 }
             }
-            Err(refusal) => self.refused(sending, &refusal).await,
+            Imported::Refused(fields) => self.refused(sending, &fields).await,
         }
     }
 
@@ -349,7 +349,7 @@ impl Profiles {
         register: &dyn ProfileRegister,
         sending: &Sending,
         order: &ProfileOrder,
-    ) -> Result<Result<(), Refusal>, Stop> {
+    ) -> Result<Imported, Stop> {
         let mut link = sending.link.clone();
         if link.state != LinkState::Linked {
             link.becomes(LinkState::Pending, None, self.ports.clock.now());
@@ -358,13 +358,14 @@ impl Profiles {
         let sent = self.line(AuditEvent::Sent, &link, fields, Some(sending.consent));
         self.ports.store.save_links(std::slice::from_ref(&link), &[sent]).await?;
         match register.import(order).await {
-            Ok(()) => {
+            Ok(imported) => {
                 self.ports.proven(Leg::Profiles).await?;
-                Ok(Ok(()))
+                Ok(imported)
             }
             Err(WriteError::Refused(refusal)) => {
                 self.ports.proven(Leg::Profiles).await?;
-                Ok(Err(refusal))
+                let refused = FieldRefused { field: "profile".into(), why: refusal.to_string() };
+                Ok(Imported::Refused(vec![refused]))
             }
             Err(WriteError::Untouched(error)) => {
                 let line = self.line(AuditEvent::NotSent, &link, Vec::new(), Some(sending.consent));
@@ -391,10 +392,14 @@ impl Profiles {
         Ok(())
     }
 
-    async fn refused(&self, sending: Sending, refusal: &Refusal) -> Result<(), Stop> {
+    async fn refused(&self, sending: Sending, fields: &[FieldRefused]) -> Result<(), Stop> {
         let mut link = sending.link;
-        let reason =
-            format!("VALD refuses the profile. {refusal}. Correct the record; it is sent again by itself.");
+        let words: Vec<String> =
+            fields.iter().map(|refused| format!("{}: {}", refused.field, refused.why)).collect();
+        let reason = format!(
+            "VALD refuses the profile. {}. Correct the record; it is sent again by itself.",
+            words.join("; ")
+        );
         link.becomes(LinkState::Failed, Some(reason), self.ports.clock.now());
         link.refused = Some(sending.digest);
         self.keep(&link, AuditEvent::Refused).await

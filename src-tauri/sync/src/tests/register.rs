@@ -3,12 +3,12 @@
 use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{FieldRefused, ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignProfileId, PartnerId, ProfileGroupId, SyncId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
-use domain::profile::{ForeignProfile, ProfileGroup, ProfileOrder, Tenant};
+use domain::profile::{FieldRefused, ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -140,7 +140,7 @@ impl ProfileRegister for FakeRegister {
         self.asked("groups".into(), |files| files.groups.clone()).await
     }
 
-    async fn import(&self, profile: &ProfileOrder) -> Result<(), WriteError> {
+    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
         let now = self.clock.now();
         let effect = || {
             self.files(|files| {
@@ -150,7 +150,7 @@ impl ProfileRegister for FakeRegister {
                 }
                 let refused = |field: &str| {
                     let why = "is not accepted".to_owned();
-                    Err(WriteError::Refused(Refusal::Fields(vec![FieldRefused { field: field.into(), why }])))
+                    Ok(Imported::Refused(vec![FieldRefused { field: field.into(), why }]))
                 };
                 if files.refused_names.contains(profile.given_name.reveal()) {
                     return refused("givenName");
@@ -172,7 +172,7 @@ impl ProfileRegister for FakeRegister {
                     merging_into: None,
                 };
                 files.profiles.insert(profile.sync_id.clone(), kept);
-                Ok(())
+                Ok(Imported::Accepted)
             })
         };
         self.reaper.touch(effect).await?

@@ -306,7 +306,7 @@ pub fn confirmation<'a>(held: &'a Inserted, visit: &'a VideoVisit) -> wire::Conf
 /// Why not, for Healthengine's support. The practice system's own words stay here: they may name somebody.
 pub fn reason(why: &Refusal) -> wire::Reason {
     let reason = match why {
-        Refusal::Other(_) | Refusal::Fields(_) => "the practice system refused it".to_owned(),
+        Refusal::Other(_) => "the practice system refused it".to_owned(),
         Refusal::SlotTaken
         | Refusal::OutsideHours
         | Refusal::ResourceMissing
