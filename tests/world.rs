@@ -307,6 +307,7 @@ impl World {
                 webhook_url: None,
                 live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
             }),
+            vald: None,
         }
     }
 
