@@ -5,7 +5,9 @@
 //! format in raw JSON, so that a mistake in the client's types cannot hide in a shared definition.
 
 mod body;
+pub mod door;
 pub mod faults;
+pub mod journal;
 mod loopback;
 mod observed;
 
