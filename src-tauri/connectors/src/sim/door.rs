@@ -93,7 +93,10 @@ impl<'s, S: Faulty> Struck<'s, S> {
 
     /// The answer as it goes out. `garbled` is what a garbled one reads.
     pub fn respond(&self, reply: Reply, garbled: &str, now: DateTime<Utc>) -> Response {
-        let strikes_with = |fault: &Fault| self.faults().any(|strikes| strikes == fault);
+        // What has no body has nothing to spoil.
+        let strikes_with =
+            |fault: &Fault| reply.status != 204 && self.faults().any(|strikes| strikes == fault);
+        let truncated = strikes_with(&Fault::TruncatedBody);
         let text = if strikes_with(&Fault::GarbledJson) { garbled.to_owned() } else { reply.text };
         let mut response = Response::new(Body::empty());
         // Status 0 is a connection that has been cut: whatever stands here is never sent.
@@ -101,14 +104,13 @@ impl<'s, S: Faulty> Struck<'s, S> {
             StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        let content_type =
-            (!text.is_empty()).then(|| (header::CONTENT_TYPE, reply.content_type.to_owned()));
+        let content_type = (!text.is_empty()).then(|| (header::CONTENT_TYPE, reply.content_type.to_owned()));
         for (name, value) in reply.headers.into_iter().chain(content_type).chain([(header::DATE, date)]) {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(name, value);
             }
         }
-        if strikes_with(&Fault::TruncatedBody) {
+        if truncated {
             let promised = text.len().max(64);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(promised));
             *response.body_mut() = half_of(text);

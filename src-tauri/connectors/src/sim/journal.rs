@@ -7,7 +7,12 @@ const JOURNAL_LENGTH: usize = 10_000;
 
 /// Adds an entry, and forgets the oldest one when there are ten thousand.
 pub fn push_bounded<T>(journal: &mut VecDeque<T>, entry: T) {
-    if journal.len() == JOURNAL_LENGTH {
+    push_within(journal, entry, JOURNAL_LENGTH);
+}
+
+/// Adds an entry, and forgets the oldest one when there are `most`.
+pub fn push_within<T>(journal: &mut VecDeque<T>, entry: T, most: usize) {
+    if journal.len() >= most {
         journal.pop_front();
     }
     journal.push_back(entry);

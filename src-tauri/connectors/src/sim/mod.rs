@@ -10,6 +10,8 @@ pub mod faults;
 pub mod journal;
 mod loopback;
 mod observed;
+#[cfg(test)]
+pub mod testing;
 
 use std::sync::Arc;
 

@@ -63,11 +63,7 @@ impl Outcome {
             Some(500) => "something went wrong",
             Some(503) => "the service is not available",
             status => {
-                return Self {
-                    status: status.unwrap_or_default(),
-                    body: None,
-                    headers: instead.headers,
-                };
+                return Self { status: status.unwrap_or_default(), body: None, headers: instead.headers };
             }
         };
         Self { headers: instead.headers, ..Self::error(instead.status.unwrap_or_default(), reason) }
