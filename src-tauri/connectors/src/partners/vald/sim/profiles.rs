@@ -111,12 +111,9 @@ fn listed(profile: &SimProfile, shown: &ProfileDetails, modified_at: DateTime<Ut
 
 /// A profile by its id tells more of the person, and not when it changed.
 pub fn by_id(state: &mut SimState, operation: &Operation<'_>, profile_id: &str) -> Result<Answer, Refused> {
-    let mut query = Query::of(operation.query);
-    let tenant_id = query.required_uuid("tenantId");
-    let remarks = query.unknown();
-    query.errors.none()?;
     let profile_id = path_id("profileId", profile_id)?;
-    let tenant = asked(state, operation, &tenant_id)?;
+    let (tenant, remarks) = about_one(state, operation)?;
+    tenant.questions += 1;
     let found = tenant.profile(&profile_id);
     let shown = found.and_then(|profile| Some((profile, profile.shown(operation.at, tenant.questions)?)));
     let (profile, (shown, modified_at)) = shown.ok_or_else(no_such_profile)?;
@@ -147,12 +144,22 @@ fn no_such_profile() -> Refused {
     Refused::explained(404, "There is no such profile.")
 }
 
-pub fn forget_sync_ids(state: &mut SimState, operation: &Operation<'_>) -> Result<Answer, Refused> {
+/// The tenant of a call that is about one thing of its, or about all of it, and what else the query said.
+pub fn about_one<'s>(
+    state: &'s mut SimState,
+    operation: &Operation<'_>,
+) -> Result<(&'s mut Tenant, Vec<String>), Refused> {
     let mut query = Query::of(operation.query);
     let tenant_id = query.required_uuid("tenantId");
     let remarks = query.unknown();
     query.errors.none()?;
-    let removed = hold(state, operation, &tenant_id)?.forget_profile_sync_ids();
+    Ok((hold(state, operation, &tenant_id)?, remarks))
+}
+
+pub fn forget_sync_ids(state: &mut SimState, operation: &Operation<'_>) -> Result<Answer, Refused> {
+    let (tenant, remarks) = about_one(state, operation)?;
+    let removed = tenant.forget_profile_sync_ids();
+    let tenant_id = tenant.settings.id.clone();
     state.wipes.push(Wipe { at: operation.at, tenant_id, what: Wiped::Profiles, removed });
     Ok(Answer::done().with(remarks))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::profiles::{hold, path_id};
+use super::profiles::{about_one, hold, path_id};
 use super::routes::{Answer, Operation};
 use super::rules::{Fields, Query, Refused};
 use super::state::{SimCategory, SimGroup, SimState, Tenant, Wipe, Wiped};
@@ -90,18 +90,6 @@ pub fn groups(state: &mut SimState, operation: &Operation<'_>) -> Result<Answer,
     let groups = tenant.groups.values();
     let found = groups.filter(|group| sync_id.is_none() || group.sync_id == sync_id).map(group_item);
     Ok(Answer::list("groups", found.collect()).with(remarks))
-}
-
-/// The tenant of a call that is about one thing of its, and what else the query said.
-fn about_one<'s>(
-    state: &'s mut SimState,
-    operation: &Operation<'_>,
-) -> Result<(&'s mut Tenant, Vec<String>), Refused> {
-    let mut query = Query::of(operation.query);
-    let tenant_id = query.required_uuid("tenantId");
-    let remarks = query.unknown();
-    query.errors.none()?;
-    Ok((hold(state, operation, &tenant_id)?, remarks))
 }
 
 fn no_such(what: &str) -> Refused {
