@@ -7,7 +7,9 @@ pub mod mariadb;
 pub mod openemr;
 pub mod real_time;
 pub mod reaper;
+mod ward;
 mod world;
 
 pub use books::{Book, InBook, System};
+pub use ward::{Ward, Work};
 pub use world::{Make, World, account, start, zone};

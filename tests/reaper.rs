@@ -8,14 +8,21 @@ use domain::booking::{
 };
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
-use domain::documents::{DocumentEntry, DocumentKey, DocumentOffer, DocumentState};
+use domain::documents::{
+    DocumentEntry, DocumentKey, DocumentOffer, DocumentOrder, DocumentRefusal, DocumentState,
+    PracticeDocument,
+};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{
-    AppointmentRef, ForeignBookingId, ForeignChangeId, PartnerId, PatientRef, PracticeId, ResourceRef,
+    AppointmentRef, DocumentRef, ForeignBookingId, ForeignChangeId, ForeignDocumentId, PartnerId, PatientRef,
+    PracticeId, ResourceRef,
 };
 use domain::matching::{Decision, Settled};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
-use domain::ports::documents::DocumentLedger;
+use domain::ports::documents::{
+    DocumentDesk, DocumentInbox, DocumentLedger, DocumentSource, DocumentsAsked, FeatureSwitch, Fetched,
+    FilingError, Placed,
+};
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
 };
@@ -25,9 +32,9 @@ use domain::ports::store::{
     SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
-use domain::settings::{AppSettings, LiveHours, PracticeSettings, SecretName};
+use domain::settings::{AppSettings, Feature, LiveHours, PracticeSettings, SecretName};
 use domain::time::{Horizon, PracticeTime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +70,12 @@ impl From<Broken> for ReadError {
 impl From<Broken> for WriteError {
     fn from(broken: Broken) -> Self {
         WriteError::Unknown(broken.into())
+    }
+}
+
+impl From<Broken> for FilingError {
+    fn from(_: Broken) -> Self {
+        FilingError::Failed("cut off".into())
     }
 }
 
@@ -119,6 +132,35 @@ impl Reaper {
         self.dead.send_replace(true);
         std::future::pending().await
     }
+}
+
+/// Every fault at every touch, one at a time.
+pub fn one_fault(touches: usize) -> Vec<Vec<(usize, Fault)>> {
+    (1..=touches).flat_map(|n| Fault::ALL.map(|fault| vec![(n, fault)])).collect()
+}
+
+/// A sample of pairs, the same in every run.
+pub fn two_faults(touches: usize, sample: usize) -> Vec<Vec<(usize, Fault)>> {
+    let mut seed = 88_172_645_463_325_252_u64;
+    let mut below = |limit: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % limit as u64) as usize
+    };
+    let mut worlds = Vec::new();
+    while worlds.len() < sample {
+        let (first, second) = (below(touches) + 1, below(touches + 20) + 1);
+        let (one, other) = (below(4), below(4));
+        let faults: Vec<_> = [(first, one), (second, other)]
+            .into_iter()
+            .filter_map(|(touch, fault)| Some((touch, *Fault::ALL.get(fault)?)))
+            .collect();
+        if first < second && !worlds.contains(&faults) {
+            worlds.push(faults);
+        }
+    }
+    worlds
 }
 
 /// A port behind a reaper.
@@ -208,6 +250,56 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
     async fn standings(&self, watched: &[Watched]) -> Result<Vec<Standing>, ReadError> {
         self.reaper.touch(self.port.standings(watched)).await
     }
+
+    fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
+        self.port.document_inbox().map(|_| self as &dyn DocumentInbox)
+    }
+
+    fn document_source(&self) -> Option<&dyn DocumentSource> {
+        self.port.document_source()
+    }
+
+    async fn add_to_note(
+        &self,
+        appointment: &AppointmentRef,
+        mark: &str,
+        line: &str,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.port.add_to_note(appointment, mark, line)).await
+    }
+}
+
+impl Reaped<dyn PracticeSystem> {
+    fn inbox(&self) -> &dyn DocumentInbox {
+        self.port.document_inbox().expect("it was asked for before")
+    }
+}
+
+#[async_trait]
+impl DocumentInbox for Reaped<dyn PracticeSystem> {
+    fn title(&self) -> String {
+        self.inbox().title()
+    }
+
+    async fn check(&self) -> Result<(), FilingError> {
+        self.reaper.touch(self.inbox().check()).await
+    }
+
+    async fn stage(
+        &self,
+        order: &DocumentOrder,
+        content: Private<Vec<u8>>,
+    ) -> Result<Private<String>, FilingError> {
+        self.reaper.touch(self.inbox().stage(order, content)).await
+    }
+
+    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
+        self.reaper.touch(self.inbox().place(key, ticket)).await
+    }
+
+    async fn discard(&self, key: &DocumentKey) -> Result<(), FilingError> {
+        self.reaper.touch(self.inbox().discard(key)).await
+    }
 }
 
 #[async_trait]
@@ -235,6 +327,78 @@ impl Partner for Reaped<dyn Partner> {
     fn snapshot_reader(&self) -> Option<&dyn SnapshotReader> {
         self.port.snapshot_reader().map(|_| self as &dyn SnapshotReader)
     }
+
+    fn feature_switch(&self) -> Option<&dyn FeatureSwitch> {
+        self.port.feature_switch().map(|_| self as &dyn FeatureSwitch)
+    }
+
+    fn document_desk(&self) -> Option<&dyn DocumentDesk> {
+        self.port.document_desk().map(|_| self as &dyn DocumentDesk)
+    }
+}
+
+#[async_trait]
+impl FeatureSwitch for Reaped<dyn Partner> {
+    async fn switched_on(&self) -> Result<BTreeSet<Feature>, ReadError> {
+        self.reaper.touch(self.switches().switched_on()).await
+    }
+
+    async fn switch(&self, feature: Feature, on: bool) -> Result<(), WriteError> {
+        self.reaper.touch(self.switches().switch(feature, on)).await
+    }
+}
+
+#[async_trait]
+impl DocumentDesk for Reaped<dyn Partner> {
+    async fn offered(&self) -> Result<Vec<DocumentOffer>, ReadError> {
+        self.reaper.touch(self.documents().offered()).await
+    }
+
+    async fn fetch(&self, offer: &DocumentOffer) -> Result<Fetched, ReadError> {
+        self.reaper.touch(self.documents().fetch(offer)).await
+    }
+
+    async fn filed(
+        &self,
+        document: &ForeignDocumentId,
+        filed_as: Option<&DocumentRef>,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.documents().filed(document, filed_as)).await
+    }
+
+    async fn not_filed(&self, document: &ForeignDocumentId, why: DocumentRefusal) -> Result<(), WriteError> {
+        self.reaper.touch(self.documents().not_filed(document, why)).await
+    }
+
+    async fn asked(&self) -> Result<Vec<DocumentsAsked>, ReadError> {
+        self.reaper.touch(self.documents().asked()).await
+    }
+
+    async fn wanted(&self) -> Result<Vec<DocumentsAsked>, ReadError> {
+        self.reaper.touch(self.documents().wanted()).await
+    }
+
+    async fn announce(&self, documents: &[(ForeignBookingId, PracticeDocument)]) -> Result<(), WriteError> {
+        self.reaper.touch(self.documents().announce(documents)).await
+    }
+
+    async fn upload(
+        &self,
+        booking: &ForeignBookingId,
+        document: &PracticeDocument,
+        content: &Private<Vec<u8>>,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.documents().upload(booking, document, content)).await
+    }
+
+    async fn not_uploaded(
+        &self,
+        booking: &ForeignBookingId,
+        document: &DocumentRef,
+        why: DocumentRefusal,
+    ) -> Result<(), WriteError> {
+        self.reaper.touch(self.documents().not_uploaded(booking, document, why)).await
+    }
 }
 
 #[async_trait]
@@ -255,6 +419,14 @@ impl Reaped<dyn Partner> {
 
     fn reader(&self) -> &dyn SnapshotReader {
         self.port.snapshot_reader().expect("it was asked for before")
+    }
+
+    fn switches(&self) -> &dyn FeatureSwitch {
+        self.port.feature_switch().expect("it was asked for before")
+    }
+
+    fn documents(&self) -> &dyn DocumentDesk {
+        self.port.document_desk().expect("it was asked for before")
     }
 
     fn board(&self) -> &dyn AvailabilityBoard {

@@ -251,9 +251,32 @@ fn rights(writable: &Writable) -> Result<String, String> {
         )),
         Writable::DatabaseReadOnly => Err("The database takes no writing at the moment.".to_owned()),
         Writable::RightsMissing(missing) => {
-            let missing = missing.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
-            Err(format!("The account may not write bookings. Give it these rights: {}", missing.join("; ")))
+            Err(format!("The account may not write bookings. Give it these rights: {}", in_a_line(missing)))
         }
+    }
+}
+
+/// Statements as a sentence takes them.
+fn in_a_line(statements: &str) -> String {
+    let lines = statements.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the note of an appointment can say that a document came in that lies in our own records.
+fn note_rights(writable: &Writable) -> Result<String, String> {
+    match writable {
+        Writable::Yes => Ok("The note of an appointment says when a document came in for it.".to_owned()),
+        Writable::SwitchedOff
+        | Writable::ProfileReadsOnly
+        | Writable::VersionNotTried(_)
+        | Writable::DatabaseReadOnly => {
+            Ok("Nothing is written into the book: only our window says that a document came in.".to_owned())
+        }
+        Writable::RightsMissing(missing) => Err(format!(
+            "The account may not add a line to the note of an appointment, so that only our window says that a \
+             document came in. Give it these rights, or name a folder as documents_in: {}",
+            in_a_line(missing)
+        )),
     }
 }
 
@@ -280,6 +303,15 @@ async fn features(report: &mut Report, connections: &AppConnect, settings: &Prac
     for feature in Feature::ALL.into_iter().filter(|feature| account.wants(*feature)) {
         let result = extra::tried(feature, &practice).await;
         report.add_part("feature", id, Some(feature.name().to_owned()), result);
+        // What has a folder is not told of in the book.
+        if feature == Feature::AttachDocuments && practice.document_inbox().is_none() {
+            let asked = practice.notes_writable().await;
+            let result = match asked {
+                Ok(writable) => note_rights(&writable),
+                Err(error) => Err(health::problem(Leg::System, &error).sentence),
+            };
+            report.add("note rights", id, result);
+        }
     }
 }
 
@@ -384,6 +416,10 @@ mod tests {
         assert!(text.contains("FAILED  richmond: write rights: "), "{text}");
         assert!(text.contains("GRANT INSERT ON a; GRANT UPDATE ON b"), "{text}");
         assert_eq!(text.lines().count(), 2);
+        assert!(
+            note_rights(&missing).is_err_and(|why| why.ends_with("GRANT INSERT ON a; GRANT UPDATE ON b"))
+        );
+        assert!(note_rights(&Writable::Yes).is_ok() && note_rights(&Writable::SwitchedOff).is_ok());
     }
 
     #[test]

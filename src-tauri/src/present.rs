@@ -219,17 +219,28 @@ fn attention(
             sentence: sentences.join(" "),
         }));
     }
+    // Where the line of each trouble that practices share stands.
+    let mut shared: Vec<(ErrorCode, usize)> = Vec::new();
     for practice in practices.iter().filter(|practice| practice.enabled) {
         let practice_id = practice.id.clone();
         if practice.system.problem.is_some() && practice.system.light == Light::Down {
             all.push(AttentionView::System { practice_id: practice_id.clone() });
         }
         if let Some(healthengine) = &practice.healthengine
-            && healthengine.problem.is_some()
+            && let Some(problem) = &healthengine.problem
             && matches!(healthengine.light, Light::Down | Light::Attention)
             && practice.shrunk_lists.is_empty()
         {
-            all.push(AttentionView::Healthengine { practice_id: practice_id.clone() });
+            let known =
+                shared.iter().find(|(code, _)| *code == problem.code).and_then(|(_, at)| all.get_mut(*at));
+            if let Some(AttentionView::Healthengine { also, .. }) = known {
+                also.push(practice_id.clone());
+            } else {
+                if is_shared(problem.code) {
+                    shared.push((problem.code, all.len()));
+                }
+                all.push(AttentionView::Healthengine { practice_id: practice_id.clone(), also: Vec::new() });
+            }
         }
         all.extend(
             practice
@@ -239,6 +250,12 @@ fn attention(
         );
     }
     all
+}
+
+/// Whether practices have a trouble with Healthengine together: what mends it lies in the key that they share, in the
+/// network, or with Healthengine.
+fn is_shared(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::PartnerKeyRefused | ErrorCode::PartnerUnreachable)
 }
 
 fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView {

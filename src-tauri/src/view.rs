@@ -584,6 +584,8 @@ pub enum AttentionView {
     Healthengine {
         /// The practice.
         practice_id: String,
+        /// Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine.
+        also: Vec<String>,
     },
     /// Something happened that somebody has to look at, and nobody has said yet that they did.
     Notice {

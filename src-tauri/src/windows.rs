@@ -48,8 +48,17 @@ pub async fn rest(app: AppHandle) {
     while desk.now() < at {
         desk.clock().sleep_until(at).await;
     }
+    #[cfg(target_os = "linux")]
     if !is_open(&app) {
-        #[cfg(target_os = "linux")]
+        // Windows are made on the main thread, so that none can be under way there meanwhile.
+        let asked = app.clone().run_on_main_thread(move || {
+            if !is_open(&app) {
+                crate::memory::end_network_process();
+            }
+        });
+        if let Err(error) = asked {
+            tracing::debug!(%error, "The main loop has ended.");
+        }
         crate::memory::give_back();
     }
 }

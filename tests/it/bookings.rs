@@ -53,7 +53,8 @@ async fn a_known_patient_books(system: System) {
     assert_eq!(stands.patient, Some(number));
     assert_eq!(world.patients(), patients, "nobody was added");
     // The day is sent afresh once the appointment stands (sheet §7.7), and where a look fell between the booking's
-    // arrival and that, its time was taken off before as well. Nothing else is sent, and neither offers the time.
+    // arrival and the insert, its time was taken off before as well, for whoever else shares the calendar. A look that
+    // falls while it is written has sent what stands afterwards. Nothing else is sent, and nothing offers the time.
     let sent = snapshots(&world);
     let grown: Vec<_> = sent.keys().filter(|day| sent.get(*day) != sent_before.get(*day)).collect();
     assert_eq!(grown, [&(place.0.clone(), place.1.date())]);

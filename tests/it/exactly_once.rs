@@ -5,19 +5,12 @@ use chrono::TimeDelta;
 use connectors::partners::healthengine::sim::{BookingAnswerKind, BookingStatus, PatientDetails};
 use domain::booking::{BookingState, Step};
 use domain::ids::PatientRef;
-use domain::ports::clock::Clock;
-use domain::ports::partner::Partner;
-use domain::ports::practice::PracticeSystem;
-use domain::ports::store::{BookingCounts, Store};
-use domain::settings::AppSettings;
-use std::sync::Arc;
 use sync::desk::Choice;
 use sync::flows::availability::Availability;
 use sync::flows::bookings::Bookings;
 use sync::flows::{Flow, Ports};
-use sync::state::{PracticeState, StateBoard};
-use tests::reaper::{Fault, Reaped, Reaper};
-use tests::{Make, System, World, account, start};
+use tests::reaper::{Fault, one_fault, two_faults};
+use tests::{Make, System, Ward, World, account, start};
 
 /// What happens in the life of a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,77 +22,30 @@ enum Story {
     Cancelled,
 }
 
-/// A clinic whose program is run by hand, so that it can be killed.
-struct Ward {
-    world: World,
-    reaper: Arc<Reaper>,
-    practice: Arc<dyn PracticeSystem>,
-    partner: Arc<dyn Partner>,
-    program: Option<(Bookings, Availability)>,
+/// Bookings in a clinic whose program can be killed.
+struct Trial {
+    ward: Ward,
     /// Each new patient has a name of their own.
     strangers: u32,
     expected_patients: i64,
 }
 
-impl Ward {
+/// What a booking needs.
+fn work(ports: Ports) -> Vec<Box<dyn Flow>> {
+    vec![Box::new(Bookings::new(ports.clone()).unwrap()), Box::new(Availability::new(ports))]
+}
+
+impl Trial {
     async fn new(system: System) -> Self {
         let world = World::new(Make { horizon_days: 21, ..Make::on(system) }).await;
-        let settings = world.stored_settings("p1").await;
-        let reaper = Arc::new(Reaper::default());
-        let practice = Reaped::new(world.wiring.practice(&settings).unwrap(), &reaper);
-        let partner = Reaped::new(world.wiring.partner(&settings).await.unwrap().unwrap(), &reaper);
         let expected_patients = world.patients();
-        let mut ward =
-            Self { world, reaper, practice, partner, program: None, strangers: 0, expected_patients };
-        ward.start().await;
+        let mut ward = Ward::new(world, work).await;
         ward.step().await;
-        ward
+        Self { ward, strangers: 0, expected_patients }
     }
 
-    /// Starts the program with nothing but what is in the store.
-    async fn start(&mut self) {
-        let settings = self.world.stored_settings("p1").await;
-        let state = StateBoard::default();
-        let shown = PracticeState::new(settings.clone(), Default::default(), BookingCounts::default());
-        state.change(|state| drop(state.practices.insert(settings.id.clone(), shown)));
-        let store: Arc<dyn Store> = self.world.store.clone();
-        let ports = Ports {
-            settings,
-            app: AppSettings::default(),
-            practice: self.practice.clone(),
-            partner: Some(self.partner.clone()),
-            store: Reaped::new(store, &self.reaper),
-            clock: Arc::new(self.world.clock.clone()),
-            state,
-            look_closely: Arc::default(),
-            webhooks: Default::default(),
-            noted: Arc::default(),
-            half_hours: Arc::default(),
-            writes_fail: Arc::default(),
-        };
-        self.program = Some((Bookings::new(ports.clone()).unwrap(), Availability::new(ports)));
-    }
-
-    /// Runs both flows once, and starts the program anew if it died of it.
-    async fn step(&mut self) {
-        let (bookings, availability) = self.program.take().unwrap();
-        let lived = tokio::select! {
-            biased;
-            () = self.reaper.death() => None,
-            again_at = async { bookings.pass().await.again_at.min(availability.pass().await.again_at) } => Some(again_at),
-        };
-        match lived {
-            Some(again_at) => {
-                self.world.clock.move_to(again_at.max(self.world.clock.now()));
-                self.program = Some((bookings, availability));
-            }
-            None => {
-                drop((bookings, availability));
-                self.reaper.revive();
-                self.world.clock.move_by(TimeDelta::seconds(1));
-                self.start().await;
-            }
-        }
+    fn world(&self) -> &World {
+        &self.ward.world
     }
 
     fn patient(&mut self, story: Story) -> PatientDetails {
@@ -122,45 +68,47 @@ impl Ward {
                     ..PatientDetails::default()
                 }
             }
-            Story::Decided => self.world.unclear_patient().1,
-            Story::Known | Story::Refused | Story::Cancelled => self.world.known_patient().1,
+            Story::Decided => self.world().unclear_patient().1,
+            Story::Known | Story::Refused | Story::Cancelled => self.world().known_patient().1,
         }
     }
 
     /// Tells a story with faults at the given touches. Returns how many touches it had, and what is wrong.
     async fn tell(&mut self, story: Story, faults: &[(usize, Fault)]) -> (usize, Vec<String>) {
         let patient = self.patient(story);
-        let place = self.world.next_free("p1");
+        let place = self.world().next_free("p1");
         if story == Story::Refused {
-            self.world.enter(&place, 1);
+            self.world().enter(&place, 1);
         }
-        let booking = self.world.book_at("p1", &place, &patient);
-        self.reaper.plan(faults);
+        let booking = self.world().book_at("p1", &place, &patient);
+        self.ward.reaper.plan(faults);
         let mut cancelled = false;
         for _ in 0..60 {
-            self.step().await;
-            let state = self.world.entry(booking).await.map(|entry| entry.state);
+            self.ward.step().await;
+            let state = self.world().entry(booking).await.map(|entry| entry.state);
             match (&state, story) {
                 (Some(BookingState::Held(_)), Story::Decided) => {
-                    let (number, _) = self.world.unclear_patient();
-                    self.world.decide(booking, Choice::SamePerson(PatientRef::new(number.to_string()))).await;
+                    let (number, _) = self.world().unclear_patient();
+                    self.world()
+                        .decide(booking, Choice::SamePerson(PatientRef::new(number.to_string())))
+                        .await;
                 }
                 (Some(BookingState::Confirmed(_)), Story::Cancelled) if !cancelled => {
-                    self.world.sim.cancel_by_patient(&account("p1"), booking).unwrap();
+                    self.world().sim.cancel_by_patient(&account("p1"), booking).unwrap();
                     cancelled = true;
                 }
                 (Some(state), _)
                     if state.step() == Step::Nothing
-                        && self.world.sim.inspect(|state| state.outstanding(&account("p1")).is_empty())
-                        && self.world.is_published(&place) == (story == Story::Cancelled) =>
+                        && self.world().sim.inspect(|state| state.outstanding(&account("p1")).is_empty())
+                        && self.world().is_published(&place) == (story == Story::Cancelled) =>
                 {
                     break;
                 }
                 _ => {}
             }
         }
-        let touches = self.reaper.touches();
-        self.reaper.plan(&[]);
+        let touches = self.ward.reaper.touches();
+        self.ward.reaper.plan(&[]);
         (touches, self.what_is_wrong(story, booking, &place).await)
     }
 
@@ -171,13 +119,13 @@ impl Ward {
         place: &(String, chrono::NaiveDateTime),
     ) -> Vec<String> {
         let mut wrong = Vec::new();
-        let there = self.world.in_book(booking);
+        let there = self.world().in_book(booking);
         let active = there.iter().filter(|there| there.status != "cancelled").count();
         let stands = !matches!(story, Story::Refused | Story::Cancelled);
         if active != usize::from(stands) {
             wrong.push(format!("it is in the book as {there:?}"));
         }
-        let state = self.world.entry(booking).await.map(|entry| entry.state);
+        let state = self.world().entry(booking).await.map(|entry| entry.state);
         let ended_well = match (&state, story) {
             (Some(BookingState::Confirmed(_)), _) => stands,
             (Some(BookingState::Rejected { .. }), Story::Refused) => true,
@@ -187,7 +135,7 @@ impl Ward {
         if !ended_well {
             wrong.push(format!("the ledger says {state:?}"));
         }
-        let (status, kinds, told) = self.world.sim.inspect(|state| {
+        let (status, kinds, told) = self.world().sim.inspect(|state| {
             let booking = state.booking(booking).unwrap();
             let kinds: Vec<_> = booking.answers.iter().map(|answer| answer.kind).collect();
             (booking.status, kinds, booking.pms_appointment_ids.clone())
@@ -201,10 +149,10 @@ impl Ward {
         if stands && told != there.iter().map(|there| there.id.to_string()).collect::<Vec<_>>() {
             wrong.push(format!("Healthengine was told of {told:?}, and {there:?} stands"));
         }
-        if self.world.is_published(place) != (story == Story::Cancelled) {
+        if self.world().is_published(place) != (story == Story::Cancelled) {
             wrong.push("the free times are not those of the book".into());
         }
-        let patients = self.world.patients();
+        let patients = self.world().patients();
         if patients != self.expected_patients {
             wrong.push(format!("{patients} patients where {} should be", self.expected_patients));
         }
@@ -214,21 +162,17 @@ impl Ward {
 
 #[expect(clippy::print_stdout, reason = "the number of worlds belongs into the report of a run")]
 async fn walk(system: System, story: Story, two: bool) {
-    let mut ward = Ward::new(system).await;
-    let (touches, wrong) = ward.tell(story, &[]).await;
+    let mut trial = Trial::new(system).await;
+    let (touches, wrong) = trial.tell(story, &[]).await;
     assert_eq!(wrong, [""; 0], "{story:?} goes wrong by itself");
-    let mut worlds: Vec<Vec<(usize, Fault)>> =
-        (1..=touches).flat_map(|n| Fault::ALL.map(|fault| vec![(n, fault)])).collect();
-    if two {
-        worlds = two_faults(touches, 60);
-    }
+    let worlds = if two { two_faults(touches, 60) } else { one_fault(touches) };
     let mut failed = Vec::new();
     for faults in &worlds {
-        let (_, wrong) = ward.tell(story, faults).await;
+        let (_, wrong) = trial.tell(story, faults).await;
         if !wrong.is_empty() {
             failed.push(format!("{faults:?}: {}", wrong.join("; ")));
             // One wrong world must not colour the next.
-            ward.expected_patients = ward.world.patients();
+            trial.expected_patients = trial.world().patients();
         }
     }
     println!("{story:?}: {} worlds over {touches} touches", worlds.len());
@@ -239,27 +183,7 @@ async fn walk(system: System, story: Story, two: bool) {
         worlds.len(),
         failed.join("\n")
     );
-    ward.world.finish().await;
-}
-
-/// A sample of pairs, the same in every run.
-fn two_faults(touches: usize, sample: usize) -> Vec<Vec<(usize, Fault)>> {
-    let mut seed = 88_172_645_463_325_252_u64;
-    let mut below = |limit: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % limit as u64) as usize
-    };
-    let mut worlds = Vec::new();
-    while worlds.len() < sample {
-        let (first, second) = (below(touches) + 1, below(touches + 20) + 1);
-        let faults = vec![(first, Fault::ALL[below(4)]), (second, Fault::ALL[below(4)])];
-        if first < second && !worlds.contains(&faults) {
-            worlds.push(faults);
-        }
-    }
-    worlds
+    trial.ward.world.finish().await;
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod bad_input;
 mod bookings;
 mod changes;
 mod cli;
+mod documents;
 mod engine;
 mod exactly_once;
 mod golive_on_mariadb;

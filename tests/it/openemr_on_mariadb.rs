@@ -913,12 +913,24 @@ async fn mariadb_accounts_and_their_rights() {
         Writable::SwitchedOff
     );
 
+    assert_eq!(reader.notes_writable().await.unwrap(), Writable::RightsMissing(writing.join("\n")));
+    // An account from before documents: bookings go in, and the note cannot say that a document came.
+    let earlier: Vec<String> = both.iter().map(|grant| grant.replace(", pc_hometext)", ")")).collect();
+    assert_ne!(earlier, both);
+    clinic.create_account("earlier", "four", &earlier).await.unwrap();
+    let earlier = linked("earlier", "four", WriteMode::Sql);
+    assert_eq!(earlier.check().await.unwrap().writable, Writable::Yes);
+    assert_eq!(earlier.notes_writable().await.unwrap(), Writable::RightsMissing(writing.join("\n")));
+    let notes = linked("earlier", "four", WriteMode::None).notes_writable().await;
+    assert_eq!(notes.unwrap(), Writable::SwitchedOff);
+
     let wrong = linked("reader", "one", WriteMode::Sql);
     assert!(matches!(wrong.check().await, Err(ReadError::NotAuthorised)));
     assert!(matches!(wrong.insert(&order).await, Err(WriteError::Untouched(ReadError::NotAuthorised))));
 
     let companion = linked("companion", "three", WriteMode::Sql);
     assert_eq!(companion.check().await.unwrap().writable, Writable::Yes);
+    assert_eq!(companion.notes_writable().await.unwrap(), Writable::Yes);
     let tried = companion.try_queries().await;
     assert!(tried.len() > 30);
     assert!(tried.iter().all(|(_, result, _)| result.is_ok()), "{tried:?}");

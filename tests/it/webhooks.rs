@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use connectors::listener;
+use connectors::sim::faults::{Fault, FaultRule};
 use domain::booking::BookingState;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
@@ -198,6 +199,41 @@ async fn he_19_a_repeated_delivery_is_acknowledged_and_does_nothing_twice() {
         hooked.world.pass(1).await;
     }
     hooked.world.stands_once(booking);
+    hooked.finish().await;
+}
+
+#[tokio::test]
+async fn deliveries_that_overtake_one_another_or_come_twice_settle_each_request_once() {
+    let hooked = Hooked::new(System::Demo).await;
+    // Only what is delivered here, in this order, is heard.
+    hooked.world.sim.add_fault(FaultRule::always(Fault::LostCallback));
+    let patients = hooked.world.known_patients();
+    let [first, second, called_off] = [0, 1, 2].map(|number| hooked.world.book_next(&patients[number].1));
+    let place = hooked.world.place(called_off);
+    let update = hooked.world.sim.cancel_by_patient(&account("p1"), called_off).unwrap();
+    let cancellation = json!({
+        "timestamp": "2026-11-20 00:00:00", "id": "00000000-0000-4000-8000-000000000002",
+        "clientId": "clinic-companion", "topic": "requests.bookingUpdates",
+        "data": {"target": "/requests/bookingUpdates", "requestType": "bookingUpdates", "requestId": update,
+                 "bookingId": called_off},
+    });
+    // The cancellation before its booking, the second booking before the first.
+    assert_eq!(hooked.deliver(&cancellation).await, Some(200));
+    for booking in [second, first, second, called_off, first] {
+        assert_eq!(hooked.announce(booking).await, Some(200));
+        hooked.world.pass(1).await;
+    }
+    assert_eq!(hooked.deliver(&cancellation).await, Some(200));
+    hooked.world.pass(3).await;
+    for booking in [first, second] {
+        assert!(hooked.is_confirmed(booking).await);
+        hooked.world.stands_once(booking);
+        let answers = hooked.world.sim.inspect(|state| state.confirmations_of(booking).len());
+        assert_eq!(answers, 1, "{booking}");
+    }
+    let there = hooked.world.in_book(called_off);
+    assert!(there.iter().all(|there| there.status == "cancelled"), "{there:?}");
+    hooked.world.until_offered(std::slice::from_ref(&place), true).await;
     hooked.finish().await;
 }
 

@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { APP, folder, isAlive, mappedAlone, Program, webProcesses } from "./desk/processes.mjs";
-import { closeWindow, whenWindows } from "./desk/screen.mjs";
+import { closeWindow, pixels, whenWindows } from "./desk/screen.mjs";
 import { Tray } from "./desk/tray.mjs";
 import { until } from "./desk/until.mjs";
+
+/** The colour of the button that links a first practice, which is there once the page has asked the program. */
+const BUTTON = "0b6e72";
 
 describe("the window and the tray", () => {
   let data;
@@ -50,11 +53,12 @@ describe("the window and the tray", () => {
   test("closing the window ends the web view, gives its memory back and leaves the tray", async () => {
     await closeWindow();
     await whenWindows(0, 10);
-    // WebKit keeps its small network process until the program ends; the page and its memory are what must go.
     await until("the page's process is gone", 10, async () => {
       const left = await webProcesses(app.id);
       return !left.some((each) => each.name.startsWith("WebKitWeb"));
     });
+    // WebKit keeps its network process for the next page; ours is not to wait for that.
+    await until("nothing of the web view runs", 30, async () => (await webProcesses(app.id)).length === 0);
     await until("the web view's libraries are let go", 30, async () => (await mappedAlone(app.id)) < 20);
     assert.ok(await isAlive(app.id));
     await tray.has("Open Clinic Companion", 5);
@@ -70,6 +74,25 @@ describe("the window and the tray", () => {
       "one network process serves all",
     );
     assert.equal(web.length, 2);
+    await until("the page shows its button", 20, async () => (await pixels(BUTTON)) > 2000);
+  });
+
+  test("it opens as well right after the web view was put away, and right after it was closed", async () => {
+    for (const putAway of [true, true, false, true]) {
+      await closeWindow();
+      await whenWindows(0, 10);
+      if (putAway) {
+        await until(
+          "nothing of the web view runs",
+          30,
+          async () => (await webProcesses(app.id)).length === 0,
+        );
+      }
+      await tray.choose("Open Clinic Companion");
+      await whenWindows(1, 20);
+      await until("the page shows its button", 20, async () => (await pixels(BUTTON)) > 2000);
+    }
+    assert.ok(await isAlive(app.id));
   });
 
   test("quitting ends everything within ten seconds", async (context) => {

@@ -122,13 +122,44 @@ describe("what needs a person", () => {
     expect(screen.queryByText(sentence)).not.toBeInTheDocument();
   });
 
+  it("names every practice that shares a trouble in one line, and leads to all of them", async () => {
+    const { user, fake, app } = await open("healthy");
+    fake.push((view) => {
+      const practices = ["richmond", "burnley", "perth"].flatMap((id) =>
+        view.practices.slice(0, 1).map((each) => ({
+          ...each,
+          id,
+          name: `Practice ${id}`,
+          healthengine: each.healthengine && {
+            ...each.healthengine,
+            light: "down" as const,
+            problem: { code: "partnerKeyRefused" as const, message: "", since: null },
+          },
+        })),
+      );
+      return {
+        headline: "down",
+        practices,
+        attention: [{ kind: "healthengine", practiceId: "richmond", also: ["burnley", "perth"] }],
+      };
+    });
+    const needs = region("Needs you");
+    expect(
+      await within(needs).findByText(/^Practice richmond, Practice burnley and Practice perth: /),
+    ).toBeVisible();
+    expect(within(needs).getAllByRole("listitem")).toHaveLength(1);
+    await user.click(within(needs).getByRole("button", { name: /^Open/ }));
+    expect(app.screen).toBe("connections");
+    expect(app.linking).toEqual({ kind: "list" });
+  });
+
   it("says what became of the records, and that a silent program has to be restarted", async () => {
     const { fake } = await open("healthy");
     const message = "Nothing has been heard from Healthengine since 10:12. Restart Clinic Companion.";
     fake.push((view) => ({
       headline: "down",
       notices: [{ code: "storeDamaged", message: "moved aside to companion.db.damaged-1", since: null }],
-      attention: [{ kind: "healthengine", practiceId: "richmond" }],
+      attention: [{ kind: "healthengine", practiceId: "richmond", also: [] }],
       practices: view.practices.map((each) => ({
         ...each,
         healthengine: each.healthengine && {

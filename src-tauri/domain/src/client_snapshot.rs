@@ -50,7 +50,7 @@ pub struct SnapshotAppointment {
     pub created: PracticeTime,
     /// When it takes place, on the practice's wall clock.
     pub starts: PracticeTime,
-    /// How long.
+    /// How long; never zero.
     pub length: Minutes,
     /// How it stands.
     pub status: AppointmentStatus,

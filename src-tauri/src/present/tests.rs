@@ -441,6 +441,33 @@ fn a_record_stands_beside_the_booking_field_by_field() {
 }
 
 #[test]
+fn a_trouble_that_practices_share_is_one_line() {
+    let lines = |troubles: &[ProblemKind]| {
+        let mut scene = Scene::default();
+        for (number, kind) in troubles.iter().enumerate() {
+            let mut practice = practice(4);
+            practice.settings.id = PracticeId::new(format!("p{number}"));
+            failing(&mut practice, Leg::Desk, *kind, 300);
+            scene.set_up_at.insert(practice.settings.id.clone(), ago(3600));
+            scene.engine.practices.insert(practice.settings.id.clone(), practice);
+        }
+        let view = agree(&scene);
+        assert_eq!(view.headline, Headline::Down);
+        let line = |item: &AttentionView| {
+            let AttentionView::Healthengine { practice_id, also } = item else { panic!("{item:?}") };
+            format!("{practice_id} {}", also.join(" "))
+        };
+        view.attention.iter().map(line).collect::<Vec<_>>()
+    };
+    use ProblemKind::{Consent, Credentials, Unreachable};
+    assert_eq!(lines(&[Credentials]), ["p0 "]);
+    assert_eq!(lines(&[Credentials, Credentials, Credentials]), ["p0 p1 p2"]);
+    assert_eq!(lines(&[Credentials, Unreachable, Credentials, Unreachable]), ["p0 p2", "p1 p3"]);
+    // Consent is granted practice by practice.
+    assert_eq!(lines(&[Consent, Consent]), ["p0 ", "p1 "]);
+}
+
+#[test]
 fn notices_stay_until_somebody_has_seen_to_them() {
     let line = |text: &str| ActivityLine {
         at: ago(50),

@@ -39,8 +39,13 @@ export class Book {
     return JSON.parse((await promisify(execFile)("python3", words)).stdout);
   }
 
-  /** The appointments at a practitioner's time. */
-  at(time) {
+  /** The appointments that stand at a practitioner's time. */
+  async at(time) {
+    return (await this.everAt(time)).filter((each) => each.status !== "cancelled");
+  }
+
+  /** The same with those that were cancelled, of which the made-up book has some from the beginning. */
+  everAt(time) {
     return this.rows(
       `SELECT a.*, p.first_name, p.last_name, p.birth_date FROM appointment a LEFT JOIN patient p ON p.id = a.patient_id
         WHERE a.practitioner_id = ? AND a.day = ? AND a.start_minute = ?`,

@@ -22,6 +22,12 @@ export function whenWindows(count, seconds) {
   return until(`the app shows ${count} windows`, seconds, async () => (await appWindows()).length === count);
 }
 
+/** How many pixels of the app's only window have this colour, as RRGGBB. */
+export async function pixels(colour) {
+  const [window] = await appWindows();
+  return window === undefined ? 0 : Number(await screen("pixels", String(window), colour));
+}
+
 /** Closes the app's only window, as the button in its frame does. */
 export async function closeWindow() {
   const [window] = await appWindows();

@@ -2,6 +2,7 @@
 
 screen.py list        one line for each visible window with a title: its number, a space, its title
 screen.py close N     asks the program to close window N
+screen.py pixels N C  how many pixels of window N have the colour C, as RRGGBB
 """
 
 import ctypes
@@ -78,6 +79,31 @@ def is_visible(window):
     return known and attributes.map_state == IS_VIEWABLE and attributes.width > 50
 
 
+class Image(ctypes.Structure):
+    _fields_ = [
+        *[(name, c_int) for name in ("width", "height", "xoffset", "format")],
+        ("data", c_void_p),
+        *[(name, c_int) for name in ("byte_order", "bitmap_unit", "bitmap_bit_order", "bitmap_pad", "depth")],
+        *[(name, c_int) for name in ("bytes_per_line", "bits_per_pixel")],
+    ]
+
+
+def pixels(window, colour):
+    attributes = Attributes()
+    if not x11.XGetWindowAttributes(display, c_ulong(window), byref(attributes)):
+        return 0
+    size = c_uint(attributes.width), c_uint(attributes.height)
+    x11.XGetImage.restype = POINTER(Image)
+    image = x11.XGetImage(display, c_ulong(window), 0, 0, *size, c_ulong(0xFFFFFFFF), 2)
+    if not image:
+        return 0
+    # The server sends blue, green, red and a spare byte for each pixel.
+    image = image.contents
+    data = ctypes.string_at(image.data, image.bytes_per_line * image.height)
+    wanted = bytes.fromhex(colour)[::-1]
+    return sum(data[at : at + 3] == wanted for at in range(0, len(data), 4))
+
+
 def close(window):
     message = ClientMessage(type=CLIENT_MESSAGE, window=window, format=32)
     message.message_type = atom(b"WM_PROTOCOLS")
@@ -93,5 +119,7 @@ match sys.argv[1:]:
                 print(window, title(window))
     case ["close", number]:
         close(int(number))
+    case ["pixels", number, colour]:
+        print(pixels(int(number), colour))
     case _:
         sys.exit(__doc__)

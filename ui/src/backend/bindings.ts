@@ -137,7 +137,9 @@ practiceId: string } |
 /**  Healthengine's `problem`. */
 { kind: "healthengine"; 
 /**  The practice. */
-practiceId: string } | 
+practiceId: string; 
+/**  Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine. */
+also: string[] } | 
 /**  Something happened that somebody has to look at, and nobody has said yet that they did. */
 { kind: "notice"; 
 /**  The practice. */

@@ -613,7 +613,7 @@ function down(): Scenario {
       ...base,
       headline: "down",
       practices,
-      attention: [{ kind: "healthengine", practiceId: "richmond" }],
+      attention: [{ kind: "healthengine", practiceId: "richmond", also: [] }],
       roundTrips: {
         ...base.roundTrips,
         halfHours: base.roundTrips.halfHours.map((each, index) =>

@@ -688,6 +688,40 @@ async fn an_answer_that_the_partner_lost_is_given_again() {
 }
 
 #[tokio::test]
+async fn a_booking_that_disappears_between_two_polls_is_kept_and_goes_to_a_person() {
+    // Before it could be written, and between the writing and the answer.
+    for written in [false, true] {
+        let clinic = Clinic::new();
+        clinic.partner.desk(|desk| {
+            desk.book(request("1", ada(), at("14:00")));
+            desk.fails =
+                Some(|call| call.starts_with("confirm").then(|| ReadError::Unreachable("out".into())));
+        });
+        let down: Option<fn() -> ReadError> = Some(|| ReadError::Unreachable("out".into()));
+        clinic.practice.diary(|diary| diary.fails = down.filter(|_| !written));
+        let program = clinic.program();
+        program.pass().await;
+        let there = || clinic.practice.diary(|diary| diary.active_at(at("14:00")).len());
+        assert_eq!(there(), usize::from(written));
+        let gone = clinic.partner.desk(|desk| {
+            desk.fails = None;
+            std::mem::take(&mut desk.bookings)
+        });
+        clinic.practice.diary(|diary| diary.fails = None);
+        run_until(&clinic, &program.bookings, clinic.now() + TimeDelta::minutes(2)).await;
+        // The patient may well come: the time is kept, and somebody finds out.
+        assert_eq!(there(), 1, "{written}");
+        assert!(matches!(clinic.state("1"), BookingState::Stuck { .. }), "{written}");
+        // A list that was short of one entry: it is back, and is confirmed without a second appointment.
+        clinic.partner.desk(|desk| desk.bookings = gone);
+        clinic.decide("1", Choice::TryAgain).await;
+        run_until(&clinic, &program.bookings, clinic.now() + TimeDelta::minutes(2)).await;
+        assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)), "{written}");
+        assert_eq!(there(), 1, "{written}");
+    }
+}
+
+#[tokio::test]
 async fn a_rejection_of_what_the_partner_forgot_is_done() {
     let clinic = Clinic::new();
     clinic.partner.desk(|desk| {

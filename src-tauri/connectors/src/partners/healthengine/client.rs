@@ -97,7 +97,7 @@ impl Client {
         Ok(found.items)
     }
 
-    /// Adds the items of every page to `found` and returns how many there should be.
+    /// Adds the items of every page to `found` and returns how many there should be, or were at the most.
     async fn walk(&self, kind: &str, found: &mut Items) -> Result<i64, ReadError> {
         let mut total = 0;
         let mut seen_here = BTreeSet::new();
@@ -115,7 +115,8 @@ impl Client {
                 Lenient::Given(numbers) => (whole(&numbers.total_pages), whole(&numbers.total)),
                 Lenient::Absent | Lenient::Odd => (0, 0),
             };
-            total = claimed;
+            // An entry that is answered while we read moves those behind it up, one of them past us.
+            total = total.max(claimed);
             // A page that repeats others comes from a service that does not count its pages.
             if number >= pages || !anything_new {
                 break;

@@ -9,7 +9,7 @@ use domain::client_snapshot::{
 use domain::diary::Appointment;
 use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
 use domain::private::Private;
-use domain::time::{Horizon, PracticeTime};
+use domain::time::{Horizon, Minutes, PracticeTime};
 
 use super::day::{Calendar, CalendarRow, SERIES_SEPARATOR, appointments};
 use super::failure::Failure;
@@ -42,6 +42,8 @@ impl SqlPractice {
         found.retain(|appointment| appointment.patient.is_some());
 
         let now = self.zone.wall_clock(self.clock.now());
+        // Who enters no length takes one place of the grid, here as in the free times.
+        let shortest = Minutes(self.rules(known).slot);
         let mut snapshot = ClientSnapshot {
             asked,
             locations,
@@ -72,7 +74,7 @@ impl SqlPractice {
                 appointment_type,
                 created,
                 starts: appointment.starts,
-                length: appointment.length,
+                length: if appointment.length.0 == 0 { shortest } else { appointment.length },
                 status: appointment.status,
             });
         }

@@ -234,9 +234,43 @@ impl SqlPractice {
         }
     }
 
-    /// Whether bookings can be written, asked of the server without writing anything.
-    async fn writable(&self, session: &mut Session, known: &Known) -> Result<Writable, Failure> {
-        let Some(write) = &self.profile.write else { return Ok(Writable::ProfileReadsOnly) };
+    /// Whether lines can be added to the notes of appointments ([`PracticeSystem::add_to_note`]), asked without writing
+    /// anything. Apart from [`PracticeCard::writable`], because bookings do not need it.
+    ///
+    /// # Errors
+    /// When the practice database cannot be asked.
+    pub async fn notes_writable(&self) -> Result<Writable, ReadError> {
+        let write = self.profile.write.as_ref();
+        match write.and_then(|write| write.append_to_note.as_ref()) {
+            Some(statement) => self.ask_rights(&[statement]).await,
+            None => Ok(Writable::ProfileReadsOnly),
+        }
+    }
+
+    /// Whether these statements can be run. Asked outside the transaction for reading, in which the server would refuse
+    /// every statement that writes.
+    async fn ask_rights(&self, statements: &[&Statement]) -> Result<Writable, ReadError> {
+        let asking = async {
+            let mut lease = self.lease(Mode::Read).await?;
+            let known = self.known(&mut lease.session).await?;
+            let writable = self.writable(&mut lease.session, &known, statements).await?;
+            self.database.give_back(lease);
+            Ok::<_, Failure>(writable)
+        };
+        let slow = |_| ReadError::Unreachable("the practice database took too long to answer".into());
+        Ok(tokio::time::timeout(READ_LIMIT, asking).await.map_err(slow)??)
+    }
+
+    /// Whether these statements can be run, asked of the server without running them.
+    async fn writable(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        statements: &[&Statement],
+    ) -> Result<Writable, Failure> {
+        if self.profile.write.is_none() {
+            return Ok(Writable::ProfileReadsOnly);
+        }
         if self.write != WriteMode::Sql {
             return Ok(Writable::SwitchedOff);
         }
@@ -247,7 +281,7 @@ impl SqlPractice {
             return Ok(Writable::DatabaseReadOnly);
         }
         let mut missing: Vec<String> = Vec::new();
-        for statement in write.all() {
+        for statement in statements {
             match session.prepare(statement).await {
                 Ok(()) => {}
                 Err(SqlError::RightMissing { right }) if missing.contains(&right) => {}
@@ -330,16 +364,8 @@ impl PracticeSystem for SqlPractice {
             self.card(session, &known).await
         });
         let card = card.await?;
-        // Outside the transaction for reading, in which the server would refuse every statement that writes.
-        let asking = async {
-            let mut lease = self.lease(Mode::Read).await?;
-            let known = self.known(&mut lease.session).await?;
-            let writable = self.writable(&mut lease.session, &known).await?;
-            self.database.give_back(lease);
-            Ok::<_, Failure>(writable)
-        };
-        let slow = |_| ReadError::Unreachable("the practice database took too long to answer".into());
-        let writable = tokio::time::timeout(READ_LIMIT, asking).await.map_err(slow)??;
+        let needed = self.profile.write.as_ref().map(|write| write.all()).unwrap_or_default();
+        let writable = self.ask_rights(&needed).await?;
         Ok(PracticeCard { writable, ..card })
     }
 

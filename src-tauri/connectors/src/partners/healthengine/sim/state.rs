@@ -310,9 +310,10 @@ impl SimState {
         self.refusals.iter()
     }
 
-    /// The refusals that mean a mistake in the client: not 401 and 403, which a test may well provoke.
+    /// The refusals that mean a mistake in the client: not 401 and 403, which a test may well provoke, nor 410, which a
+    /// document's answer gets that is given again because it was lost.
     pub fn not_understood(&self) -> impl DoubleEndedIterator<Item = &Refusal> {
-        self.refusals.iter().filter(|refusal| !matches!(refusal.status, 401 | 403))
+        self.refusals.iter().filter(|refusal| !matches!(refusal.status, 401 | 403 | 410))
     }
 
     /// The faults that are switched on.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
@@ -467,6 +468,29 @@ async fn every_page_is_read_and_nothing_twice() {
     bench.sim.clear_faults();
     bench.sim.add_fault(FaultRule::once(Fault::ServerError).on("GET", "/requests/bookings").after(2, 1));
     assert!(matches!(bench.healthengine.bookings().await, Err(ReadError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn pages_that_change_under_the_reader_hide_nothing() {
+    let bench = Bench::configured().await;
+    let numbers: Vec<ForeignBookingId> =
+        (0..250).map(|_| bench.force_book(&json!({"pmsResourceId": "4"}))).collect();
+    let pages =
+        || bench.sim.inspect(|state: &SimState| state.requests(PRACTICE, "GET", "/requests/bookings"));
+    // While the second page is on its way, somebody on the first is answered.
+    let slow = Fault::Slow { milliseconds: 500 };
+    bench.sim.add_fault(FaultRule::once(slow).on("GET", "/requests/bookings").after(1, 1));
+    let meanwhile = async {
+        let first_page = |state: &SimState| state.requests(PRACTICE, "GET", "/requests/bookings") > 0;
+        bench.sim.wait_until(first_page, Duration::from_secs(10)).await.unwrap();
+        bench.restarted().confirm(&numbers[0], &held()).await.unwrap();
+    };
+    let (read, ()) = tokio::join!(bench.bookings(), meanwhile);
+    let read: Vec<ForeignBookingId> = read.into_iter().map(|request| request.key.booking).collect();
+    assert!(pages() > 3, "what slipped by is looked for at once");
+    for number in &numbers {
+        assert_eq!(read.iter().filter(|read| *read == number).count(), 1, "{number}");
+    }
 }
 
 #[tokio::test]
