@@ -6,4 +6,4 @@ pub mod healthengine;
 pub mod vald;
 
 /// How every partner introduces itself, in the order in which people see them.
-pub const CARDS: &[&Card] = &[&healthengine::CARD];
+pub const CARDS: &[&Card] = &[&healthengine::CARD, &vald::CARD];
