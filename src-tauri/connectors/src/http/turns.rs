@@ -20,6 +20,10 @@ impl Turns {
         let mut begins = self.0.clone().lock_owned().await;
         let now = Instant::now();
         let at = begins.map_or(now, |last| (last + apart).max(now));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a pace towards a real service runs in real time, as deadlines do"
+        )]
         tokio::time::sleep_until(at).await;
         *begins = Some(at);
         Turn(begins)

@@ -307,9 +307,9 @@ fn of_token(status: u16, error: RequestTokenError<ReadError, BasicErrorResponse>
 struct NoToken(u16);
 
 /// VALD's 429 does not say for how long.
-fn patient(error: ReadError) -> ReadError {
-    match error {
-        ReadError::SlowDown { retry_after: None } => ReadError::SlowDown { retry_after: Some(PATIENCE) },
-        other => other,
+fn patient(mut error: ReadError) -> ReadError {
+    if let ReadError::SlowDown { retry_after } = &mut error {
+        retry_after.get_or_insert(PATIENCE);
     }
+    error
 }

@@ -79,7 +79,7 @@ pub fn address(template: &str, tenant_id: &str, sync_id: &str) -> Result<Url, No
             let known = |home: &&str| {
                 name.strip_suffix(*home).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             };
-            if HOSTS.iter().any(|home| known(&home)) { Ok(url) } else { Err(NotALanding::ForeignHost) }
+            if HOSTS.iter().any(known) { Ok(url) } else { Err(NotALanding::ForeignHost) }
         }
         ("https", Some(_)) => Err(NotALanding::ForeignHost),
         ("http", Some(_)) => Err(NotALanding::NotEncrypted),
