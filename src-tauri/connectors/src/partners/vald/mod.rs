@@ -2,6 +2,8 @@
 
 mod client;
 pub mod landing;
+#[cfg(feature = "sims")]
+pub mod sim;
 mod translate;
 mod wire;
 
