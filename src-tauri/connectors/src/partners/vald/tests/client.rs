@@ -167,7 +167,7 @@ impl Subject for OnSim {
     }
 
     async fn read(&self) -> Result<(), ReadError> {
-        self.0.vald.profile(&SyncId::new("s-1")).await.map(drop)
+        self.0.vald.profile(&SyncId::new("s-0")).await.map(drop)
     }
 
     async fn write(&self) -> Result<(), WriteError> {
@@ -193,5 +193,11 @@ impl Subject for OnSim {
 
 #[tokio::test]
 async fn it_keeps_the_contract_of_every_partner() {
-    holds(|deadlines| async move { OnSim(linked_with(deadlines).await) }).await;
+    holds(|deadlines| async move {
+        let linked = linked_with(deadlines).await;
+        // Somebody to read about.
+        linked.vald.import(&order("s-0")).await.unwrap();
+        OnSim(linked)
+    })
+    .await;
 }
