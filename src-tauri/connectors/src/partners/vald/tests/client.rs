@@ -470,6 +470,8 @@ async fn groups_that_are_gone_are_told_from_failures() {
         .map(ProfileGroupId::new)
         .collect();
     bench.vald.add_to_groups(&profile, &many).await.unwrap();
+    let long = "Featherstonehaugh-".repeat(80);
+    bench.import(&ProfileOrder { family_name: Private::new(long), ..tomasz() }).await;
     let there = bench.sim.inspect(|state| state.profile(TENANT, "harbour-77").unwrap().group_ids.len());
     assert_eq!(there, 40);
 }
