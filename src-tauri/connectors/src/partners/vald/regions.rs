@@ -5,7 +5,6 @@ use domain::ids::PracticeId;
 use domain::private::SecretString;
 use domain::profile::Tenant;
 use domain::settings::ValdSettings;
-use futures_util::future;
 
 use super::{SetupError, Vald};
 use crate::http::Http;
@@ -96,8 +95,8 @@ pub enum SearchFailed {
     NotFound(NotFound),
 }
 
-/// Asks at each of `tried`, which are the same organisation in different regions, whether it is there. All are asked at
-/// the same time.
+/// Asks at each of `tried`, which are the same organisation in different regions, whether it is there, one after the
+/// other: whoever finds it at the first needs to tell nobody else about the credentials.
 ///
 /// # Errors
 /// [`SearchFailed`] tells apart what a person can do about it.
@@ -108,15 +107,10 @@ pub async fn find_region(
     client_secret: &SecretString,
     http: &Http,
 ) -> Result<Found, SearchFailed> {
-    let account = |settings| Vald::new(settings, practice.clone(), client_id, client_secret, http);
-    let accounts = tried.iter().map(account).collect::<Result<Vec<Vald>, SetupError>>()?;
-    let answers = future::join_all(accounts.iter().map(Vald::listed)).await;
-    if !answers.is_empty() && answers.iter().all(|answer| matches!(answer, Err(ReadError::NotAuthorised))) {
-        return Err(SearchFailed::CredentialsRefused);
-    }
     let mut missing = NotFound { listed: Vec::new(), silent: Vec::new() };
-    for ((settings, account), answer) in tried.iter().zip(&accounts).zip(answers) {
-        let listed = match answer {
+    for settings in tried {
+        let account = Vald::new(settings, practice.clone(), client_id, client_secret, http)?;
+        let listed = match account.listed().await {
             Ok(listed) => listed,
             // These credentials have nothing to do with that region.
             Err(ReadError::NoConsent) => continue,
@@ -131,6 +125,10 @@ pub async fn find_region(
             }
             missing.listed.push(Listed { region: settings.region.clone(), id, name: tenant.name });
         }
+    }
+    let all_refuse = missing.silent.iter().all(|(_, error)| matches!(error, ReadError::NotAuthorised));
+    if !tried.is_empty() && missing.silent.len() == tried.len() && all_refuse {
+        return Err(SearchFailed::CredentialsRefused);
     }
     Err(SearchFailed::NotFound(missing))
 }

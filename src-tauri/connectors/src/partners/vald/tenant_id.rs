@@ -41,11 +41,10 @@ pub fn tenant_id(typed: &str) -> Result<String, NoTenantId> {
     let from_copying =
         |letter: char| letter.is_whitespace() || matches!(letter, '{' | '}' | '(' | ')' | '"' | '\'');
     let id: String = typed.chars().filter(|letter| !from_copying(*letter)).collect();
-    let id = id.to_ascii_lowercase();
     if let Some(wrong) = id.chars().find(|letter| !letter.is_ascii_hexdigit() && *letter != '-') {
         return Err(NoTenantId::Letter(wrong));
     }
-    let digits: String = id.chars().filter(|letter| *letter != '-').collect();
+    let digits: String = id.to_ascii_lowercase().chars().filter(|letter| *letter != '-').collect();
     match digits.len() {
         0 => return Err(NoTenantId::Missing),
         DIGITS => {}
@@ -89,7 +88,7 @@ mod tests {
             ("", NoTenantId::Missing),
             (" {} ", NoTenantId::Missing),
             ("11111111-2222-4333-8444-55555555abcg", NoTenantId::Letter('g')),
-            ("O1111111-2222-4333-8444-55555555abcd", NoTenantId::Letter('o')),
+            ("O1111111-2222-4333-8444-55555555abcd", NoTenantId::Letter('O')),
             ("11111111–2222–4333–8444–55555555abcd", NoTenantId::Letter('–')),
             ("11111111-2222-4333-8444-55555555abc", NoTenantId::Length(31)),
             ("11111111-2222-4333-8444-55555555abcde", NoTenantId::Length(33)),
