@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use domain::failure::ReadError;
 use domain::private::{ExposeSecret, SecretString};
+use futures_util::future::BoxFuture;
 use oauth2::basic::{BasicClient, BasicTokenResponse};
-use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, TokenResponse, TokenUrl};
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError,
+    TokenResponse, TokenUrl,
+};
 use tokio::sync::Mutex;
 
 use super::{Endpoint, EndpointError, Http, fingerprint, key_text};
@@ -87,6 +91,16 @@ impl Token {
 #[error("no usable token in the answer")]
 struct NoToken;
 
+/// The library sends through our own client, with its deadlines, and never follows a redirect.
+impl<'c> AsyncHttpClient<'c> for Endpoint {
+    type Error = ReadError;
+    type Future = BoxFuture<'c, Result<HttpResponse, ReadError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.relay_for_token(request))
+    }
+}
+
 impl Http {
     /// The tokens of an account. Nothing is sent until one is needed. Credentials that are refused are not tried again
     /// by this account within a minute.
@@ -144,9 +158,8 @@ impl Tokens {
             // Nothing says that the credentials are taken in a header (VALD sheet §2).
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(self.url.clone());
-        let relay = |request: oauth2::HttpRequest| self.endpoint.relay_for_token(request);
         let asked = client.exchange_client_credentials().add_extra_param("audience", &self.audience);
-        let answer: Result<BasicTokenResponse, _> = asked.request_async(&relay).await;
+        let answer: Result<BasicTokenResponse, _> = asked.request_async(&self.endpoint).await;
         let answer = answer.map_err(|error| match error {
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(_)

@@ -76,7 +76,7 @@ pub fn address(template: &str, tenant_id: &str, sync_id: &str) -> Result<Url, No
         return Err(NotALanding::HoldsCredentials);
     }
     // A path of one folder more or less is another page.
-    let folders = |url: &Url| url.path_segments().map(Iterator::count);
+    let folders = |url: &Url| url.path_segments().map(|parts| parts.map(str::is_empty).collect::<Vec<_>>());
     if folders(&url) != folders(&other) {
         return Err(NotALanding::LeadsElsewhere);
     }

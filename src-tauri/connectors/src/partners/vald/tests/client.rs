@@ -266,12 +266,15 @@ async fn an_import_that_shows_late_is_not_there_yet() {
     bench.found("harbour-77").await;
 }
 
+async fn groups(vald: &Vald) {
+    vald.groups().await.unwrap();
+}
+
 #[tokio::test]
 async fn one_token_serves_everybody_with_the_same_credentials() {
     let bench = Bench::start().await;
     let other = bench.again();
-    let asking = |vald| async move { ProfileRegister::groups(vald).await.unwrap() };
-    join_all((0..8).map(|number| asking(if number % 2 == 0 { &bench.vald } else { &other }))).await;
+    join_all((0..8).map(|number| groups(if number % 2 == 0 { &bench.vald } else { &other }))).await;
     assert_eq!(bench.tokens(), 1);
     // An account with other credentials has a token of its own.
     bench.sim.replace_secret(CLIENT, "another").unwrap();
