@@ -100,9 +100,9 @@ impl Problem {
     /// As much of it as can be read.
     pub fn read(body: &Value) -> Self {
         let text = |key| body.get(key).and_then(Value::as_str).map(str::to_owned);
-        let reasons = |value: &Value| match value {
-            Value::Array(several) => several.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            one => one.as_str().map(str::to_owned).into_iter().collect(),
+        let reasons = |value: &Value| {
+            let several = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         let errors = body.get("errors").and_then(Value::as_object);
         Self {
