@@ -324,3 +324,32 @@ pub async fn remove_former_links(
     }
     removed.map_err(|error| of_write(Leg::Profiles, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use connectors::partners::vald::{Listed, NotFound};
+
+    fn missing(listed: &[&str], silent: &[&str]) -> SearchFailed {
+        let listed = listed.iter().map(|name| Listed {
+            region: "aue".into(),
+            id: "11111111-2222-4333-8444-555555555555".into(),
+            name: (*name).to_owned(),
+        });
+        let silent =
+            silent.iter().map(|region| ((*region).to_owned(), ReadError::Unreachable("down".into())));
+        SearchFailed::NotFound(NotFound { listed: listed.collect(), silent: silent.collect() })
+    }
+
+    #[test]
+    fn an_organisation_that_is_not_found_is_told_with_what_there_is() {
+        let told = not_found(&missing(&["Harbour Physio"], &[]), 3);
+        assert_eq!(told.code, ErrorCode::ValdTenantRefused);
+        assert!(told.message.contains("“Harbour Physio” (11111111-2222-4333-8444-555555555555)"));
+        let told = not_found(&missing(&[], &["use", "euw"]), 3);
+        assert_eq!(told.code, ErrorCode::ValdUnreachable);
+        assert!(told.message.contains("may be in use or euw"), "{}", told.message);
+        assert_eq!(not_found(&missing(&[], &["aue", "use", "euw"]), 3).code, ErrorCode::ValdUnreachable);
+        assert_eq!(not_found(&SearchFailed::CredentialsRefused, 3).code, ErrorCode::ValdKeyRefused);
+    }
+}
