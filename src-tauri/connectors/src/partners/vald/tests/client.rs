@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{ForeignProfileId, PracticeId, ProfileGroupId, SyncId};
-use domain::people::Gender;
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
@@ -21,6 +20,7 @@ use super::super::sim::{
 use super::super::{
     AUDIENCE, Listed, Region, SearchFailed, SetupError, TOKEN_URL, Vald, find_region, landing,
 };
+use super::tomasz;
 use crate::contract::{self, Subject};
 use crate::http::{Deadlines, EndpointError, Http};
 use crate::sim::faults::{Fault, FaultRule};
@@ -73,21 +73,6 @@ fn settings(sim: &ValdSim, place: Place) -> ValdSettings {
 fn connect(settings: &ValdSettings, secret: &str, http: &Http) -> Vald {
     let practice = PracticeId::new("harbour");
     Vald::new(settings, practice, &CLIENT.into(), &secret.into(), http).unwrap()
-}
-
-fn tomasz() -> ProfileOrder {
-    ProfileOrder {
-        sync_id: SyncId::new("harbour-77"),
-        given_name: Private::new("Tomasz".into()),
-        family_name: Private::new("Ferreira".into()),
-        birth_date: Private::new(NaiveDate::from_ymd_opt(1991, 6, 17).unwrap()),
-        sex: Private::new(Some(Gender::Male)),
-        email: Private::new("tomasz@example.test".into()),
-        shown_number: Some("48213".into()),
-        recorded_by_adult: true,
-        guardian_agreed: None,
-        photo_and_video: false,
-    }
 }
 
 fn called(sync_id: &str) -> ProfileOrder {

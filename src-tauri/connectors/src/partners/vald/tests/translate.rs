@@ -1,6 +1,6 @@
 //! The translation, from our own made-up fixtures.
 
-use chrono::{DateTime, NaiveDate, TimeZone, Utc};
+use chrono::{DateTime, TimeZone, Utc};
 use domain::ids::SyncId;
 use domain::people::Gender;
 use domain::private::Private;
@@ -9,24 +9,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::{CARD, translate, wire};
+use super::tomasz;
 use crate::card::FieldKind;
 
 const TENANT: &str = "11111111-2222-4333-8444-555555555555";
-
-fn tomasz() -> ProfileOrder {
-    ProfileOrder {
-        sync_id: SyncId::new("harbour-48213"),
-        given_name: Private::new("Tomasz".into()),
-        family_name: Private::new("Ferreira".into()),
-        birth_date: Private::new(NaiveDate::from_ymd_opt(1991, 6, 17).unwrap()),
-        sex: Private::new(Some(Gender::Male)),
-        email: Private::new("tomasz@example.test".into()),
-        shown_number: Some("48213".into()),
-        recorded_by_adult: true,
-        guardian_agreed: None,
-        photo_and_video: false,
-    }
-}
 
 fn sent(order: &ProfileOrder) -> Value {
     serde_json::to_value(translate::import(TENANT, order)).unwrap()
