@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use connectors::listener;
 use connectors::partners::vald::landing;
 use domain::diary::{PracticeCard, Writable};
-use domain::failure::ReadError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
@@ -315,10 +314,6 @@ async fn vald(report: &mut Report, connections: &AppConnect, settings: &Practice
                 report.add("vald", id, Ok(said));
                 let groups = register.groups().await.map_err(of);
                 report.add("vald groups", id, groups.and_then(|known| groups_known(account, &known)));
-            }
-            Err(ReadError::NotFound) => {
-                let said = "VALD does not know this organisation in this region. Check the organisation id and the region.";
-                report.add("vald", id, Err(said.to_owned()));
             }
             Err(error) => report.add("vald", id, Err(of(error))),
         }

@@ -40,24 +40,6 @@ pub fn between_requests(per_second: f64) -> TimeDelta {
     TimeDelta::milliseconds(milliseconds as i64)
 }
 
-/// An organisation's id as VALD Hub shows it: a UUID, in capitals or braces too.
-pub fn tenant_id(typed: &str) -> Result<String, &'static str> {
-    const NO_ID: &str = "this is not an organisation id; VALD Hub shows it as 32 letters a to f and digits, in groups of 8, 4, 4, 4 and 12";
-    let typed = typed.trim();
-    let bare = typed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(typed);
-    let id = bare.to_ascii_lowercase();
-    let groups: Vec<&str> = id.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    let digits = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if lengths != [8, 4, 4, 4, 12] || !digits {
-        return Err(NO_ID);
-    }
-    if id.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
-        return Err("this organisation id is nothing but zeros: put in the one that VALD Hub shows");
-    }
-    Ok(id)
-}
-
 /// What stands before the patient's key in the names that VALD is told (VALD sheet §9). Kept for ever once it is
 /// chosen. It is the practice's id; only practices of one organisation that share one book have the same patients, and
 /// so the same names.
@@ -116,22 +98,6 @@ pub async fn forget_replaced(
 mod tests {
     use super::*;
     use crate::present::tests::{settings, vald_settings};
-
-    #[test]
-    fn an_organisation_id_is_a_uuid() {
-        let id = "11111111-2222-4333-8444-55555555abcd";
-        assert_eq!(tenant_id(&format!(" {{{}}} ", id.to_uppercase())), Ok(id.to_owned()));
-        for wrong in [
-            "",
-            "1111",
-            "11111111-2222-4333-8444-55555555abcg",
-            "11111111222243338444-55555555abcd",
-            "11111111-2222-4333-8444-55555555abc",
-            "00000000-0000-0000-0000-000000000000",
-        ] {
-            assert!(tenant_id(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_pace_may_be_a_fraction() {

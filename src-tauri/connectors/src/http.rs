@@ -20,17 +20,20 @@ use reqwest::header::{
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 mod reason;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod turns;
 
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
-pub use turns::{Turn, Turns};
+pub use tokens::{TokenClient, Tokens};
+use turns::{Turn, Turns};
 
 /// A body of more bytes than this is sent compressed.
 const COMPRESS_ABOVE_BYTES: usize = 1024;
@@ -85,6 +88,7 @@ pub struct Http {
     clients: Arc<Mutex<Clients>>,
     refusals: Option<Refusals>,
     turns: Arc<Mutex<BTreeMap<String, Turns>>>,
+    tokens: Arc<tokens::AllKept>,
 }
 
 #[derive(Default)]
@@ -115,7 +119,7 @@ pub enum EndpointError {
 impl Http {
     /// Uses other deadlines than the normal ones.
     pub fn with_deadlines(deadlines: Deadlines) -> Self {
-        Self { deadlines, clients: Arc::default(), refusals: None, turns: Arc::default() }
+        Self { deadlines, ..Self::default() }
     }
 
     /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
@@ -150,13 +154,15 @@ impl Http {
             deadlines: self.deadlines,
             refusals: self.refusals.clone(),
             standing: None,
+            tokens: None,
+            pace: None,
             compresses: true,
             retired: Arc::default(),
         })
     }
 
-    /// The turns that everybody takes who asks this account in this process. Pass a name of the account, no secret.
-    pub fn turns(&self, account: &str) -> Turns {
+    /// The turns that everybody takes who asks this account in this process.
+    fn turns(&self, account: &str) -> Turns {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(account.to_owned()).or_default().clone()
     }
@@ -219,12 +225,37 @@ fn parse_base(base_url: &str) -> Result<Url, EndpointError> {
     Ok(base)
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
+/// Whether this is the computer that we run on.
+pub fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
         Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
         Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
     }
+}
+
+/// What nothing begins with: an account that is retired with it sends nothing at all any more.
+pub const NOTHING: &str = "nothing";
+
+/// A short text that differs whenever one of the parts does, and tells none of them. Half a digest is plenty for that.
+pub fn fingerprint(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        // With its length before it, no text can run over into the next one.
+        digest.update(part.len().to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A key without the blanks around it, which come from pasting.
+fn key_text<'a>(known_as: &'static str, key: &'a SecretString) -> Result<&'a str, EndpointError> {
+    let text = key.expose_secret().trim();
+    // Anything beyond ASCII would be sent in an encoding that nobody agreed on.
+    if text.is_empty() || !text.is_ascii() || text.contains(|letter: char| letter.is_ascii_control()) {
+        return Err(EndpointError::BadHeader(known_as));
+    }
+    Ok(text)
 }
 
 /// One account at one partner's address: where requests go, and the headers that each of them carries.
@@ -236,7 +267,10 @@ pub struct Endpoint {
     deadlines: Deadlines,
     refusals: Option<Refusals>,
     standing: Option<Arc<Standing>>,
-    /// Whether long bodies are compressed; not every service says that it unpacks them.
+    tokens: Option<Arc<Tokens>>,
+    /// Whose turns are waited for, and how far apart they are.
+    pace: Option<(Turns, Duration)>,
+    /// Whether large bodies are sent compressed.
     compresses: bool,
     /// What may still be asked for after the account was replaced; empty until then.
     retired: Arc<OnceLock<&'static str>>,
@@ -250,7 +284,23 @@ impl Endpoint {
         self
     }
 
-    /// Sends every body as it is.
+    /// Sends a token with each request. One that is not taken is renewed, and the request sent once more: whoever says
+    /// that it does not know us has done nothing.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<Tokens>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Sends one request at a time for all in this process who ask `account` through `http`, and begins them no less
+    /// than `apart` after one another. Pass a name of the account, no secret. Tokens are not counted.
+    #[must_use]
+    pub fn with_pace(mut self, http: &Http, account: &str, apart: Duration) -> Self {
+        self.pace = Some((http.turns(account), apart));
+        self
+    }
+
+    /// Sends every body as it is, where nothing says that the service would unpack it.
     #[must_use]
     pub fn with_plain_bodies(mut self) -> Self {
         self.compresses = false;
@@ -283,12 +333,8 @@ impl Endpoint {
         known_as: &'static str,
         secret: &SecretString,
     ) -> Result<Self, EndpointError> {
-        let text = secret.expose_secret().trim();
+        let text = key_text(known_as, secret)?;
         let mut value = HeaderValue::from_str(text).map_err(|_| EndpointError::BadHeader(known_as))?;
-        // Anything beyond ASCII would be sent in an encoding that nobody agreed on.
-        if text.is_empty() || !text.is_ascii() {
-            return Err(EndpointError::BadHeader(known_as));
-        }
         value.set_sensitive(true);
         self.headers.insert(HeaderName::from_static(name), value);
         Ok(self)
@@ -304,13 +350,7 @@ impl Endpoint {
         query: &[(&str, &str)],
         haste: Haste,
     ) -> Result<T, ReadError> {
-        let mut url = self.url(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = self.client.request(Method::GET, url);
-        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
-        decode(&answer.body.map_err(|failure| failure.error)?)
+        decode(&self.get(path, query, haste).await?)
     }
 
     /// Reads JSON from `path` likewise; none where the answer has no body (204).
@@ -323,11 +363,7 @@ impl Endpoint {
         query: &[(&str, &str)],
         haste: Haste,
     ) -> Result<Option<T>, ReadError> {
-        let mut url = self.url(path);
-        url.query_pairs_mut().extend_pairs(query);
-        let request = self.client.request(Method::GET, url);
-        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
-        let body = answer.body.map_err(|failure| failure.error)?;
+        let body = self.get(path, query, haste).await?;
         if body.is_empty() { Ok(None) } else { decode(&body).map(Some) }
     }
 
@@ -343,9 +379,9 @@ impl Endpoint {
         haste: Haste,
     ) -> Result<Option<T>, WriteError> {
         let request = self.posting(path, Some(body), haste).map_err(Failure::of_write)?;
-        let response = self.send(path, request, haste).await.map_err(Failure::of_write)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = collect(response).await;
+        let arrived = self.send(path, request, haste).await.map_err(Failure::of_write)?;
+        let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
+        let body = collect(arrived).await;
         if status == StatusCode::BAD_REQUEST {
             let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
             return Ok(Some(said.unwrap_or_default()));
@@ -356,18 +392,26 @@ impl Endpoint {
         }
     }
 
-    /// Sends a request that a library made, to this very address, and gives its answer back as it is. For libraries that
-    /// speak a protocol of their own over HTTP.
-    ///
-    /// # Errors
-    /// When there was no answer.
-    pub async fn relay(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, ReadError> {
+    /// Sends a library's request for a token to this very address, and gives it the answer. A token service explains
+    /// little (VALD sheet §9): whatever it finds wrong with the request is the credentials, which are all that differs
+    /// between one that works and one that does not.
+    async fn relay_for_token(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, ReadError> {
+        self.may_ask(&[]).map_err(|failure| failure.error)?;
         let (parts, body) = request.into_parts();
         let request = self.client.request(parts.method, self.base.clone()).headers(parts.headers).body(body);
-        let response = self.send(&[], request, Haste::Normal).await.map_err(|failure| failure.error)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = collect(response).await.map_err(|failure| failure.error)?;
-        let mut answer = http::Response::new(body);
+        let request = request.timeout(self.deadline(Haste::Normal));
+        let arrived = self.send_once(&[], request).await.map_err(|failure| failure.error)?;
+        let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
+        let status = if (400..=403).contains(&status.as_u16()) { StatusCode::UNAUTHORIZED } else { status };
+        self.heard(status);
+        let body = collect(arrived).await;
+        if let Some(failure) = refusal(status, &headers, &[]) {
+            return Err(failure.error);
+        }
+        let mut answer = http::Response::new(body.map_err(|failure| failure.error)?);
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         Ok(answer)
@@ -407,11 +451,11 @@ impl Endpoint {
     /// Sorted by what can be done about it.
     pub async fn read_bulk(&self, path: &[&str], most_bytes: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let request = self.client.request(Method::GET, self.url(path));
-        let response = self.send(path, request, Haste::Bulk).await.map_err(|failure| failure.error)?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let arrived = self.send(path, request, Haste::Bulk).await.map_err(|failure| failure.error)?;
+        let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let worked = status.is_success();
         let limit = if worked { most_bytes } else { LARGEST_ANSWER_BYTES };
-        let body = collect_up_to(response, limit).await.map_err(|failure| failure.error);
+        let body = collect_up_to(arrived, limit).await.map_err(|failure| failure.error);
         let said = body.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
         match refusal(status, &headers, if worked { &[] } else { said }) {
             Some(failure) => Err(failure.error),
@@ -429,11 +473,7 @@ impl Endpoint {
         query: &[(&str, &str)],
         haste: Haste,
     ) -> Result<(), WriteError> {
-        let mut url = self.url(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = self.client.request(Method::DELETE, url);
+        let request = self.client.request(Method::DELETE, self.url_with(path, query));
         self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
     }
 
@@ -462,7 +502,8 @@ impl Endpoint {
                 )))
             })?;
             request = request.header(CONTENT_TYPE, "application/json");
-            let smaller = if haste == Haste::Bulk || !self.compresses { None } else { compressed(&json) };
+            let as_it_is = haste == Haste::Bulk || !self.compresses;
+            let smaller = if as_it_is { None } else { compressed(&json) };
             request = match smaller {
                 Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
                 None => request.body(json),
@@ -480,29 +521,90 @@ impl Endpoint {
         url
     }
 
+    fn url_with(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    fn deadline(&self, haste: Haste) -> Duration {
+        match haste {
+            Haste::Normal => self.deadlines.whole,
+            Haste::Urgent => self.deadlines.urgent,
+            Haste::Bulk => self.deadlines.whole * BULK_TAKES,
+        }
+    }
+
+    fn still_in_use(&self, path: &[&str]) -> Result<(), Failure> {
+        if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
+            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
+        }
+        Ok(())
+    }
+
+    fn may_ask(&self, path: &[&str]) -> Result<(), Failure> {
+        self.still_in_use(path)?;
+        let kind = path.first().copied().unwrap_or_default();
+        self.standing.as_ref().map_or(Ok(()), |standing| standing.ask(kind)).map_err(Failure::before)
+    }
+
+    fn heard(&self, status: StatusCode) {
+        if let Some(standing) = &self.standing {
+            standing.heard(status.as_u16());
+        }
+    }
+
     async fn send(
         &self,
         path: &[&str],
         request: reqwest::RequestBuilder,
         haste: Haste,
-    ) -> Result<reqwest::Response, Failure> {
-        let deadline = match haste {
-            Haste::Normal => self.deadlines.whole,
-            Haste::Urgent => self.deadlines.urgent,
-            Haste::Bulk => self.deadlines.whole * BULK_TAKES,
+    ) -> Result<Arrived, Failure> {
+        self.may_ask(path)?;
+        let request = request.headers(self.headers.clone()).timeout(self.deadline(haste));
+        let arrived = match &self.tokens {
+            Some(tokens) => self.send_with_token(tokens, path, request).await?,
+            None => self.send_once(path, request).await?,
         };
-        if self.retired.get().is_some_and(|leave_taking| path.first() != Some(leave_taking)) {
-            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::Retired))));
-        }
-        if let Some(standing) = &self.standing {
-            standing.ask(path.first().copied().unwrap_or_default()).map_err(Failure::before)?;
-        }
-        let request = request.headers(self.headers.clone()).timeout(deadline);
+        self.heard(arrived.response.status());
+        Ok(arrived)
+    }
+
+    async fn send_with_token(
+        &self,
+        tokens: &Tokens,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+    ) -> Result<Arrived, Failure> {
+        let again = request.try_clone();
+        let token = tokens.current().await.map_err(Failure::before)?;
+        let arrived = self.send_once(path, request.bearer_auth(token.expose_secret())).await?;
+        let refused = arrived.response.status() == StatusCode::UNAUTHORIZED;
+        let Some(again) = again.filter(|_| refused) else { return Ok(arrived) };
+        // Gives the turn to others while a token is fetched.
+        drop(arrived);
+        tokens.forget(&token).await;
+        let token = tokens.current().await.map_err(Failure::before)?;
+        self.send_once(path, again.bearer_auth(token.expose_secret())).await
+    }
+
+    async fn send_once(&self, path: &[&str], request: reqwest::RequestBuilder) -> Result<Arrived, Failure> {
+        let turn = match &self.pace {
+            Some((turns, apart)) => Some(turns.next(*apart).await),
+            None => None,
+        };
+        // The account may have been replaced while we waited.
+        self.still_in_use(path)?;
         let response = request.send().await.map_err(Failure::of_sending)?;
-        if let Some(standing) = &self.standing {
-            standing.heard(response.status().as_u16());
-        }
-        Ok(response)
+        Ok(Arrived { response, _turn: turn })
+    }
+
+    async fn get(&self, path: &[&str], query: &[(&str, &str)], haste: Haste) -> Result<Vec<u8>, ReadError> {
+        let request = self.client.request(Method::GET, self.url_with(path, query));
+        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
+        answer.body.map_err(|failure| failure.error)
     }
 
     async fn exchange(
@@ -511,14 +613,20 @@ impl Endpoint {
         request: reqwest::RequestBuilder,
         haste: Haste,
     ) -> Result<Answer, Failure> {
-        let response = self.send(path, request, haste).await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = collect(response).await;
+        let arrived = self.send(path, request, haste).await?;
+        let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
+        let body = collect(arrived).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure),
             None => Ok(Answer { body }),
         }
     }
+}
+
+/// The head of an answer. Until its body was read or given up, it is nobody else's turn.
+struct Arrived {
+    response: reqwest::Response,
+    _turn: Option<Turn>,
 }
 
 /// What came back with a status of 2xx.
@@ -596,19 +704,16 @@ impl From<reqwest::Error> for HttpFailure {
     }
 }
 
-async fn collect(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+async fn collect(arrived: Arrived) -> Result<Vec<u8>, Failure> {
     let too_large = || Failure::after(ReadError::Garbled(Box::new(HttpFailure::TooLarge)));
-    collect_up_to(response, LARGEST_ANSWER_BYTES).await?.ok_or_else(too_large)
+    collect_up_to(arrived, LARGEST_ANSWER_BYTES).await?.ok_or_else(too_large)
 }
 
 /// The whole body, or none where it is longer than `most_bytes`.
-async fn collect_up_to(
-    mut response: reqwest::Response,
-    most_bytes: usize,
-) -> Result<Option<Vec<u8>>, Failure> {
+async fn collect_up_to(mut arrived: Arrived, most_bytes: usize) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = Vec::new();
     loop {
-        match response.chunk().await {
+        match arrived.response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > most_bytes => return Ok(None),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(Some(body)),
@@ -634,7 +739,7 @@ fn undecodable(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What a status other than 2xx means (HE sheet §3).
+/// What a status other than 2xx means (HE sheet §3, VALD sheet §5).
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failure> {
     let code = status.as_u16();
     let failed = || ReadError::Unreachable(Box::new(HttpFailure::ServerFailed(code)));
@@ -653,15 +758,11 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
     })
 }
 
+/// What Healthengine says in `error`, and others in `title` of their `ProblemDetails`.
 fn reason_in(code: u16, body: &[u8]) -> String {
-    serde_json::from_slice::<serde_json::Value>(body)
-        .ok()
-        .as_ref()
-        .and_then(|body| body.get("error"))
-        .and_then(serde_json::Value::as_str)
-        .map(short_reason)
-        .filter(|reason| !reason.is_empty())
-        .unwrap_or_else(|| format!("no reason given (status {code})"))
+    let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let said = |key| body.as_ref()?.get(key)?.as_str().map(short_reason).filter(|reason| !reason.is_empty());
+    said("error").or_else(|| said("title")).unwrap_or_else(|| format!("no reason given (status {code})"))
 }
 
 /// `Retry-After`, in seconds or as a date. A date is measured against the answer's own `Date`, because the clock of

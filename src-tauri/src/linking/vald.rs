@@ -7,9 +7,9 @@ use crate::hub_page;
 use crate::patients::{self, vald};
 use crate::present::people::{page, sentence};
 use crate::ui_error::{bad_input, failure, of_connection, of_write};
-use crate::vald_account::{self, tenant_id};
+use crate::vald_account;
 use crate::view::{ErrorCode, GroupRuleView, NamedView, UiError, ValdInput, ValdSetupView, ValdTest};
-use connectors::partners::vald::{Region, landing};
+use connectors::partners::vald::{Region, SearchFailed, find_region, landing, tenant_id};
 use domain::audit::{AuditEvent, AuditLine};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
@@ -22,6 +22,7 @@ use domain::settings::{
     GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SystemSettings, ValdSettings,
 };
 use std::sync::Arc;
+use sync::flows::error_chain;
 
 /// What removes the names that a former system told VALD, in the audit trail.
 const FORMER_NAMES: &str = "DELETE /profiles/syncids";
@@ -34,25 +35,50 @@ pub async fn test(desk: &Desk, practice: Option<&str>, input: &ValdInput) -> Res
     let credentials = credentials(desk, before.as_ref(), input, moved).await?;
     let connections = desk.running()?.home.connections();
     let id = PracticeId::new(practice.unwrap_or(NOT_LINKED_YET));
-    let mut unknown = None;
-    for account in &tried {
-        let partner = connect(connections.sockets(), account, &id, &credentials)?;
-        let Some(register) = partner.profile_register() else { continue };
-        match register.tenant().await {
-            Ok(tenant) => return introduced(register, account, tenant).await,
-            // Another region may know it.
-            Err(error @ (ReadError::NotFound | ReadError::NoConsent)) => unknown = Some(error),
-            Err(error) => return Err(of_connection(Leg::Profiles, &error)),
+    let http = &connections.sockets().http;
+    let found = find_region(&tried, &id, &credentials.0, &credentials.1, http).await;
+    let found = found.map_err(|failed| not_found(&failed, tried.len()))?;
+    let partner = connect(connections.sockets(), &found.account, &id, &credentials)?;
+    let register = partner.profile_register().ok_or_else(|| bad_input("VALD Hub keeps no profiles."))?;
+    introduced(register, &found.account, found.tenant).await
+}
+
+/// What a person can do about an organisation that was not found in any of `tried` regions.
+fn not_found(failed: &SearchFailed, tried: usize) -> UiError {
+    let missing = match failed {
+        SearchFailed::Setup(wrong) => {
+            return failure(
+                ErrorCode::InputInvalid,
+                format!("VALD Hub cannot be linked: {}.", error_chain(wrong)),
+            );
         }
+        SearchFailed::CredentialsRefused => return of_connection(Leg::Profiles, &ReadError::NotAuthorised),
+        SearchFailed::NotFound(missing) => missing,
+    };
+    let nobody_answered = missing.silent.first().filter(|_| missing.silent.len() == tried);
+    if let Some((_, error)) = nobody_answered {
+        return of_connection(Leg::Profiles, error);
     }
-    Err(match unknown {
-        Some(error @ ReadError::NoConsent) => of_connection(Leg::Profiles, &error),
-        _ => failure(ErrorCode::ValdTenantRefused, unknown_organisation(tried.len())),
-    })
+    let mut sentences = unknown_organisation(tried);
+    let known: Vec<String> =
+        missing.listed.iter().map(|listed| format!("“{}” ({})", listed.name, listed.id)).collect();
+    if !known.is_empty() {
+        sentences.push_str(&format!(" They do work with {}.", known.join(" and ")));
+    }
+    if missing.silent.is_empty() {
+        return failure(ErrorCode::ValdTenantRefused, sentences);
+    }
+    let silent: Vec<&str> = missing.silent.iter().map(|(region, _)| region.as_str()).collect();
+    sentences.push_str(&format!(
+        " The organisation may be in {}, which did not answer: test again later.",
+        silent.join(" or ")
+    ));
+    failure(ErrorCode::ValdUnreachable, sentences)
 }
 
 fn unknown_organisation(regions: usize) -> String {
-    let place = if regions == 1 { "this region does not know" } else { "no region of VALD knows" };
+    let place =
+        if regions == 1 { "this region does not know" } else { "no region of VALD that answered knows" };
     format!(
         "These credentials are right, but {place} the organisation for them. Compare the organisation id with the one \
          in VALD Hub, or ask support@vald.com to open the organisation for these credentials."
@@ -297,4 +323,33 @@ pub async fn remove_former_links(
         store.audit(&[line(after)]).await?;
     }
     removed.map_err(|error| of_write(Leg::Profiles, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use connectors::partners::vald::{Listed, NotFound};
+
+    fn missing(listed: &[&str], silent: &[&str]) -> SearchFailed {
+        let listed = listed.iter().map(|name| Listed {
+            region: "aue".into(),
+            id: "11111111-2222-4333-8444-555555555555".into(),
+            name: (*name).to_owned(),
+        });
+        let silent =
+            silent.iter().map(|region| ((*region).to_owned(), ReadError::Unreachable("down".into())));
+        SearchFailed::NotFound(NotFound { listed: listed.collect(), silent: silent.collect() })
+    }
+
+    #[test]
+    fn an_organisation_that_is_not_found_is_told_with_what_there_is() {
+        let told = not_found(&missing(&["Harbour Physio"], &[]), 3);
+        assert_eq!(told.code, ErrorCode::ValdTenantRefused);
+        assert!(told.message.contains("“Harbour Physio” (11111111-2222-4333-8444-555555555555)"));
+        let told = not_found(&missing(&[], &["use", "euw"]), 3);
+        assert_eq!(told.code, ErrorCode::ValdUnreachable);
+        assert!(told.message.contains("may be in use or euw"), "{}", told.message);
+        assert_eq!(not_found(&missing(&[], &["aue", "use", "euw"]), 3).code, ErrorCode::ValdUnreachable);
+        assert_eq!(not_found(&SearchFailed::CredentialsRefused, 3).code, ErrorCode::ValdKeyRefused);
+    }
 }

@@ -141,6 +141,12 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
              here is kept."
                 .to_owned(),
         ),
+        ReadError::NotFound if leg == Leg::Profiles => (
+            ProblemKind::Other,
+            "VALD knows no such organisation for these credentials. Compare the organisation id in Connections with the one \
+             in VALD Hub, and test the account again, which finds its region."
+                .to_owned(),
+        ),
         ReadError::NotFound => (ProblemKind::Other, format!("{who} does not know what we asked for. Check the address in Connections.")),
         ReadError::Garbled(_) => {
             (ProblemKind::Unreachable, format!("{who} gave an answer that cannot be read. We keep trying."))

@@ -159,12 +159,13 @@ impl Standing {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    /// Seconds since 1970, moved by hand.
     #[derive(Default)]
-    struct Seconds(AtomicI64);
+    pub struct Seconds(pub AtomicI64);
 
     #[async_trait::async_trait]
     impl Clock for Seconds {

@@ -1,10 +1,12 @@
 //! The HTTP client against a loopback server: deadlines, sorting of failures, secrets.
 
+use super::refusals::tests::Seconds;
 use super::*;
 use domain::failure::WriteError;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -13,6 +15,7 @@ use tokio::sync::mpsc;
 struct Canned {
     base_url: String,
     requests: mpsc::UnboundedReceiver<Vec<u8>>,
+    arrivals: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Canned {
@@ -21,15 +24,18 @@ impl Canned {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let (seen, requests) = mpsc::unbounded_channel();
+        let arrivals: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let noted = arrivals.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 if let Some(request) = whole_request(&mut stream).await {
+                    noted.lock().unwrap().push(Instant::now());
                     let _ = seen.send(request);
                     let _ = stream.write_all(&answer).await;
                 }
             }
         });
-        Self { base_url, requests }
+        Self { base_url, requests, arrivals }
     }
 
     async fn status(status: &str, headers: &[(&str, &str)], body: &str) -> Self {
@@ -367,4 +373,166 @@ async fn the_other_sides_time_is_known_whatever_else_it_answers() {
     let timeless = Canned::status("200 OK", &[], "").await;
     assert!(matches!(Http::default().time_at(&timeless.base_url).await, Err(ReadError::Garbled(_))));
     assert!(matches!(Http::default().time_at("http://example.com").await, Err(ReadError::Invalid(_))));
+}
+
+fn tokens_at(http: &Http, url: &str) -> Tokens {
+    let [client_id, client_secret] = ["an-id", "a-secret"].map(SecretString::from);
+    let client =
+        TokenClient { url, client_id: &client_id, client_secret: &client_secret, audience: "an-api" };
+    http.tokens(&client).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_in_a_form_and_never_shown() {
+    let token = r#"{"access_token": "s3cr3t", "token_type": "Bearer", "expires_in": 7200}"#;
+    let mut canned = Canned::status("200 OK", &[], token).await;
+    let tokens = tokens_at(&Http::default(), &canned.base_url);
+    assert_eq!(tokens.current().await.unwrap().expose_secret(), "s3cr3t");
+    let request = String::from_utf8(canned.requests.recv().await.unwrap()).unwrap();
+    let (head, form) = request.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /v1 HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/x-www-form-urlencoded"), "{head}");
+    assert!(!head.to_lowercase().contains("authorization"), "{head}");
+    let mut form: Vec<&str> = form.split('&').collect();
+    form.sort_unstable();
+    let expected =
+        ["audience=an-api", "client_id=an-id", "client_secret=a-secret", "grant_type=client_credentials"];
+    assert_eq!(form, expected);
+    // It is good for two hours, so that nobody is asked again.
+    tokens.current().await.unwrap();
+    assert!(canned.requests.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn whatever_a_token_service_refuses_is_the_credentials() {
+    let invalid = r#"{"error": "invalid_client", "error_description": "an-id is not known"}"#;
+    for (status, headers, body, expected) in [
+        ("400 Bad Request", None, invalid, "our credentials were refused"),
+        ("401 Unauthorized", None, "", "our credentials were refused"),
+        ("403 Forbidden", None, "<html>", "our credentials were refused"),
+        (
+            "302 Found",
+            Some(("location", "http://127.0.0.1:9/")),
+            "",
+            "no answer < an answer that leads elsewhere (302)",
+        ),
+        ("404 Not Found", None, "", "not found"),
+        ("429 Too Many Requests", Some(("retry-after", "7")), "", "asked to slow down"),
+        ("500 Oops", None, invalid, "no answer < the other side failed (500)"),
+        ("200 OK", None, "", "an answer we cannot read"),
+        ("200 OK", None, "<html>an-id a-secret</html>", "an answer we cannot read"),
+        ("200 OK", None, r#"{"token_type": "Bearer"}"#, "an answer we cannot read"),
+        ("200 OK", None, r#"{"access_token": "", "token_type": "Bearer"}"#, "an answer we cannot read"),
+        ("200 OK", None, r#"{"access_token": "a b\n", "token_type": "Bearer"}"#, "an answer we cannot read"),
+        (
+            "200 OK",
+            None,
+            r#"{"access_token": "t", "token_type": "Bearer", "expires_in": "x"}"#,
+            "an answer we cannot read",
+        ),
+    ] {
+        let headers: Vec<_> = headers.into_iter().collect();
+        let canned = Canned::status(status, &headers, body).await;
+        let error = tokens_at(&Http::default(), &canned.base_url).current().await.unwrap_err();
+        assert_eq!(told(&error), expected, "{status} {body}");
+        assert!(!format!("{error:?}").contains("an-id") && !format!("{error:?}").contains("a-secret"));
+    }
+}
+
+#[tokio::test]
+async fn refused_credentials_are_left_alone_for_a_minute() {
+    for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden"] {
+        let canned = Canned::status(status, &[], "{}").await;
+        let clock = Arc::new(Seconds::default());
+        let http = Http::default().with_clock(clock.clone());
+        let tokens = tokens_at(&http, &canned.base_url);
+        for _ in 0..60 {
+            assert!(matches!(tokens.current().await, Err(ReadError::NotAuthorised)), "{status}");
+            clock.0.fetch_add(5, std::sync::atomic::Ordering::SeqCst);
+        }
+        assert_eq!(canned.arrivals.lock().unwrap().len(), 5, "{status}");
+        // Whoever enters settings again is told the truth at once.
+        assert!(tokens_at(&http, &canned.base_url).current().await.is_err());
+        assert_eq!(canned.arrivals.lock().unwrap().len(), 6, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_pace_is_kept_whoever_asks_and_nearly_all_of_it_is_used() {
+    const APART: Duration = Duration::from_millis(40);
+    const REQUESTS: u32 = 40;
+    let canned = Canned::status("200 OK", &[("connection", "close")], "[]").await;
+    let http = Http::default();
+    let mut best = 0.0_f64;
+    // A computer that is busy with something else may hold everything up for a while, but not every time.
+    for _ in 0..10 {
+        canned.arrivals.lock().unwrap().clear();
+        let callers = (0..4).map(|_| {
+            let endpoint = http.endpoint(&canned.base_url).unwrap().with_pace(&http, "an account", APART);
+            tokio::spawn(async move {
+                for _ in 0..REQUESTS / 4 {
+                    let _: Vec<String> = endpoint.read(&["things"], &[], Haste::Normal).await.unwrap();
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
+        let arrivals = canned.arrivals.lock().unwrap().clone();
+        assert_eq!(arrivals.len(), REQUESTS as usize);
+        for (number, first) in arrivals.iter().enumerate() {
+            for (later, arrival) in arrivals.iter().enumerate().skip(number + 1) {
+                // One of them may have been late, and makes up for it in the next.
+                let turns = u32::try_from(later - number - 1).unwrap();
+                assert!(*arrival - *first >= APART * turns, "{number} to {later}");
+            }
+        }
+        let took = *arrivals.last().unwrap() - arrivals[0];
+        best = best.max((APART * (REQUESTS - 1)).as_secs_f64() / took.as_secs_f64());
+        if best >= 0.98 {
+            return;
+        }
+    }
+    panic!("only {best} of the pace was used");
+}
+
+#[tokio::test]
+async fn accounts_do_not_wait_for_one_another_and_nobody_for_who_gave_up() {
+    let long = Duration::from_secs(3600);
+    let canned = Canned::status("200 OK", &[], "[]").await;
+    let http = Http::default();
+    let account = |name: &str| http.endpoint(&canned.base_url).unwrap().with_pace(&http, name, long);
+    let ask = async |endpoint: &Endpoint| {
+        endpoint.read::<Vec<String>>(&["things"], &[], Haste::Normal).await.unwrap();
+    };
+    ask(&account("one")).await;
+    let one = account("one");
+    let waiting = tokio::time::timeout(Duration::from_millis(20), ask(&one)).await;
+    assert!(waiting.is_err(), "the same account has no second turn within the hour");
+    ask(&account("another")).await;
+    // The one that gave up left the queue: whoever asks at a faster pace is served.
+    ask(&http.endpoint(&canned.base_url).unwrap().with_pace(&http, "one", Duration::ZERO)).await;
+    // Whoever was retired while waiting sends nothing.
+    let retired = account("one");
+    retired.retire(NOTHING);
+    let error = retired.read::<Vec<String>>(&["things"], &[], Haste::Normal).await.unwrap_err();
+    assert_eq!(told(&error), "no answer < the account was replaced");
+    assert_eq!(canned.arrivals.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn large_bodies_stay_as_they_are_where_nothing_is_compressed() {
+    let mut canned = Canned::status("200 OK", &[], "[]").await;
+    let large = vec!["large".repeat(10); 100];
+    let plain = canned.endpoint().with_plain_bodies();
+    plain.write(&["things"], Some(&large), Haste::Normal).await.unwrap();
+    let request = String::from_utf8(canned.requests.recv().await.unwrap()).unwrap();
+    assert!(!request.contains("content-encoding"));
+    assert!(request.ends_with(&serde_json::to_string(&large).unwrap()));
+}
+
+#[tokio::test]
+async fn the_title_of_a_problem_is_a_reason() {
+    let canned = Canned::status("400 Bad Request", &[], r#"{"title": "One 'thing' is wrong."}"#).await;
+    assert_eq!(told(&canned.read().await.unwrap_err()), "our request was refused: One … is wrong.");
 }

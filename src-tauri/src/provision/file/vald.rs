@@ -3,7 +3,7 @@
 use super::{Mistake, Reader, Wanted, without_stop, yes};
 use crate::provision::secret::GivenSecret;
 use crate::vald_account::{self, PACE};
-use connectors::partners::vald::{Region, landing};
+use connectors::partners::vald::{Region, landing, tenant_id};
 use domain::ids::{LocationRef, ResourceRef};
 use domain::private::SecretString;
 use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, ValdSettings};
@@ -45,8 +45,8 @@ impl Reader<'_> {
         earlier: &[Wanted],
         secrets: &mut Vec<(SecretKind, SecretString)>,
     ) -> Result<ValdSettings, Mistake> {
-        let tenant_id = vald_account::tenant_id(raw.tenant_id.get_ref())
-            .map_err(|wrong| self.mistake(&raw.tenant_id.span(), wrong.to_owned()))?;
+        let tenant_id = tenant_id(raw.tenant_id.get_ref())
+            .map_err(|wrong| self.mistake(&raw.tenant_id.span(), wrong.to_string()))?;
         let region = match &raw.region {
             None => Region::Aue,
             Some(name) => Region::named(name.get_ref()).ok_or_else(|| {

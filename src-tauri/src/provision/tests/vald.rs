@@ -87,7 +87,7 @@ fn every_mistake_is_named_where_it_is() {
         (
             r#"tenant_id = "11111111-2222-4333-8444-55555555ABCD""#,
             r#"tenant_id = "11111111-2222-4333-8444-55555555ABCO""#,
-            "not an organisation id",
+            "“O” is none of them",
         ),
         (r#"region = "use""#, r#"region = "usa""#, "\"aue\", \"use\" or \"euw\""),
         (r#"region = "use""#, r#"regoin = "use""#, "unknown key \"regoin\""),

@@ -6,11 +6,10 @@ use domain::failure::{ReadError, Refusal, WriteError};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::HealthengineSettings;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::SetupError;
 use super::wire::{self, Lenient, Text, Whole};
-use crate::http::{Endpoint, Haste, Http};
+use crate::http::{Endpoint, Haste, Http, fingerprint};
 
 /// The form of the `User-Agent` is `NAME (EMAIL) ENVIRONMENT` (contract sheet §2).
 const NAME: &str = concat!("Clinic Companion/", env!("CARGO_PKG_VERSION"));
@@ -207,17 +206,6 @@ impl Client {
         }
         Ok(found)
     }
-}
-
-/// Half a digest is plenty to tell accounts apart, and nothing can be read back from it.
-fn fingerprint(parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        // With its length before it, no text can run over into the next one.
-        digest.update(part.len().to_le_bytes());
-        digest.update(part.as_bytes());
-    }
-    digest.finalize().iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn whole(field: &Lenient<Whole>) -> i64 {

@@ -1,10 +1,10 @@
 //! The page in VALD Hub that opens a patient's profile (contract sheet §8). The practice gets its address from VALD; we
 //! only put the two ids into it, and nothing about the person.
 
-use std::net::IpAddr;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
+
+use crate::http::is_loopback;
 
 const TENANT: &str = "{tenantId}";
 const PATIENT: &str = "{syncId}";
@@ -36,6 +36,9 @@ pub enum NotALanding {
     /// A name or password in it.
     #[error("the landing address must not hold a user name or password")]
     HoldsCredentials,
+    /// A patient's id of dots, which browsers take for a step up or none.
+    #[error("the landing address cannot have this patient's id in its path, where it would lead elsewhere")]
+    LeadsElsewhere,
 }
 
 /// Whether this can be the landing address.
@@ -72,9 +75,14 @@ pub fn address(template: &str, tenant_id: &str, sync_id: &str) -> Result<Url, No
     if !url.username().is_empty() || url.password().is_some() {
         return Err(NotALanding::HoldsCredentials);
     }
+    // A path of one folder more or less is another page.
+    let folders = |url: &Url| url.path_segments().map(|parts| parts.map(str::is_empty).collect::<Vec<_>>());
+    if folders(&url) != folders(&other) {
+        return Err(NotALanding::LeadsElsewhere);
+    }
     match (url.scheme(), url.host()) {
         // The simulator.
-        ("http" | "https", Some(host)) if is_this_computer(&host) => Ok(url),
+        ("http" | "https", Some(host)) if is_loopback(&host) => Ok(url),
         ("https", Some(Host::Domain(name))) => {
             let known = |home: &&str| {
                 name.strip_suffix(*home).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -84,14 +92,6 @@ pub fn address(template: &str, tenant_id: &str, sync_id: &str) -> Result<Url, No
         ("https", Some(_)) => Err(NotALanding::ForeignHost),
         ("http", Some(_)) => Err(NotALanding::NotEncrypted),
         _ => Err(NotALanding::NotAnAddress),
-    }
-}
-
-fn is_this_computer(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
-        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
     }
 }
 
@@ -127,6 +127,26 @@ mod tests {
         ] {
             assert_eq!(check(wrong), Err(why), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_of_dots_leads_nowhere_else() {
+        for template in
+            ["https://vald.com/p/{tenantId}/{syncId}/open", "https://vald.com/p/{tenantId}/{syncId}"]
+        {
+            for dots in [".", ".."] {
+                assert_eq!(
+                    address(template, "t", dots),
+                    Err(NotALanding::LeadsElsewhere),
+                    "{template} {dots}"
+                );
+            }
+            assert_eq!(
+                address(template, "t", "a/../b").unwrap().path_segments().unwrap().nth(2),
+                Some("a%2F..%2Fb")
+            );
+        }
+        assert!(address(HUB, "t", "..").is_ok());
     }
 
     proptest! {

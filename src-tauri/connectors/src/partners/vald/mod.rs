@@ -2,12 +2,17 @@
 
 mod client;
 pub mod landing;
+mod regions;
 #[cfg(feature = "sims")]
 pub mod sim;
+mod tenant_id;
 #[cfg(test)]
 mod tests;
 mod translate;
 mod wire;
+
+pub use regions::{Found, Listed, NotFound, Region, SearchFailed, find_region};
+pub use tenant_id::{NoTenantId, tenant_id};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -32,46 +37,6 @@ pub const TOKEN_URL: &str = "https://auth.prd.vald.com/oauth/token";
 /// What tokens are for (contract sheet §2).
 pub const AUDIENCE: &str = "vald-api-external";
 
-/// Where the data of an organisation lies; nowhere else can it be read (contract sheet §1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
-    /// Australia East.
-    Aue,
-    /// US East.
-    Use,
-    /// Europe West.
-    Euw,
-}
-
-impl Region {
-    /// All of them, the likeliest first.
-    pub const ALL: [Region; 3] = [Region::Aue, Region::Use, Region::Euw];
-
-    /// The name in settings, and in VALD's addresses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Region::Aue => "aue",
-            Region::Use => "use",
-            Region::Euw => "euw",
-        }
-    }
-
-    /// The region of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|region| region.name() == name)
-    }
-
-    /// The base address for profiles.
-    pub fn profile_url(self) -> String {
-        format!("https://prd-{}-api-externalprofile.valdperformance.com", self.name())
-    }
-
-    /// The base address for tenants and groups.
-    pub fn tenants_url(self) -> String {
-        format!("https://prd-{}-api-externaltenants.valdperformance.com", self.name())
-    }
-}
-
 /// How VALD introduces itself (contract sheet §2, §8).
 pub const CARD: Card = Card {
     name: NAME,
@@ -84,8 +49,9 @@ pub const CARD: Card = Card {
             kind: FieldKind::Text,
             default: None,
             where_to_find: &[
-                "Sign in to VALD Hub as its administrator.",
-                "Open the settings of your organisation, and copy the organisation id that is shown there.",
+                "Sign in to VALD Hub at https://hub.valdperformance.com as an administrator of your organisation.",
+                "Open the settings of the organisation, and copy the organisation id that is shown there. It has 32 \
+                 letters and digits, in groups of 8, 4, 4, 4 and 12.",
             ],
         },
         Field {
@@ -105,9 +71,11 @@ pub const CARD: Card = Card {
         Field {
             key: "region",
             label: "Region",
-            kind: FieldKind::Choice(&["aue", "use", "euw"]),
+            kind: FieldKind::Choice(regions::NAMES),
             default: Some("aue"),
-            where_to_find: &["Leave it as it is: it is found by itself."],
+            where_to_find: &[
+                "Leave it as it is: the test of the account asks all regions which of them has your organisation.",
+            ],
         },
         Field {
             key: "hub_url",
@@ -115,8 +83,9 @@ pub const CARD: Card = Card {
             kind: FieldKind::Address,
             default: None,
             where_to_find: &[
-                "VALD's guide for practice systems gives the address that opens a profile; support@vald.com sends it.",
-                "It holds {tenantId} and {syncId}, in whose places we put the ids.",
+                "Ask support@vald.com for the address that opens a profile from a practice system.",
+                "It holds {tenantId} and {syncId}, in whose places we put the ids. Without it everything else works, and \
+                 the button that opens profiles is hidden.",
             ],
         },
     ],
@@ -124,10 +93,10 @@ pub const CARD: Card = Card {
 };
 
 const ASK_VALD: &[&str] = &[
-    "Write to support@vald.com with your organisation id and the written consent of your clinic, and ask for access to \
-     the external APIs.",
-    "VALD answers with a link to the client id and the client secret. The link works for seven days.",
-    "Credentials from before March 2026 do not work any more: ask for new ones.",
+    "Write to support@vald.com, give your organisation id and your clinic's written authorisation, and ask for a client \
+     id and a client secret for the external APIs.",
+    "VALD answers with a link to both. The link works for seven days; if it does not work any more, ask for another one.",
+    "A client id and a client secret of before March 2026 do not work any more: ask for new ones.",
 ];
 
 /// Why an account cannot be used as it is written.
@@ -136,9 +105,6 @@ pub enum SetupError {
     /// An address, or credentials that cannot be sent.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The token address, for the library that fetches tokens.
-    #[error("the token address is not a web address")]
-    TokenAddress,
 }
 
 /// One organisation at VALD, for one practice.
@@ -162,6 +128,15 @@ impl Vald {
     ) -> Result<Self, SetupError> {
         let client = Client::new(settings, client_id, client_secret, http)?;
         Ok(Self { id: PartnerId::new(NAME), practice, client })
+    }
+
+    /// The organisations that these credentials may work with in this region, with their ids.
+    async fn listed(&self) -> Result<Vec<(String, Tenant)>, ReadError> {
+        Ok(self.client.tenants().await?.into_iter().map(translate::tenant).collect())
+    }
+
+    fn is_ours(&self, tenant_id: &str) -> bool {
+        tenant_id.eq_ignore_ascii_case(self.client.tenant_id())
     }
 }
 
@@ -193,10 +168,9 @@ impl Partner for Vald {
 #[async_trait]
 impl ProfileRegister for Vald {
     async fn tenant(&self) -> Result<Tenant, ReadError> {
-        let tenants = self.client.tenants().await?;
-        let ours = tenants.iter().find(|tenant| tenant.id.eq_ignore_ascii_case(self.client.tenant_id()));
-        let name = ours.ok_or(ReadError::NotFound)?.name.clone().unwrap_or_default();
-        Ok(Tenant { name, sport: None })
+        let listed = self.listed().await?;
+        let ours = listed.into_iter().find(|(id, _)| self.is_ours(id));
+        ours.map(|(_, tenant)| tenant).ok_or(ReadError::NotFound)
     }
 
     async fn groups(&self) -> Result<Vec<ProfileGroup>, ReadError> {
@@ -207,7 +181,10 @@ impl ProfileRegister for Vald {
         let import = translate::import(self.client.tenant_id(), profile);
         match self.client.import(&import).await? {
             None => Ok(Imported::Accepted),
-            Some(problem) => Ok(Imported::Refused(translate::refused(&problem, &import))),
+            Some(problem) => {
+                let born = *profile.birth_date.reveal();
+                Ok(Imported::Refused(translate::refused(&problem, &import, born)))
+            }
         }
     }
 

@@ -1,8 +1,11 @@
-//! The JSON as VALD has it (contract sheet §3, §4). Whatever a list leaves out or adds does not stop it.
+//! The JSON as VALD has it (contract sheet §3, §4). Its description lets everything be null, so that nothing but an id is
+//! relied upon.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// `ImportProfileRequest`.
 #[derive(Debug, Serialize)]
@@ -23,7 +26,7 @@ pub struct Import {
 
 #[derive(Debug, Deserialize)]
 pub struct Profiles {
-    #[serde(default)]
+    #[serde(deserialize_with = "readable")]
     pub profiles: Vec<Profile>,
 }
 
@@ -41,7 +44,7 @@ pub struct Profile {
 
 #[derive(Debug, Deserialize)]
 pub struct Tenants {
-    #[serde(default)]
+    #[serde(deserialize_with = "readable")]
     pub tenants: Vec<Tenant>,
 }
 
@@ -54,7 +57,7 @@ pub struct Tenant {
 
 #[derive(Debug, Deserialize)]
 pub struct Groups {
-    #[serde(default)]
+    #[serde(deserialize_with = "readable")]
     pub groups: Vec<Group>,
 }
 
@@ -73,11 +76,43 @@ pub struct GroupMembership<'a> {
     pub group_ids: Vec<&'a str>,
 }
 
-/// ProblemDetails, with what is wrong by field.
-#[derive(Debug, Default, Deserialize)]
+/// What can be read of a list: one odd item does not hide the others. A list of which nothing can be read is not what
+/// was asked for, and no proof that there is nothing.
+fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(list: D) -> Result<Vec<T>, D::Error> {
+    let items = Option::<Vec<Value>>::deserialize(list)?.unwrap_or_default();
+    let is_empty = items.is_empty();
+    let read: Vec<T> = items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect();
+    if read.is_empty() && !is_empty {
+        return Err(D::Error::custom("nothing in the list can be read"));
+    }
+    Ok(read)
+}
+
+/// `ProblemDetails`, with what is wrong by field.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problem {
-    #[serde(default)]
     pub title: Option<String>,
-    #[serde(default)]
+    pub detail: Option<String>,
     pub errors: BTreeMap<String, Vec<String>>,
+}
+
+impl Problem {
+    /// As much of it as can be read.
+    pub fn read(body: &Value) -> Self {
+        let text = |key| body.get(key).and_then(Value::as_str).map(str::to_owned);
+        let reasons = |value: &Value| {
+            let several = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let errors = body.get("errors").and_then(Value::as_object);
+        Self {
+            title: text("title"),
+            detail: text("detail"),
+            errors: errors
+                .into_iter()
+                .flatten()
+                .map(|(field, value)| (field.clone(), reasons(value)))
+                .collect(),
+        }
+    }
 }
