@@ -915,3 +915,17 @@ const LEFT: Record<string, string> = {
 export function leftWords(what: string): string {
   return LEFT[what] ?? what;
 }
+
+const LINKS: Record<string, string> = {
+  linked: "linked",
+  pending: "on its way",
+  needs_person: "needs somebody",
+  conflict: "linked otherwise there",
+  failed: "refused",
+  ended: "not kept in step any more",
+};
+
+/** How far a link to a partner is. */
+export function linkWords(state: string): string {
+  return LINKS[state] ?? state;
+}

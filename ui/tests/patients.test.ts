@@ -101,10 +101,12 @@ describe("today", () => {
     const { user, fake } = await open("healthy");
     await go(user, "Today");
     expect(plain((await screen.findByRole("region", { name: "VALD Hub" })).textContent)).toContain(
-      "2 of 8 patients linked to VALD Hub. 6 of 8 have no link; 1 of them consented.",
+      "2 of 8 linked 6 of 8 patients have no link. 1 of them consented. The list says what the others lack.",
     );
     await user.click(screen.getByRole("button", { name: "Link the 1 who consented" }));
     expect(fake.asked.find((each) => each.command === "linkPatients")?.with).toEqual(["richmond", ["1207"]]);
+    expect(await screen.findByText("1 patient on the way to VALD Hub.")).toBeVisible();
+    expect(await screen.findByText("3 of 8 linked")).toBeVisible();
   });
 
   it("asks for consent in the row", async () => {

@@ -203,11 +203,12 @@ export class FakePeople {
     };
   }
 
-  #become(id: string, state: ValdPatientState): boolean {
+  #become(id: string, state: ValdPatientState, reason?: string): boolean {
     const person = this.#people.find((each) => each.id === id);
     if (!person) return false;
     person.state = state;
     delete person.reason;
+    if (reason !== undefined) person.reason = reason;
     return true;
   }
 
@@ -220,7 +221,14 @@ export class FakePeople {
   }
 
   withdraw(id: string): boolean {
-    return this.#become(id, "withdrawn");
+    const wasThere = this.#people.some((each) => each.id === id && each.state === "linked");
+    return this.#become(
+      id,
+      "withdrawn",
+      wasThere
+        ? "Consent was withdrawn. Nothing more is sent; remove the profile in VALD Hub by hand if it must not stay there."
+        : undefined,
+    );
   }
 
   link(ids: string[]): number {
