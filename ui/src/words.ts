@@ -31,6 +31,7 @@ import type {
   UiError,
   ConsentHowView,
   ValdPatientState,
+  ValdView,
   Verdict,
   WaitingView,
   WebhooksView,
@@ -331,6 +332,20 @@ export function switchOff(view: AppView): string {
 
 export function progress(value: ProgressView): string {
   return `Publishing free times: ${count(value.done)} of ${count(value.total)} days`;
+}
+
+/** How far the profiles of a practice are. */
+export function valdCounts(vald: ValdView): string {
+  const needing = vald.needsPerson + vald.failed;
+  return [
+    `${counted(vald.linked, "profile")} linked`,
+    ...(vald.pending > 0 ? [`${count(vald.pending)} on their way`] : []),
+    ...(needing > 0 ? [`${count(needing)} ${needing === 1 ? "needs" : "need"} somebody`] : []),
+  ].join(", ");
+}
+
+export function valdProgress(value: ProgressView): string {
+  return `Bringing patients to VALD Hub: ${count(value.done)} of ${counted(value.total, "patient")}`;
 }
 
 const LISTS: Record<ListKind, string> = {

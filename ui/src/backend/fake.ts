@@ -309,9 +309,9 @@ export class FakeBackend implements Backend {
         });
       },
       checkLanding: (_practiceId, hubUrl) =>
-        hubUrl.includes("{syncId}")
+        hubUrl.startsWith("https://hub.valdperformance.com/")
           ? ok(null)
-          : refuse("landingInvalid", "It needs {tenantId} and {syncId}."),
+          : refuse("landingInvalid", "The address does not lead to VALD Hub."),
       removeFormerLinks: (_practiceId, typed) =>
         typed === "Richmond Physiotherapy Group" ? ok(null) : refuse("inputInvalid", "Another name."),
       exportAudit: () => ok("Downloads/what-left.csv"),
