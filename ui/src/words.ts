@@ -944,3 +944,30 @@ const LINKS: Record<string, string> = {
 export function linkWords(state: string): string {
   return LINKS[state] ?? state;
 }
+
+/** What somebody presses to choose keys: a chord, one that lacks a key to hold, or keys that mean something else. */
+export type PressedKeys = { kind: "others" } | { kind: "held" | "lacking" | "keys"; words: string };
+
+/** By the names that keys are written with; letters and digits come from where they lie on the keyboard. */
+const KEY_CODES =
+  /^(?:Key([A-Z])|Digit(\d)|(F\d{1,2}|Space|Arrow(?:Up|Down|Left|Right)|Home|End|PageUp|PageDown|Insert))$/;
+const HELD_KEYS = ["Control", "Alt", "Shift", "Meta", "AltGraph"];
+
+/** A pressed chord as it is written: "Ctrl+Alt+V". */
+export function keysOf(
+  event: Pick<KeyboardEvent, "code" | "key" | "ctrlKey" | "altKey" | "shiftKey" | "metaKey">,
+): PressedKeys {
+  const held = [
+    ...(event.ctrlKey ? ["Ctrl"] : []),
+    ...(event.altKey ? ["Alt"] : []),
+    ...(event.shiftKey ? ["Shift"] : []),
+    ...(event.metaKey ? ["Super"] : []),
+  ];
+  if (HELD_KEYS.includes(event.key))
+    return held.length > 0 ? { kind: "held", words: held.join("+") } : { kind: "others" };
+  const [, letter, digit, named] = KEY_CODES.exec(event.code) ?? [];
+  const key = letter ?? digit ?? named;
+  if (key === undefined) return { kind: "others" };
+  const words = [...held, key].join("+");
+  return { kind: event.ctrlKey || event.altKey || event.metaKey ? "keys" : "lacking", words };
+}
