@@ -140,7 +140,10 @@ const todayAsk = async (page) => {
 const patients = async (page) => {
   await screen("Patients")(page);
   await page.getByRole("searchbox").fill("ngu");
-  await page.getByText(/no. 1207|are being read|does not answer/).waitFor();
+  await page
+    .getByText(/no. 1207|are being read|does not answer/)
+    .first()
+    .waitFor();
 };
 const card = (name) => async (page) => {
   await screen("Patients")(page);

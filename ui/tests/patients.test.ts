@@ -222,6 +222,16 @@ describe("today", () => {
     expect(app.screen).toBe("overview");
   });
 
+  it("says in the row why a page could not be opened", async () => {
+    const { user, fake } = await open("healthy");
+    await go(user, "Today");
+    fake.commands.openInVald = () =>
+      Promise.resolve({ status: "error", error: { code: "valdUnreachable", message: "" } });
+    await user.click(await screen.findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
+    const row = screen.getByRole("button", { name: "Sam Nguyen" }).closest("li");
+    expect(await within(row as HTMLElement).findByRole("alert")).toHaveTextContent("VALD does not answer.");
+  });
+
   it("shows one practice at a time, and never the people of another one", async () => {
     const { user, fake } = await open("several");
     await go(user, "Today");
@@ -369,6 +379,18 @@ describe("quick open", () => {
     fail();
     fireEvent.focus(window);
     expect(await screen.findByRole("alert")).toHaveTextContent("VALD does not answer.");
+  });
+
+  it("names the practices where who is found is of several", async () => {
+    render(QuickOpen, { props: { backend: new FakeBackend("several") } });
+    await userEvent.setup().keyboard("priya");
+    await waitFor(() =>
+      expect(screen.getAllByRole("option").map((each) => plain(each.textContent))).toEqual([
+        expect.stringContaining("no. 77 · Richmond Physiotherapy"),
+        expect.stringContaining("no. 77 · Burnley Hand Therapy"),
+        expect.stringContaining("no. 77 · Fremantle Physio"),
+      ]),
+    );
   });
 
   it("asks again by itself while the book is being read", async () => {
