@@ -171,6 +171,9 @@ describe("VALD Hub", () => {
 
   it("shows its progress on the overview, and leads to those who need somebody", async () => {
     const { user } = await open("vald-sending");
+    expect(
+      screen.getByRole("heading", { level: 2, name: "Patients are on their way to VALD Hub" }),
+    ).toBeVisible();
     const sheet = screen.getByRole("region", { name: "By practitioner" });
     expect(plain(sheet.textContent)).toContain("1,204 profiles linked, 7,106 on their way, 2 need somebody");
     expect(
@@ -185,6 +188,11 @@ describe("VALD Hub", () => {
   it("says on the overview that it does not work, and leads to its fields", async () => {
     const { user } = await open("vald-refused");
     const sheet = screen.getByRole("region", { name: "By practitioner" });
+    // Free times are as they were.
+    const stands = screen.getByRole("region", { name: "How things stand" });
+    expect(plain(stands.textContent)).toMatch(
+      /^Patients are not brought to VALD Hub Checked 3 s ago for all/,
+    );
     expect(sheet).toHaveTextContent(/VALD refuses this client id and secret/);
     expect(sheet).toHaveTextContent("VALD has no group Shoulders.");
     const needs = screen.getByRole("region", { name: "Needs you" });

@@ -931,7 +931,10 @@ export const SCENARIOS = {
       })),
     })),
   "vald-sending": () =>
-    withVald({ light: "working", linked: 1204, pending: 7106, progress: { done: 1204, total: 8310 } }),
+    withVald(
+      { light: "working", linked: 1204, pending: 7106, progress: { done: 1204, total: 8310 } },
+      { headline: "catchingUp" },
+    ),
   "vald-refused": () => ({
     ...withVald(
       {
