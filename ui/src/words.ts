@@ -946,7 +946,7 @@ export function linkWords(state: string): string {
 }
 
 /** What somebody presses to choose keys: a chord, one that lacks a key to hold, or keys that mean something else. */
-export type PressedKeys = { kind: "others" } | { kind: "held" | "lacking" | "keys"; words: string };
+export type PressedKeys = { kind: "others" | "held" } | { kind: "lacking" | "keys"; words: string };
 
 /** By the names that keys are written with; letters and digits come from where they lie on the keyboard. */
 const KEY_CODES =
@@ -963,8 +963,7 @@ export function keysOf(
     ...(event.shiftKey ? ["Shift"] : []),
     ...(event.metaKey ? ["Super"] : []),
   ];
-  if (HELD_KEYS.includes(event.key))
-    return held.length > 0 ? { kind: "held", words: held.join("+") } : { kind: "others" };
+  if (HELD_KEYS.includes(event.key)) return { kind: "held" };
   const [, letter, digit, named] = KEY_CODES.exec(event.code) ?? [];
   const key = letter ?? digit ?? named;
   if (key === undefined) return { kind: "others" };

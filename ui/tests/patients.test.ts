@@ -197,6 +197,9 @@ describe("today", () => {
     expect(screen.getByText("Under 18: a guardian has to agree.")).toBeVisible();
     expect(screen.getByText("The record has no birth date.")).toBeVisible();
     expect(screen.getByRole("button", { name: "Open Sam Nguyen in VALD Hub" })).toBeVisible();
+    expect(plain(screen.getByText(/^Anywhere/).textContent)).toBe(
+      "Anywhere: Ctrl Alt V finds a patient and opens VALD Hub.",
+    );
   });
 
   it("says that the book does not answer, and how old what it shows is", async () => {
