@@ -85,8 +85,24 @@ async function everyday(window, patients, book, take) {
   await window.shows("Copy as a paragraph", 10);
   await take("day-why");
 
+  await window.screen(2, "Today");
+  await window.shows("VALD Hub", 30);
+  await take("today");
+  await take("today-narrow", NARROW);
+  await window.screen(4, "Patients");
+  await window.fill(/^Find a patient$/, "orla");
+  await window.shows("Testerton", 30);
+  await take("patients");
+  await window.press(/^Testerton, Orla/);
+  await window.shows("What left this PC", 30);
+  await take("patient-card");
+  await take("patient-card-narrow", NARROW);
+
   await window.screen(5, "Connections");
   await take("connections");
+  await window.press(/^(Change|Link) VALD Hub/);
+  await window.shows("Links of a former system", 10);
+  await take("link-vald");
   await window.screen(6, "Settings");
   await take("settings");
 

@@ -129,6 +129,47 @@ const dayBooked = async (page) => {
   await page.getByRole("button", { name: /^Why\? 10:30/ }).click();
   await page.getByText("Copy as a paragraph").waitFor();
 };
+const today = async (page) => {
+  await screen("Today")(page);
+  await page.getByRole("heading", { name: "Dr Mei Lee" }).waitFor();
+};
+const todayAsk = async (page) => {
+  await today(page);
+  await page.getByRole("button", { name: "Ask Alice Nagangu for consent" }).click();
+};
+const patients = async (page) => {
+  await screen("Patients")(page);
+  await page.getByRole("searchbox").fill("ngu");
+  await page
+    .getByText(/no. 1207|are being read|does not answer/)
+    .first()
+    .waitFor();
+};
+const card = (name) => async (page) => {
+  await screen("Patients")(page);
+  await page.getByRole("searchbox").fill(name);
+  await page.getByRole("search").getByRole("button").first().click();
+  await page.getByRole("heading", { name: "What left this PC" }).waitFor();
+};
+const quick = (typed) => async (page) => {
+  await page.keyboard.type(typed);
+  await page.getByRole("option").first().waitFor();
+};
+const quickRefused = async (page) => {
+  await quick("alice")(page);
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").waitFor();
+};
+const vald = (button) => async (page) => {
+  await connections(page);
+  await page.getByRole("button", { name: new RegExp(`^${button} VALD Hub`) }).click();
+};
+const valdTested = async (page) => {
+  await vald("Change")(page);
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await page.getByRole("checkbox", { name: "This is our organisation" }).check();
+  await page.getByRole("button", { name: "Add a group for some patients only" }).click();
+};
 const noHours = async (page) => {
   await hours(page);
   await page.getByRole("button", { name: "Sunday: off" }).click();
@@ -137,9 +178,11 @@ const noHours = async (page) => {
 
 const WIDE = { width: 1180, height: 820 };
 const SMALL = { width: 900, height: 600 };
+/** As large as the program makes the search box. */
+const BOX = { width: 640, height: 420 };
 const PHONE = { width: 360, height: 740 };
 
-/** Name, scenario, the way there, sizes besides the wide one. */
+/** Name, scenario, the way there, sizes besides the wide one, and the size of the search box where it is that. */
 const PICTURES = [
   ["overview", "healthy", overview, { small: SMALL, phone: PHONE, large: SMALL }],
   ["overview", "empty", overview, { phone: PHONE }],
@@ -192,6 +235,27 @@ const PICTURES = [
   ["link-5-hours-none", "empty", noHours],
   ["link-6-review", "empty", review],
   ["settings", "healthy", settings, { phone: PHONE }],
+  ["overview", "vald-sending", overview],
+  ["overview", "vald-refused", overview],
+  ["today", "healthy", today, { small: SMALL, phone: PHONE, large: SMALL }],
+  ["today-ask", "healthy", todayAsk, { phone: PHONE }],
+  ["today", "several", today],
+  ["today", "no-vald", today],
+  ["today", "book-unreachable", today],
+  ["patients", "healthy", patients, { small: SMALL, phone: PHONE, large: SMALL }],
+  ["patients", "several", patients],
+  ["patients", "reading-people", patients],
+  ["patients", "list-error", patients],
+  ["patient-card", "healthy", card("sam"), { phone: PHONE, large: SMALL }],
+  ["patient-card-minor", "healthy", card("alice")],
+  ["patient-card-right-to-left", "healthy", card("כהן")],
+  ["patient-card-long", "healthy", card("feather"), { phone: PHONE }],
+  ["quick-open", "healthy", quick("ngu"), {}, BOX],
+  ["quick-open", "several", quick("ngu"), {}, BOX],
+  ["quick-open-right-to-left", "healthy", quick("80"), {}, BOX],
+  ["quick-open-refused", "healthy", quickRefused, {}, BOX],
+  ["vald", "no-vald", vald("Link"), { phone: PHONE }],
+  ["vald-tested", "healthy", valdTested, { phone: PHONE, large: SMALL }],
 ];
 
 if (!only) await rm(out, { recursive: true, force: true });
@@ -200,8 +264,8 @@ const browser = await chromium.launch({ executablePath: browserPath, args: ["--n
 let taken = 0;
 const complaints = [];
 for (const colorScheme of ["light", "dark"]) {
-  for (const [name, scenario, way, others = {}] of PICTURES) {
-    for (const [size, viewport] of Object.entries({ wide: WIDE, ...others })) {
+  for (const [name, scenario, way, others = {}, box = null] of PICTURES) {
+    for (const [size, viewport] of Object.entries({ wide: box ?? WIDE, ...others })) {
       const title = [name, scenario, colorScheme, ...(size === "wide" ? [] : [size])].join("-");
       if (only && !title.includes(only)) continue;
       const context = await browser.newContext({
@@ -215,8 +279,9 @@ for (const colorScheme of ["light", "dark"]) {
       page.on("console", (message) => {
         if (message.type() === "error") complaints.push(`${title}: ${message.text()}`);
       });
-      await page.goto(`${address}?fake=${scenario}${size === "large" ? "&large=1" : ""}`);
-      await page.locator("main h1").waitFor();
+      const asked = `fake=${scenario}${size === "large" ? "&large=1" : ""}${box ? "&quick" : ""}`;
+      await page.goto(`${address}?${asked}`);
+      await page.locator(box ? "input" : "main h1").waitFor();
       await way(page);
       const wider = await page.evaluate(
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -73,6 +73,12 @@ export function dayAndTime(instant: string, zone: string, now: number): string {
   return /\d/.test(day) ? `${day}, ${time}` : `${day} ${time}`;
 }
 
+/** "Friday 20 November" or, in another year, "Friday 19 January 2028" */
+export function longDay(date: string, today: string): string {
+  const day = formatter("UTC", { weekday: "long" }).format(new Date(`${date}T12:00:00Z`));
+  return `${day} ${longDate(date, today)}`;
+}
+
 /** "19 January" or, in another year, "19 January 2028" */
 export function longDate(date: string, today: string): string {
   const year = date.slice(0, 4) === today.slice(0, 4) ? {} : ({ year: "numeric" } as const);
@@ -203,4 +209,50 @@ export function hourOfDay(now: number, zone: string): number {
 /** "Sam Nguyen"; one name alone where there is only one. */
 export function fullName(person: { givenName: string; familyName: string }): string {
   return [person.givenName, person.familyName].filter((part) => part !== "").join(" ") || "No name";
+}
+
+/** A part of a name, and whether it was typed. */
+export interface NamePart {
+  text: string;
+  typed: boolean;
+}
+
+/** A letter as it is compared: without its marks, small, with one kind of apostrophe. */
+function bareLetter(letter: string): string {
+  return letter.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[‘’`]/g, "'");
+}
+
+/** A name in parts: what was typed is told apart, at the beginning of a word if it can be, else within one. */
+export function typedParts(name: string, typed: string): NamePart[] {
+  const wanted = [...typed.normalize("NFC")]
+    .map(bareLetter)
+    .join("")
+    .split(/[\s,]+/)
+    .filter((word) => word !== "");
+  return name
+    .normalize("NFC")
+    .split(/(\s+)/)
+    .flatMap((word) => wordInParts(word, wanted))
+    .filter((part) => part.text !== "");
+}
+
+function wordInParts(word: string, wanted: string[]): NamePart[] {
+  const letters = [...word];
+  // Where in the bare word each letter begins; a letter may be none or several there.
+  const begins = [0];
+  let bare = "";
+  for (const letter of letters) {
+    bare += bareLetter(letter);
+    begins.push(bare.length);
+  }
+  const found = wanted.find((each) => bare.startsWith(each)) ?? wanted.find((each) => bare.includes(each));
+  if (found === undefined) return [{ text: word, typed: false }];
+  // A mark that stands alone stays with the letter before it.
+  const from = Math.max(0, begins.lastIndexOf(bare.indexOf(found)));
+  const to = begins.findLastIndex((begin) => begin <= bare.indexOf(found) + found.length);
+  return [
+    { text: letters.slice(0, from).join(""), typed: false },
+    { text: letters.slice(from, to).join(""), typed: true },
+    { text: letters.slice(to).join(""), typed: false },
+  ];
 }

@@ -31,6 +31,7 @@ import type {
   UiError,
   ConsentHowView,
   ValdPatientState,
+  ValdView,
   Verdict,
   WaitingView,
   WebhooksView,
@@ -331,6 +332,20 @@ export function switchOff(view: AppView): string {
 
 export function progress(value: ProgressView): string {
   return `Publishing free times: ${count(value.done)} of ${count(value.total)} days`;
+}
+
+/** How far the profiles of a practice are. */
+export function valdCounts(vald: ValdView): string {
+  const needing = vald.needsPerson + vald.failed;
+  return [
+    `${counted(vald.linked, "profile")} linked`,
+    ...(vald.pending > 0 ? [`${count(vald.pending)} on their way`] : []),
+    ...(needing > 0 ? [`${count(needing)} ${needing === 1 ? "needs" : "need"} somebody`] : []),
+  ].join(", ");
+}
+
+export function valdProgress(value: ProgressView): string {
+  return `Bringing patients to VALD Hub: ${count(value.done)} of ${counted(value.total, "patient")}`;
 }
 
 const LISTS: Record<ListKind, string> = {
@@ -914,4 +929,44 @@ const LEFT: Record<string, string> = {
 /** What happened, for the list of what left this PC. */
 export function leftWords(what: string): string {
   return LEFT[what] ?? what;
+}
+
+const LINKS: Record<string, string> = {
+  linked: "linked",
+  pending: "on its way",
+  needs_person: "needs somebody",
+  conflict: "linked otherwise there",
+  failed: "refused",
+  ended: "not kept in step any more",
+};
+
+/** How far a link to a partner is. */
+export function linkWords(state: string): string {
+  return LINKS[state] ?? state;
+}
+
+/** What somebody presses to choose keys: a chord, one that lacks a key to hold, or keys that mean something else. */
+export type PressedKeys = { kind: "others" | "held" } | { kind: "lacking" | "keys"; words: string };
+
+/** By the names that keys are written with; letters and digits come from where they lie on the keyboard. */
+const KEY_CODES =
+  /^(?:Key([A-Z])|Digit(\d)|(F\d{1,2}|Space|Arrow(?:Up|Down|Left|Right)|Home|End|PageUp|PageDown|Insert))$/;
+const HELD_KEYS = ["Control", "Alt", "Shift", "Meta", "AltGraph"];
+
+/** A pressed chord as it is written: "Ctrl+Alt+V". */
+export function keysOf(
+  event: Pick<KeyboardEvent, "code" | "key" | "ctrlKey" | "altKey" | "shiftKey" | "metaKey">,
+): PressedKeys {
+  const held = [
+    ...(event.ctrlKey ? ["Ctrl"] : []),
+    ...(event.altKey ? ["Alt"] : []),
+    ...(event.shiftKey ? ["Shift"] : []),
+    ...(event.metaKey ? ["Super"] : []),
+  ];
+  if (HELD_KEYS.includes(event.key)) return { kind: "held" };
+  const [, letter, digit, named] = KEY_CODES.exec(event.code) ?? [];
+  const key = letter ?? digit ?? named;
+  if (key === undefined) return { kind: "others" };
+  const words = [...held, key].join("+");
+  return { kind: event.ctrlKey || event.altKey || event.metaKey ? "keys" : "lacking", words };
 }

@@ -394,3 +394,25 @@ describe("a booking that stands for the wrong patient", () => {
     );
   });
 });
+
+describe("a booking’s patient", () => {
+  it("has a card that is one press away", async () => {
+    const { user, app } = await openBookings("healthy");
+    await user.click(screen.getByRole("button", { name: "Card of Priya Raman" }));
+    expect(app.screen).toBe("patients");
+    expect(app.wantedPatient).toEqual({ practiceId: "richmond", patientId: "4037" });
+  });
+
+  it("is opened in VALD Hub, or the row says why not", async () => {
+    const { user, fake } = await openBookings("healthy");
+    await user.click(screen.getByRole("button", { name: "Open Priya Raman in VALD Hub" }));
+    expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "4037", false] });
+    expect(await screen.findByRole("alert")).toHaveTextContent("This patient is not in your book any more.");
+  });
+
+  it("is not offered to be opened where no page can be", async () => {
+    await openBookings("no-vald");
+    expect(screen.getByRole("button", { name: "Card of Priya Raman" })).toBeVisible();
+    expect(screen.queryByRole("button", { name: /in VALD Hub$/ })).toBeNull();
+  });
+});

@@ -110,3 +110,37 @@ describe("times as typed", () => {
     expect(format.showTimeOfDay("half past")).toBe("half past");
   });
 });
+
+describe("names with what was typed", () => {
+  const marked = (name: string, typed: string) =>
+    format
+      .typedParts(name, typed)
+      .map((part) => (part.typed ? `[${part.text}]` : part.text))
+      .join("");
+
+  it("are marked where a word begins, else within it, whatever marks its letters carry", () => {
+    expect(marked("Nguyễn", "ngu")).toBe("[Ngu]yễn");
+    expect(marked("Nguyễn", "nguye")).toBe("[Nguyễ]n");
+    expect(marked("Thị Lan", "lan thi")).toBe("[Thị] [Lan]");
+    expect(marked("Nangu", "ngu")).toBe("Na[ngu]");
+    expect(marked("O’Brien", "o'br")).toBe("[O’Br]ien");
+    expect(marked("כהן", "כה")).toBe("[כה]ן");
+  });
+
+  it("stay whole where nothing of it was typed", () => {
+    expect(marked("Featherstonehaugh-Cholmondeley", "ngyuen")).toBe("Featherstonehaugh-Cholmondeley");
+    expect(marked("Sam", "")).toBe("Sam");
+    expect(marked("", "sam")).toBe("");
+  });
+
+  it("keep a mark that stands alone with its letter", () => {
+    expect(marked("שָׁלוֹם", "ש")).toMatch(/^\[ש\p{M}*\]/u);
+  });
+});
+
+describe("days", () => {
+  it("are named with their weekday", () => {
+    expect(plain(format.longDay("2026-11-20", "2026-11-20"))).toBe("Friday 20 November");
+    expect(plain(format.longDay("2028-01-19", "2026-11-20"))).toBe("Wednesday 19 January 2028");
+  });
+});

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
 import QuickOpen from "../src/QuickOpen.svelte";
+import type { Answer, PatientHits } from "../src/backend";
 import { FakeBackend } from "../src/backend/fake";
 import { go, open, plain } from "./helpers";
 
@@ -35,6 +36,40 @@ describe("patients", () => {
   it("say so when nobody fits", async () => {
     await find("xyzzy");
     expect(await screen.findByText("Nobody among 14,310 patients fits that.")).toBeVisible();
+  });
+
+  it("show the best hit with Enter", async () => {
+    const { user } = await find("ngu");
+    await screen.findByRole("button", { name: /Nguyen, Sam/ });
+    await user.keyboard("{Enter}");
+    expect(await screen.findByRole("heading", { level: 1, name: "Sam Nguyen" })).toHaveFocus();
+  });
+
+  it("keep the order of their numbers beside names that are written from right to left", async () => {
+    await find("80");
+    const hit = await screen.findByRole("button", { name: /כהן/ });
+    const names = [...hit.querySelectorAll("bdi")].map((each) => each.textContent);
+    expect(names).toEqual(["כהן", "יעל"]);
+    expect(plain(hit.textContent)).toContain("5 May 1975 · no. 80");
+  });
+
+  it("say what failed, and try again", async () => {
+    const { user, fake } = await open("list-error");
+    await go(user, "Patients");
+    await user.type(screen.getByRole("searchbox", { name: "Find a patient" }), "ngu");
+    await waitFor(() => expect(screen.getAllByRole("alert")).toHaveLength(2));
+    expect(screen.getByRole("search")).toHaveTextContent(/practice system.*not answer/i);
+    const before = fake.asked.length;
+    await user.click(within(screen.getByRole("search")).getByRole("button", { name: "Try again" }));
+    expect(fake.asked.at(before)?.command).toBe("findPatients");
+  });
+
+  it("may still be read, which is not the same as nobody", async () => {
+    const { user } = await open("reading-people");
+    await go(user, "Patients");
+    await user.type(screen.getByRole("searchbox", { name: "Find a patient" }), "ngu");
+    expect(await screen.findByText(/are being read; more may be found/)).toBeVisible();
+    expect(screen.queryByText(/^Nobody/)).toBeNull();
   });
 
   it("show what left this PC, by the names of fields and under which consent", async () => {
@@ -72,6 +107,36 @@ describe("patients", () => {
     expect(await screen.findByText("on its way")).toBeVisible();
   });
 
+  it("who refuse are recorded as such, and are not asked again by the list", async () => {
+    const { user, fake } = await find("כהן");
+    await user.click(await screen.findByRole("button", { name: /כהן/ }));
+    await user.click(await screen.findByRole("button", { name: "Record consent" }));
+    const refuse = screen.getByRole("button", { name: "Record a refusal" });
+    expect(refuse).toBeDisabled();
+    await user.type(screen.getByRole("textbox", { name: "Recorded by" }), "Kim");
+    await user.click(refuse);
+    expect(fake.asked.find((each) => each.command === "withdrawConsent")?.with).toEqual([
+      "richmond",
+      "80",
+      "Kim",
+    ]);
+    expect(await screen.findByText("consent refused or withdrawn")).toBeVisible();
+    expect(screen.getByRole("heading", { level: 1 })).toHaveFocus();
+  });
+
+  it("remember who records consent while the window is open", async () => {
+    const { user } = await find("כהן");
+    await user.click(await screen.findByRole("button", { name: /כהן/ }));
+    await user.click(await screen.findByRole("button", { name: "Record consent" }));
+    expect(screen.getByRole("combobox", { name: "How" })).toHaveFocus();
+    await user.type(screen.getByRole("textbox", { name: "Recorded by" }), "Kim");
+    await user.click(screen.getByRole("button", { name: "Not now" }));
+    await waitFor(() => expect(screen.getByRole("button", { name: "Record consent" })).toHaveFocus());
+    await go(user, "Today");
+    await user.click(await screen.findByRole("button", { name: "Ask Alice Nagangu for consent" }));
+    expect(screen.getByRole("textbox", { name: "Recorded by" })).toHaveValue("Kim");
+  });
+
   it("whose consent is withdrawn are told what has to be done by hand", async () => {
     const { user, fake } = await find("sam");
     await user.click(await screen.findByRole("button", { name: /Nguyen, Sam/ }));
@@ -85,6 +150,7 @@ describe("patients", () => {
       "5521",
       "Kim",
     ]);
+    expect(await screen.findAllByText(/remove the profile in VALD Hub by hand/)).not.toHaveLength(0);
   });
 
   it("list who needs somebody, with the reason", async () => {
@@ -101,17 +167,82 @@ describe("today", () => {
     const { user, fake } = await open("healthy");
     await go(user, "Today");
     expect(plain((await screen.findByRole("region", { name: "VALD Hub" })).textContent)).toContain(
-      "2 of 8 patients linked to VALD Hub. 6 of 8 have no link; 1 of them consented.",
+      "2 of 8 linked 6 of 8 patients have no link. 1 of them consented. The list says what the others lack.",
     );
     await user.click(screen.getByRole("button", { name: "Link the 1 who consented" }));
     expect(fake.asked.find((each) => each.command === "linkPatients")?.with).toEqual(["richmond", ["1207"]]);
+    expect(await screen.findByText("1 patient on the way to VALD Hub.")).toBeVisible();
+    expect(await screen.findByText("3 of 8 linked")).toBeVisible();
   });
 
   it("asks for consent in the row", async () => {
     const { user } = await open("healthy");
     await go(user, "Today");
     await user.click(await screen.findByRole("button", { name: "Ask Alice Nagangu for consent" }));
-    expect(screen.getByRole("form", { name: "Consent of Alice Nagangu" })).toBeVisible();
+    const form = screen.getByRole("form", { name: "Consent of Alice Nagangu" });
+    expect(within(form).getByRole("textbox", { name: "Guardian who agrees" })).toHaveFocus();
+    await user.keyboard("A parent");
+    await user.type(within(form).getByRole("textbox", { name: "Recorded by" }), "Kim{Enter}");
+    await waitFor(() => expect(screen.queryByRole("form")).toBeNull());
+    await waitFor(() => expect(screen.getByRole("button", { name: "Alice Nagangu" })).toHaveFocus());
+    expect(screen.getByRole("button", { name: "Link Alice Nagangu now" })).toBeVisible();
+  });
+
+  it("names the day, and what is missing in each row", async () => {
+    const { user } = await open("healthy");
+    await go(user, "Today");
+    expect(
+      await screen.findByRole("heading", { level: 1, name: /^Today, Friday 20\sNovember$/ }),
+    ).toBeVisible();
+    expect(screen.getByText("Under 18: a guardian has to agree.")).toBeVisible();
+    expect(screen.getByText("The record has no birth date.")).toBeVisible();
+    expect(screen.getByRole("button", { name: "Open Sam Nguyen in VALD Hub" })).toBeVisible();
+    expect(plain(screen.getByText(/^Anywhere/).textContent)).toBe(
+      "Anywhere: Ctrl Alt V finds a patient and opens VALD Hub.",
+    );
+  });
+
+  it("says that the book does not answer, and how old what it shows is", async () => {
+    const { user } = await open("book-unreachable");
+    await go(user, "Today");
+    expect(await screen.findByText(/^Below is what your book said 31\smin ago\.$/)).toBeVisible();
+    expect(screen.getByRole("button", { name: "Alice Nagangu" })).toBeVisible();
+  });
+
+  it("shows who comes without a word about VALD where it is not linked", async () => {
+    const { user } = await open("no-vald");
+    await go(user, "Today");
+    expect(await screen.findByRole("button", { name: "Alice Nagangu" })).toBeVisible();
+    expect(screen.queryByRole("heading", { name: "VALD Hub" })).toBeNull();
+    expect(screen.queryByRole("button", { name: /^Ask/ })).toBeNull();
+  });
+
+  it("leads from a practitioner to the day beside Healthengine", async () => {
+    const { user, app } = await open("healthy");
+    await go(user, "Today");
+    await user.click(await screen.findByRole("button", { name: "Dr Mei Lee: the day beside Healthengine" }));
+    expect(app.day).toEqual({ practiceId: "richmond", practitionerId: "11" });
+    expect(app.screen).toBe("overview");
+  });
+
+  it("says in the row why a page could not be opened", async () => {
+    const { user, fake } = await open("healthy");
+    await go(user, "Today");
+    fake.commands.openInVald = () =>
+      Promise.resolve({ status: "error", error: { code: "valdUnreachable", message: "" } });
+    await user.click(await screen.findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
+    const row = screen.getByRole("button", { name: "Sam Nguyen" }).closest("li");
+    expect(await within(row as HTMLElement).findByRole("alert")).toHaveTextContent("VALD does not answer.");
+  });
+
+  it("shows one practice at a time, and never the people of another one", async () => {
+    const { user, fake } = await open("several");
+    await go(user, "Today");
+    await screen.findByRole("button", { name: "Sam Nguyen" });
+    await user.selectOptions(screen.getByRole("combobox", { name: "Practice" }), "Burnley Hand Therapy");
+    expect(fake.asked.at(-1)).toEqual({ command: "today", with: ["burnley"] });
+    expect(await screen.findByRole("heading", { name: "Jo O’Brien" })).toBeVisible();
+    expect(screen.queryByRole("heading", { name: "Dr Mei Lee" })).toBeNull();
   });
 });
 
@@ -120,6 +251,20 @@ describe("quick open", () => {
     const fake = new FakeBackend("healthy");
     render(QuickOpen, { props: { backend: fake } });
     return { fake, user: userEvent.setup() };
+  }
+
+  /** Keeps the answers back until they are given, the last one first. */
+  function hold(fake: FakeBackend) {
+    const find = fake.commands.findPatients;
+    const given: (() => void)[] = [];
+    fake.commands.findPatients = (query) =>
+      new Promise<Answer<PatientHits>>((resolve) => given.push(() => void find(query).then(resolve)));
+    return {
+      give: async () => {
+        for (const answer of given.reverse()) answer();
+        await Promise.resolve();
+      },
+    };
   }
 
   it("opens the page of whom three letters find, with Enter", async () => {
@@ -168,51 +313,105 @@ describe("quick open", () => {
     expect(screen.getByRole("combobox")).toHaveFocus();
   });
 
+  it("never opens somebody whom what was typed before found", async () => {
+    const { fake, user } = box();
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    const answers = hold(fake);
+    await user.keyboard("y{Enter}");
+    expect(fake.asked.map((each) => each.command)).not.toContain("openInVald");
+    // Two fit: somebody has to look which is meant.
+    await answers.give();
+    await screen.findByRole("option", { selected: true });
+    expect(fake.asked.map((each) => each.command)).not.toContain("openInVald");
+  });
+
+  it("opens at once where Enter came before the answer and only one fits", async () => {
+    const { fake, user } = box();
+    const answers = hold(fake);
+    await user.keyboard("priya{Enter}");
+    await answers.give();
+    await waitFor(() =>
+      expect(fake.asked).toContainEqual({ command: "openInVald", with: ["richmond", "77", false] }),
+    );
+  });
+
+  it("drops answers that come late", async () => {
+    const { fake, user } = box();
+    const answers = hold(fake);
+    await user.keyboard("pri");
+    await user.clear(screen.getByRole("combobox"));
+    await user.keyboard("sam");
+    await answers.give();
+    expect(await screen.findByRole("option")).toHaveTextContent(/Nguyen, Sam/);
+  });
+
+  it("marks what was typed, also within a name", async () => {
+    const { user } = box();
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    expect([...document.querySelectorAll("mark")].map((each) => each.textContent)).toEqual(["Ngu", "Ngu"]);
+  });
+
+  it("walks with the arrows, and says of the highlighted line what the keys do", async () => {
+    const { user } = box();
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    await user.keyboard("{ArrowDown}");
+    const line = screen.getByRole("option", { selected: true });
+    expect(screen.getByRole("combobox")).toHaveAttribute("aria-activedescendant", line.id);
+    expect(plain(line.textContent)).toContain("Nguyễn, Thị Lan 2 Feb 1970 · no. 1207");
+    expect(plain(line.textContent)).toContain("Ctrl Enter links first");
+    await user.clear(screen.getByRole("combobox"));
+    await user.keyboard("9001");
+    await waitFor(() => expect(screen.getByRole("option")).toHaveTextContent(/guardian not asked/));
+  });
+
+  it("still says what failed while nobody saw it", async () => {
+    const { fake, user } = box();
+    await user.keyboard("alice");
+    await screen.findByRole("option", { selected: true });
+    let fail = () => {};
+    fake.commands.openInVald = () =>
+      new Promise((resolve) => {
+        fail = () => resolve({ status: "error", error: { code: "valdUnreachable", message: "" } });
+      });
+    await user.keyboard("{Control>}{Enter}{/Control}");
+    expect(screen.getByRole("status")).toHaveTextContent("Linking Alice Nagangu first…");
+    fireEvent.blur(window);
+    fail();
+    fireEvent.focus(window);
+    expect(await screen.findByRole("alert")).toHaveTextContent("VALD does not answer.");
+  });
+
+  it("names the practices where who is found is of several", async () => {
+    render(QuickOpen, { props: { backend: new FakeBackend("several") } });
+    await userEvent.setup().keyboard("priya");
+    await waitFor(() =>
+      expect(screen.getAllByRole("option").map((each) => plain(each.textContent))).toEqual([
+        expect.stringContaining("no. 77 · Richmond Physiotherapy"),
+        expect.stringContaining("no. 77 · Burnley Hand Therapy"),
+        expect.stringContaining("no. 77 · Fremantle Physio"),
+      ]),
+    );
+  });
+
+  it("asks again by itself while the book is being read", async () => {
+    const { fake, user } = box();
+    const find = fake.commands.findPatients;
+    fake.commands.findPatients = () =>
+      Promise.resolve({ status: "ok", data: { hits: [], reading: true, patients: 0 } });
+    await user.keyboard("sam");
+    await waitFor(() => expect(screen.getByRole("status")).toHaveTextContent(/are being read/));
+    fake.commands.findPatients = find;
+    expect(await screen.findByRole("option", {}, { timeout: 3000 })).toHaveTextContent(/Nguyen, Sam/);
+  });
+
   it("asks nothing for one letter, and closes with Escape", async () => {
     const { fake, user } = box();
     await user.keyboard("n");
     expect(fake.asked).toEqual([]);
     await user.keyboard("{Escape}");
     expect(fake.asked).toEqual([{ command: "closeQuickOpen", with: [] }]);
-  });
-});
-
-describe("VALD Hub", () => {
-  it("is linked only after its organisation was confirmed", async () => {
-    const { user, fake } = await open("healthy");
-    await go(user, "Connections");
-    await user.click(screen.getByRole("button", { name: "Change VALD Hub of Richmond Physiotherapy" }));
-    await user.type(screen.getByLabelText("Client secret"), "new");
-    await user.type(screen.getByLabelText("Client id"), "new");
-    const save = screen.getByRole("button", { name: "Save the changes" });
-    expect(save).toBeDisabled();
-    await user.click(screen.getByRole("button", { name: "Test" }));
-    expect(await screen.findByText("Richmond Physiotherapy Group")).toBeVisible();
-    expect(save).toBeDisabled();
-    await user.click(screen.getByRole("checkbox", { name: "This is our organisation" }));
-    await user.click(screen.getByRole("checkbox", { name: "Knees" }));
-    await user.click(save);
-    const saved = fake.asked.find((each) => each.command === "updatePractice");
-    expect(saved?.with).toMatchObject([
-      "richmond",
-      {
-        healthengine: { practiceKey: null },
-        vald: {
-          clientId: "new",
-          region: "aue",
-          groups: [{ group: "99999999-0000-4000-8000-000000000002", resourceId: null, locationId: null }],
-        },
-      },
-    ]);
-  });
-
-  it("says when its credentials are refused", async () => {
-    const { user } = await open("healthy");
-    await go(user, "Connections");
-    await user.click(screen.getByRole("button", { name: "Change VALD Hub of Richmond Physiotherapy" }));
-    await user.type(screen.getByLabelText("Client id"), "old");
-    await user.type(screen.getByLabelText("Client secret"), "wrong");
-    await user.click(screen.getByRole("button", { name: "Test" }));
-    expect(await screen.findByText(/VALD refuses this client id and secret/)).toBeVisible();
   });
 });

@@ -57,4 +57,63 @@ describe("settings", () => {
     await user.click(screen.getByRole("button", { name: "Export as one file" }));
     expect(await screen.findByRole("alert")).toHaveTextContent("This computer’s disk is full.");
   });
+
+  it("take the keys of quick open by pressing them, and let them be cleared", async () => {
+    const { user, fake } = await openSettings("healthy");
+    const keys = screen.getByRole("textbox", { name: "Keys of quick open" });
+    expect(keys).toHaveValue("Ctrl+Alt+V");
+    await user.click(keys);
+    await user.keyboard("{Shift>}h{/Shift}");
+    expect(
+      screen.getByText("Shift+H alone is needed by other programs. Hold Ctrl or Alt with it."),
+    ).toBeVisible();
+    expect(keys).toHaveValue("Ctrl+Alt+V");
+    await user.keyboard("{Control>}{Shift>}h{/Shift}{/Control}");
+    expect(keys).toHaveValue("Ctrl+Shift+H");
+    await user.click(screen.getByRole("button", { name: "Save" }));
+    expect(fake.asked.at(-1)).toMatchObject({
+      command: "changeSettings",
+      with: [{ quickOpenKeys: "Ctrl+Shift+H" }],
+    });
+    await user.click(screen.getByRole("button", { name: "Clear Keys of quick open" }));
+    expect(keys).toHaveValue("");
+    expect(keys).toHaveFocus();
+    await user.tab();
+    expect(keys).not.toHaveFocus();
+    await user.click(screen.getByRole("button", { name: "Save" }));
+    expect(fake.asked.at(-1)).toMatchObject({ command: "changeSettings", with: [{ quickOpenKeys: "" }] });
+  });
+
+  it("choose keys with Alt and a digit without leaving for another screen", async () => {
+    const { user, app } = await openSettings("healthy");
+    await user.click(screen.getByRole("textbox", { name: "Keys of quick open" }));
+    await user.keyboard("{Alt>}1{/Alt}");
+    expect(screen.getByRole("textbox", { name: "Keys of quick open" })).toHaveValue("Alt+1");
+    expect(app.screen).toBe("settings");
+  });
+
+  it("say why the keys do not work, until others are chosen", async () => {
+    const { user, fake } = await openSettings("healthy");
+    const problem = "Ctrl+Alt+V could not be registered, most likely because another program has these keys.";
+    fake.push((view) => ({ settings: { ...view.settings, quickOpenProblem: problem } }));
+    expect(await screen.findByText(problem)).toBeVisible();
+    const keys = screen.getByRole("textbox", { name: "Keys of quick open" });
+    expect(keys).toBeInvalid();
+    await user.click(keys);
+    await user.keyboard("{Control>}{Alt>}k{/Alt}{/Control}");
+    expect(keys).toHaveValue("Ctrl+Alt+K");
+    expect(screen.queryByText(problem)).toBeNull();
+  });
+
+  it("export what left this PC, and say why they could not", async () => {
+    const { user, fake } = await openSettings("healthy");
+    const button = screen.getByRole("button", { name: "Export what left this PC" });
+    await user.click(button);
+    expect(await screen.findByText(/Written to .*what-left\.csv/)).toBeVisible();
+    fake.commands.exportAudit = () =>
+      Promise.resolve({ status: "error", error: { code: "diskFull", message: "" } });
+    await user.click(button);
+    expect(await screen.findByRole("alert")).toHaveTextContent("This computer’s disk is full.");
+    expect(screen.queryByText(/what-left\.csv/)).toBeNull();
+  });
 });

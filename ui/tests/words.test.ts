@@ -238,3 +238,54 @@ describe("a failure in words", () => {
     );
   });
 });
+
+describe("patients and VALD Hub", () => {
+  it.each(members("ValdPatientState"))("has an icon, a word and a colour for %s", (state) => {
+    const shown = words.VALD_STATES[state as keyof typeof words.VALD_STATES];
+    expect(shown.word).not.toBe("");
+    expect(shown.icon).not.toBe("");
+    expect(shown.colour).toMatch(/^(ok|wait|stop|quiet)$/);
+  });
+
+  it.each(["linked", "pending", "needs_person", "conflict", "failed", "ended"])(
+    "has words for %s",
+    (state) => {
+      expect(words.linkWords(state)).not.toMatch(/_/);
+    },
+  );
+
+  it("counts one that needs somebody as one", () => {
+    const vald = SCENARIOS.healthy().view.practices[0]?.vald;
+    if (!vald) throw new Error("no VALD account");
+    expect(words.valdCounts({ ...vald, needsPerson: 1, failed: 0, pending: 0 })).toBe(
+      "310 profiles linked, 1 needs somebody",
+    );
+    expect(words.valdCounts({ ...vald, linked: 1, needsPerson: 0, failed: 0, pending: 2 })).toBe(
+      "1 profile linked, 2 on their way",
+    );
+  });
+});
+
+describe("pressed keys", () => {
+  const none = { key: "", code: "", ctrlKey: false, altKey: false, shiftKey: false, metaKey: false };
+
+  it("are written by where they lie, so that AltGr changes nothing", () => {
+    expect(words.keysOf({ ...none, key: "@", code: "KeyV", ctrlKey: true, altKey: true })).toEqual({
+      kind: "keys",
+      words: "Ctrl+Alt+V",
+    });
+    expect(words.keysOf({ ...none, key: "F9", code: "F9", metaKey: true, shiftKey: true })).toEqual({
+      kind: "keys",
+      words: "Shift+Super+F9",
+    });
+  });
+
+  it("are not taken from every other program", () => {
+    expect(words.keysOf({ ...none, key: "v", code: "KeyV" })).toEqual({ kind: "lacking", words: "V" });
+  });
+
+  it("that mean something else are left alone", () => {
+    for (const code of ["Tab", "Escape", "Enter", "Backspace"])
+      expect(words.keysOf({ ...none, key: code, code })).toEqual({ kind: "others" });
+  });
+});

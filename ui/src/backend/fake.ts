@@ -9,6 +9,8 @@ import type {
   BookingView,
   Commands,
   ErrorCode,
+  PatientHits,
+  PatientQuery,
   PracticeInput,
   PracticeView,
   PractitionerView,
@@ -44,15 +46,14 @@ export class FakeBackend implements Backend {
   #view: AppView;
   #finished: BookingView[];
   readonly #scenario: Scenario;
-  readonly #people: FakePeople;
+  readonly #people: Map<string, FakePeople>;
   readonly #listeners = new Set<(view: AppView) => void>();
 
   constructor(name: ScenarioName) {
     this.#scenario = SCENARIOS[name]();
     this.#view = this.#scenario.view;
     this.#finished = this.#scenario.finished;
-    const practice = this.#view.practices[0];
-    this.#people = new FakePeople(practice?.id ?? "richmond", Boolean(practice?.vald));
+    this.#people = new Map(this.#view.practices.map((each) => [each.id, new FakePeople(each)] as const));
     this.commands = this.#record(this.#answers());
   }
 
@@ -264,30 +265,34 @@ export class FakeBackend implements Backend {
       exportLogs: () =>
         this.#scenario.failingLists ? refuse("diskFull") : ok("Downloads/clinic-companion-logs.zip"),
       findPatients: (query) =>
-        this.#scenario.failingLists
-          ? refuse("practiceUnreachable")
-          : ok(this.#people.find(query.text, query.limit)),
-      patientCard: (_practiceId, patientId) => {
-        const card = this.#people.card(patientId);
+        this.#scenario.failingLists ? refuse("practiceUnreachable") : ok(this.#findPatients(query)),
+      patientCard: (practiceId, patientId) => {
+        const card = this.#people.get(practiceId)?.card(patientId);
         return card ? ok(card) : refuse("patientUnknown");
       },
-      patientLinks: () => (this.#scenario.failingLists ? refuse("unknown") : ok(this.#people.needing())),
-      today: (practiceId) =>
-        this.#scenario.failingLists || !this.#practice(practiceId)
-          ? refuse("practiceUnreachable")
-          : ok(this.#people.today(this.#view.now)),
-      giveConsent: (_practiceId, patientId, consent) => {
-        const given = this.#people.give(patientId, consent);
+      patientLinks: (practiceId, state) =>
+        this.#scenario.failingLists
+          ? refuse("unknown")
+          : ok(this.#people.get(practiceId)?.links(state) ?? []),
+      today: (practiceId) => {
+        if (this.#scenario.failingLists) return refuse("practiceUnreachable");
+        const people = this.#people.get(practiceId);
+        const readAt = this.#practice(practiceId)?.system.lastReadAt ?? null;
+        return people ? ok(people.today(readAt)) : refuse("practiceUnknown");
+      },
+      giveConsent: (practiceId, patientId, consent) => {
+        const given = this.#people.get(practiceId)?.give(patientId, consent) ?? "unknown";
         if (given === "guardian") return refuse("inputInvalid", "A guardian has to agree for a minor.");
         return given === "ok" ? ok(null) : refuse("patientUnknown");
       },
-      withdrawConsent: (_practiceId, patientId) =>
-        this.#people.withdraw(patientId) ? ok(null) : refuse("patientUnknown"),
-      linkPatients: (_practiceId, patientIds) => ok(this.#people.link(patientIds)),
-      openInVald: (_practiceId, patientId, linkFirst) => {
-        const patient = this.#people.patient(patientId);
+      withdrawConsent: (practiceId, patientId) =>
+        this.#people.get(practiceId)?.withdraw(patientId) ? ok(null) : refuse("patientUnknown"),
+      linkPatients: (practiceId, patientIds) => ok(this.#people.get(practiceId)?.link(patientIds) ?? 0),
+      openInVald: (practiceId, patientId, linkFirst) => {
+        const people = this.#people.get(practiceId);
+        const patient = people?.patient(patientId);
         if (!patient) return refuse("patientUnknown");
-        if (linkFirst && patient.vald?.canLink) this.#people.link([patientId]);
+        if (linkFirst && patient.vald?.canLink) people?.link([patientId]);
         else if (!patient.vald?.canOpen) return refuse("notLinkedYet", "Consent is not recorded.");
         return ok(null);
       },
@@ -304,14 +309,26 @@ export class FakeBackend implements Backend {
         });
       },
       checkLanding: (_practiceId, hubUrl) =>
-        hubUrl.includes("{syncId}")
+        hubUrl.startsWith("https://hub.valdperformance.com/")
           ? ok(null)
-          : refuse("landingInvalid", "It needs {tenantId} and {syncId}."),
+          : refuse("landingInvalid", "The address does not lead to VALD Hub."),
       removeFormerLinks: (_practiceId, typed) =>
         typed === "Richmond Physiotherapy Group" ? ok(null) : refuse("inputInvalid", "Another name."),
       exportAudit: () => ok("Downloads/what-left.csv"),
       closeQuickOpen: () => ok(null),
       openLink: () => ok(null),
+    };
+  }
+
+  #findPatients(query: PatientQuery): PatientHits {
+    if (this.#scenario.readingPeople) return { hits: [], reading: true, patients: 0 };
+    const found = [...this.#people]
+      .filter(([practiceId]) => query.practiceId === null || query.practiceId === practiceId)
+      .map(([, people]) => people.find(query.text));
+    return {
+      hits: found.flatMap((each) => each.hits).slice(0, query.limit),
+      reading: false,
+      patients: found.reduce((sum, each) => sum + each.patients, 0),
     };
   }
 

@@ -3,8 +3,9 @@ import type {
   ConsentInput,
   LinkView,
   PatientCardView,
-  PatientHits,
   PatientView,
+  PracticeView,
+  PractitionerView,
   TodayView,
   ValdPatientState,
   VisitView,
@@ -53,15 +54,28 @@ const PEOPLE: Person[] = [
   },
 ];
 
+const RECORDED_AT = "2026-11-18T02:10:00.000Z";
+const LINKS: Record<ValdPatientState, string> = {
+  notAsked: "pending",
+  withdrawn: "ended",
+  onItsWay: "pending",
+  linked: "linked",
+  needsPerson: "needs_person",
+  refused: "failed",
+  ended: "ended",
+};
+
 /** What the fake backend knows of patients. */
 export class FakePeople {
   #people = PEOPLE.map((each) => ({ ...each }));
   readonly #practiceId: string;
   readonly #hasVald: boolean;
+  readonly #practitioners: PractitionerView[];
 
-  constructor(practiceId: string, hasVald: boolean) {
-    this.#practiceId = practiceId;
-    this.#hasVald = hasVald;
+  constructor(practice: PracticeView) {
+    this.#practiceId = practice.id;
+    this.#hasVald = practice.vald !== null;
+    this.#practitioners = practice.practitioners.slice(0, 2);
   }
 
   #view(person: Person): PatientView {
@@ -85,7 +99,7 @@ export class FakePeople {
     };
   }
 
-  find(text: string, limit: number): PatientHits {
+  find(text: string): { hits: PatientView[]; patients: number } {
     const bare = (word: string) => word.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
     const fits = (person: Person) =>
       bare(text)
@@ -96,7 +110,7 @@ export class FakePeople {
             .some((each) => each.startsWith(word)),
         );
     const hits = this.#people.filter(fits).map((each) => this.#view(each));
-    return { hits: hits.slice(0, limit), reading: false, patients: 14_310 };
+    return { hits, patients: 14_310 };
   }
 
   patient(id: string): PatientView | undefined {
@@ -110,7 +124,7 @@ export class FakePeople {
       day: "2026-11-20",
       starts,
       length: 30,
-      resource: "Dr Mei Lee",
+      resource: this.#practitioners[0]?.name ?? "Dr Mei Lee",
       appointmentType: "Standard consultation",
       patient: this.#view(person),
     };
@@ -120,23 +134,10 @@ export class FakePeople {
     const person = this.#people.find((each) => each.id === id);
     if (!person) return undefined;
     const agreed = person.state !== "notAsked";
-    const at = "2026-11-18T02:10:00.000Z";
+    const at = RECORDED_AT;
     return {
       patient: this.#view(person),
-      links: agreed
-        ? [
-            {
-              patientId: id,
-              patientName: `${person.given} ${person.family}`,
-              partner: "vald",
-              state: person.state === "linked" ? "linked" : "pending",
-              partnerId: person.state === "linked" ? "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee" : null,
-              since: at,
-              reason: person.reason ?? null,
-              acceptedAt: at,
-            },
-          ]
-        : [],
+      links: agreed ? [this.#link(person)] : [],
       consents: agreed
         ? [
             {
@@ -169,21 +170,29 @@ export class FakePeople {
     };
   }
 
-  needing(): LinkView[] {
-    const needing = this.#people.filter((each) => each.state === "needsPerson" || each.state === "refused");
-    return needing.map((each) => ({
-      patientId: each.id,
-      patientName: `${each.given} ${each.family}`,
-      partner: "vald",
-      state: each.state === "refused" ? "failed" : "needs_person",
-      partnerId: null,
-      since: "2026-11-18T02:10:00.000Z",
-      reason: each.reason ?? null,
-      acceptedAt: null,
-    }));
+  /** Those of one state, or those that wait for somebody. */
+  links(state: string | null): LinkView[] {
+    return this.#people
+      .map((each) => this.#link(each))
+      .filter((link) =>
+        state === null ? ["needs_person", "failed"].includes(link.state) : link.state === state,
+      );
   }
 
-  today(readAt: string): TodayView {
+  #link(person: Person): LinkView {
+    return {
+      patientId: person.id,
+      patientName: `${person.given} ${person.family}`,
+      partner: "vald",
+      state: LINKS[person.state],
+      partnerId: person.state === "linked" ? "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee" : null,
+      since: RECORDED_AT,
+      reason: person.reason ?? null,
+      acceptedAt: person.state === "linked" ? RECORDED_AT : null,
+    };
+  }
+
+  today(readAt: string | null): TodayView {
     const half = Math.ceil(this.#people.length / 2);
     const visits = (some: Person[]) =>
       some.map((each, index) => this.#visit(each, `${String(9 + index).padStart(2, "0")}:00`));
@@ -192,10 +201,11 @@ export class FakePeople {
       practiceId: this.#practiceId,
       day: "2026-11-20",
       readAt,
-      practitioners: [
-        { resourceId: "7", name: "Dr Mei Lee", visits: visits(this.#people.slice(0, half)) },
-        { resourceId: "8", name: "Sam Okafor", visits: visits(this.#people.slice(half)) },
-      ],
+      practitioners: this.#practitioners.map((each, index) => ({
+        resourceId: each.id,
+        name: each.name,
+        visits: visits(this.#people.slice(index * half, (index + 1) * half)),
+      })),
       patients: this.#people.length,
       linked: this.#hasVald ? count("linked") : 0,
       canLink: this.#hasVald ? count("onItsWay") : 0,
@@ -203,11 +213,12 @@ export class FakePeople {
     };
   }
 
-  #become(id: string, state: ValdPatientState): boolean {
+  #become(id: string, state: ValdPatientState, reason?: string): boolean {
     const person = this.#people.find((each) => each.id === id);
     if (!person) return false;
     person.state = state;
     delete person.reason;
+    if (reason !== undefined) person.reason = reason;
     return true;
   }
 
@@ -220,7 +231,14 @@ export class FakePeople {
   }
 
   withdraw(id: string): boolean {
-    return this.#become(id, "withdrawn");
+    const wasThere = this.#people.some((each) => each.id === id && each.state === "linked");
+    return this.#become(
+      id,
+      "withdrawn",
+      wasThere
+        ? "Consent was withdrawn. Nothing more is sent; remove the profile in VALD Hub by hand if it must not stay there."
+        : undefined,
+    );
   }
 
   link(ids: string[]): number {

@@ -20,6 +20,7 @@ import type {
   PracticeView,
   PractitionerView,
   ProfileView,
+  ValdView,
   WebhooksView,
 } from "./index";
 
@@ -32,6 +33,8 @@ export interface Scenario {
   loading?: boolean;
   /** Lists and files fail. */
   failingLists?: boolean;
+  /** Who is in the book is not known yet. */
+  readingPeople?: boolean;
   /** The time that is chosen has been taken a moment ago. */
   takenMeanwhile?: boolean;
   /** "Done" does not find the appointment. */
@@ -807,6 +810,13 @@ function onItsWay(): Scenario {
   }));
 }
 
+function withVald(vald: Partial<ValdView>, rest: Partial<AppView> = {}): Scenario {
+  return changed((base) => ({
+    ...rest,
+    practices: base.practices.map((each) => ({ ...each, vald: each.vald && { ...each.vald, ...vald } })),
+  }));
+}
+
 export const SCENARIOS = {
   healthy: () => changed(() => ({})),
   empty: () => without("notLinked"),
@@ -912,6 +922,45 @@ export const SCENARIOS = {
       },
       { openToOthers: true, wrongSources: 14 },
     ),
+  "no-vald": () =>
+    changed((base) => ({
+      practices: base.practices.map((each) => ({
+        ...each,
+        vald: null,
+        setup: { ...each.setup, vald: null },
+      })),
+    })),
+  "vald-sending": () =>
+    withVald(
+      { light: "working", linked: 1204, pending: 7106, progress: { done: 1204, total: 8310 } },
+      { headline: "catchingUp" },
+    ),
+  "vald-refused": () => ({
+    ...withVald(
+      {
+        light: "down",
+        unknownGroups: ["Shoulders"],
+        problem: { code: "valdKeyRefused", message: "401", since: before(4000) },
+      },
+      { headline: "down", attention: [{ kind: "vald", practiceId: "richmond" }] },
+    ),
+  }),
+  "book-unreachable": () =>
+    changed((base) => ({
+      headline: "down",
+      attention: [{ kind: "system", practiceId: "richmond" }],
+      practices: base.practices.map((each) => ({
+        ...each,
+        light: "down",
+        system: {
+          ...each.system,
+          light: "down",
+          lastReadAt: before(1900),
+          problem: { code: "practiceUnreachable", message: "no answer within 5 s", since: before(1890) },
+        },
+      })),
+    })),
+  "reading-people": () => ({ ...changed(() => ({})), readingPeople: true }),
   locked: () => without("down", { code: "storeWrongKey", message: "", since: null }),
   error: () => ({ ...changed(() => ({})), failing: true }),
   "list-error": () => ({ ...changed(() => ({})), failingLists: true }),
