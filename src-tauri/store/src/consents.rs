@@ -28,11 +28,11 @@ impl Consents for Store {
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
         let (practice, partner) = (practice.to_string(), partner.to_string());
         self.call(move |conn| {
-            // The index gives the last number of each patient without a look at the rows before.
+            // The index gives the last number of each patient, in order, without a look at the lines before.
             let sql = format!(
-                "SELECT {COLUMNS} FROM consent
-                 WHERE number IN (SELECT max(number) FROM consent WHERE practice = ?1 AND partner = ?2 GROUP BY patient)
-                 ORDER BY patient"
+                "SELECT {COLUMNS} FROM (SELECT max(number) AS last FROM consent WHERE practice = ?1 AND partner = ?2
+                                        GROUP BY patient)
+                 CROSS JOIN consent ON number = last ORDER BY patient"
             );
             all(conn, &sql, (practice, partner), read)
         })

@@ -11,9 +11,7 @@ use domain::ports::store::{Links, StoreError};
 use rusqlite::{Connection, Row, Transaction, named_params};
 use std::collections::BTreeMap;
 
-const COLUMNS: &str =
-    "practice, partner, kind, local_id, told_as, partner_id, state, since, reason, accepted, refused,
-                       accepted_at";
+const COLUMNS: &str = "practice, partner, kind, local_id, told_as, partner_id, state, since, reason, accepted, refused, accepted_at";
 
 #[async_trait]
 impl Links for Store {
