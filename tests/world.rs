@@ -132,7 +132,7 @@ impl Connect for Wiring {
         let practice = self.practice(settings).map_err(|problem| (Leg::System, problem))?;
         let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
         let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
-        Ok(Connected { practice, partner, partners: Vec::new(), callback })
+        Ok(Connected { practice, partner, partners: Vec::new(), troubles: Vec::new(), callback })
     }
 
     fn surroundings(&self) -> String {

@@ -224,5 +224,6 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
                     .collect(),
             },
         }),
+        vald: None,
     }
 }

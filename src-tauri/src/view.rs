@@ -12,7 +12,7 @@
 //! | `free_times` | `practice_id, booking_id, day: Option` | [`FreeTimesView`] | the free times of a day for a booking that could not be placed; without a day the nearest |
 //! | `set_practice_enabled` | `practice_id, enabled` | `()` | pause or resume one practice |
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
-//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
+//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine and VALD should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
 //! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
 //! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
@@ -82,7 +82,8 @@ pub struct AppView {
     pub headline: Headline,
     /// What stops everything, such as a locked store. With it `practices` says nothing.
     pub problem: Option<ProblemView>,
-    /// What happened to the records at this start, such as damaged ones that were moved aside.
+    /// What happened to the records at this start, such as damaged ones that were moved aside, and what another program
+    /// asked for a moment ago and did not get.
     pub notices: Vec<ProblemView>,
     /// Present while the app runs on its simulators.
     pub demo: bool,
@@ -587,7 +588,9 @@ pub enum ResyncWhat {
     Configuration,
     /// All free times.
     Availability,
-    /// Both, and Healthengine is asked for what is outstanding.
+    /// Every patient's profile is compared with what VALD accepted, and what it refused is sent again.
+    Patients,
+    /// All of it, and Healthengine is asked for what is outstanding.
     All,
 }
 
@@ -620,6 +623,11 @@ pub enum AttentionView {
         practice_id: String,
         /// Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine.
         also: Vec<String>,
+    },
+    /// The `problem` of the practice's VALD account.
+    Vald {
+        /// The practice.
+        practice_id: String,
     },
     /// Something happened that somebody has to look at, and nobody has said yet that they did.
     Notice {

@@ -97,7 +97,7 @@ pub async fn measure() -> Result<Report> {
         how: "20,000 generated patients, with twins, fathers and sons and namesakes among them, and 4,000 bookings of the \
               kinds listed, each decided on its own; candidates by the profile's own search in the database. The times: \
               200 bookings against 200,000 patients of the same making, found from memory after the book said that \
-              nobody changed, their records read anew; whoever the book's own search finds is found.",
+              nobody changed, their records read anew; what is decided is what the book's own search leads to.",
     })
 }
 
@@ -174,10 +174,11 @@ async fn time_it(server: &Arc<Server>) -> Result<Times> {
         let began = Instant::now();
         let found = people::candidates(practice.as_ref(), Some(&people), &case.details).await?;
         let searched = began.elapsed();
-        let missed = alone.records.iter().filter(|record| !found.records.contains(record)).count();
-        ensure!(missed == 0 || !alone.complete, "memory missed {missed} of whom the book finds");
-        std::hint::black_box(matching::decide(&case.details, None, &found.records));
+        let plan = matching::decide(&case.details, None, &found.records).plan;
         let decided = began.elapsed();
+        // Stand-ins such as 0400 000 000 are found in the book and not in memory; they say nothing.
+        let by_book = matching::decide(&case.details, None, &alone.records).plan;
+        ensure!(plan == by_book || !alone.complete, "memory decides otherwise: {:?}", case.kind);
         search.push(milliseconds(searched));
         pure.push(milliseconds(decided - searched));
         whole.push(milliseconds(decided));

@@ -255,6 +255,8 @@ pub struct AppSettings {
     pub log_level: String,
     /// Receives webhooks; none is switched off.
     pub listener: Option<ListenerSettings>,
+    /// The keys that bring up the small search box from anywhere, `Ctrl+Alt+V`; empty switches it off.
+    pub quick_open_keys: String,
 }
 
 /// Where webhooks are received, and from whom.
@@ -283,7 +285,13 @@ impl ListenerSettings {
 
 impl Default for AppSettings {
     fn default() -> Self {
-        Self { retention_days: 30, decide_minutes: 8, log_level: "info".into(), listener: None }
+        Self {
+            retention_days: 30,
+            decide_minutes: 8,
+            log_level: "info".into(),
+            listener: None,
+            quick_open_keys: "Ctrl+Alt+V".into(),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use domain::ids::{AppointmentRef, AppointmentTypeRef, ForeignBookingId, PartnerI
 use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
-use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
+use domain::settings::{
+    DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
+};
 use domain::time::{PracticeTime, Seconds};
 use sync::state::ResourceState;
 
@@ -49,6 +51,24 @@ pub fn settings() -> PracticeSettings {
             webhook_url: None,
             live_hours: LiveHours::default(),
         }),
+        vald: None,
+    }
+}
+
+/// A VALD account that the practice may be linked with.
+pub fn vald_settings() -> ValdSettings {
+    ValdSettings {
+        tenant_id: "11111111-2222-4333-8444-55555555abcd".into(),
+        region: "aue".into(),
+        token_url: "https://auth.example.com/oauth/token".into(),
+        audience: "vald-api-external".into(),
+        profile_url: "https://profile.example.com".into(),
+        tenants_url: "https://tenants.example.com".into(),
+        hub_url: None,
+        groups: Vec::new(),
+        between_requests: TimeDelta::milliseconds(250),
+        sync_prefix: "richmond".into(),
+        staff_are_adults: true,
     }
 }
 
@@ -127,6 +147,8 @@ impl Scene {
                 logs_folder: String::new(),
                 listener: None,
                 offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
+                quick_open_keys: String::new(),
+                quick_open_problem: None,
             },
             profiles: Vec::new(),
             about: AboutView { version: "1".into(), data_folder: "/data".into() },

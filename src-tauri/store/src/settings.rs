@@ -63,6 +63,7 @@ impl SettingsBook for Store {
                 decide_minutes: number(DECIDE_MINUTES, default.decide_minutes)?,
                 log_level: app_setting(conn, LOG_LEVEL)?.unwrap_or(default.log_level),
                 listener: listener(conn)?,
+                quick_open_keys: app_setting(conn, QUICK_OPEN_KEYS)?.unwrap_or(default.quick_open_keys),
             })
         })
         .await
@@ -76,6 +77,7 @@ impl SettingsBook for Store {
                 (RETENTION_DAYS, settings.retention_days.to_string()),
                 (DECIDE_MINUTES, settings.decide_minutes.to_string()),
                 (LOG_LEVEL, settings.log_level),
+                (QUICK_OPEN_KEYS, settings.quick_open_keys),
             ] {
                 tx.execute(
                     "INSERT INTO app_setting (name, value) VALUES (?1, ?2)
@@ -94,6 +96,7 @@ impl SettingsBook for Store {
 const RETENTION_DAYS: &str = "retention_days";
 const DECIDE_MINUTES: &str = "decide_minutes";
 const LOG_LEVEL: &str = "log_level";
+const QUICK_OPEN_KEYS: &str = "quick_open_keys";
 const LISTENER_ADDRESS: &str = "listener_address";
 const LISTENER_SOURCES: &str = "listener_sources";
 const LISTENER_CHECKS_SOURCES: &str = "listener_checks_sources";

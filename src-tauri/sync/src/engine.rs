@@ -68,6 +68,8 @@ pub struct Connected {
     pub partner: Option<Arc<dyn Partner>>,
     /// The further partners.
     pub partners: Vec<Arc<dyn Partner>>,
+    /// Further partners that cannot be spoken to as they are set, and why. The others go on without them.
+    pub troubles: Vec<(Leg, Problem)>,
     /// The public address at which the partner's webhooks come in; none while they are switched off.
     pub callback: Option<SecretString>,
 }
@@ -653,6 +655,12 @@ impl Engine {
             }
         };
         practice.set_up_again_at = None;
+        for (leg, problem) in connected.troubles {
+            tracing::warn!(practice.id = %id, "{}", problem.sentence);
+            let note = health::failed(None, problem, now);
+            store.note(id, leg, &note).await?;
+            self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
+        }
         tracing::info!(practice.id = %id, "Set up.");
         practice.webhooks = Arc::new(Webhooks::at(connected.callback));
         practice.partner = connected.partner.clone();

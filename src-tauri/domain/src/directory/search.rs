@@ -129,7 +129,7 @@ impl Directory {
             _ => 2,
         };
         let wanted = letters(typed);
-        let fit = |(word, known): (&Box<str>, &u32)| {
+        let fit = |(word, known): (&str, &u32)| {
             if word.starts_with(typed) {
                 return u8::from(word.len() > typed.len());
             }
@@ -144,7 +144,7 @@ impl Directory {
                 .filter(|found| *found <= slips)
                 .map_or(NO, |found| u8::try_from(found).map_or(NO, |found| found.saturating_mul(SLIP)))
         };
-        Wanted::Word(self.words.iter().zip(&self.letters).map(fit).collect())
+        Wanted::Word(self.words.iter().map(AsRef::as_ref).zip(&self.letters).map(fit).collect())
     }
 
     /// How badly an entry fits; none where it does not.

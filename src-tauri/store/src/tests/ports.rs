@@ -147,6 +147,7 @@ async fn app_settings_have_defaults() {
         decide_minutes: 5,
         log_level: "debug".into(),
         listener: Some(ListenerSettings { check_sources: false, ..ListenerSettings::at("127.0.0.1:1") }),
+        quick_open_keys: String::new(),
     };
     store.save_app_settings(&chosen).await.unwrap();
     store.close().await;

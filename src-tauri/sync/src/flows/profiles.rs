@@ -236,7 +236,7 @@ impl Profiles {
                     self.rules(),
                 ) {
                     Plan::Nothing => {}
-                    Plan::Keep(link) => kept.push(link),
+                    Plan::Keep(link) => kept.push(*link),
                     Plan::Send(sending) => {
                         if link.is_none() {
                             // So that it is seen to be on its way.

@@ -42,6 +42,7 @@ impl Connect for Switchboard {
             practice: Arc::new(practice),
             partner: Some(Arc::new(partner)),
             partners: Vec::new(),
+            troubles: Vec::new(),
             callback,
         })
     }

@@ -128,8 +128,8 @@ impl SqlPractice {
                 self.profile.name
             )));
         };
-        // Before the first one stands what is smaller than any key: nothing, and as a number zero.
-        let after = after.map(PatientRef::to_string).unwrap_or_default();
+        // As a number and as text it stands before every key that a system gives out.
+        let after = after.map_or_else(|| "-1".to_owned(), PatientRef::to_string);
         let values = known
             .probes
             .clone()

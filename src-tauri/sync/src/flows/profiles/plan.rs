@@ -14,7 +14,7 @@ pub(crate) enum Plan {
     /// Nothing.
     Nothing,
     /// The link is not what it should be; nothing is sent.
-    Keep(Link),
+    Keep(Box<Link>),
     /// The profile is sent.
     Send(Box<Sending>),
 }
@@ -140,7 +140,7 @@ fn sentence(text: &str) -> String {
 fn moved(mut link: Link, state: LinkState, reason: Option<String>, rules: Rules<'_>) -> Plan {
     let before = link.clone();
     link.becomes(state, reason, rules.now);
-    if before == link { Plan::Nothing } else { Plan::Keep(link) }
+    if before == link { Plan::Nothing } else { Plan::Keep(Box::new(link)) }
 }
 
 /// Differs whenever the profile does.

@@ -67,14 +67,14 @@ fn planned(record: Option<&PatientRecord>, consent: Option<&Consent>, link: Opti
 fn sent(plan: Plan) -> super::plan::Sending {
     match plan {
         Plan::Send(sending) => *sending,
-        other => panic!("{other:?}"),
+        other @ (Plan::Nothing | Plan::Keep(_)) => panic!("{other:?}"),
     }
 }
 
 fn kept(plan: Plan) -> Link {
     match plan {
-        Plan::Keep(link) => link,
-        other => panic!("{other:?}"),
+        Plan::Keep(link) => *link,
+        other @ (Plan::Nothing | Plan::Send(_)) => panic!("{other:?}"),
     }
 }
 
