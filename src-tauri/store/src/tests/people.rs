@@ -375,7 +375,7 @@ async fn another_tenant_knows_nothing_of_what_the_former_was_told() {
     for settings in [with_vald("two"), settings("richmond"), with_vald("one")] {
         store.save_practice(&settings).await.unwrap();
         assert_eq!(store.practices().await.unwrap(), [settings]);
-        assert_eq!(store.links(&practice(), None).await.unwrap(), [hint.clone()]);
+        assert_eq!(store.links(&practice(), None).await.unwrap(), std::slice::from_ref(&hint));
         assert_eq!(store.marks(&practice(), "").await.unwrap(), [mark("resources")]);
         told().await;
     }
