@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_and_are_no_formulas() {
-        assert_eq!(["plain", "a, b", "say \"no\"", ""].map(cell), ["plain", "\"a, b\"", "\"say \"\"no\"\"\"", ""]);
+        assert_eq!(
+            ["plain", "a, b", "say \"no\"", ""].map(cell),
+            ["plain", "\"a, b\"", "\"say \"\"no\"\"\"", ""]
+        );
         assert_eq!(["=1+1", "@x", "-"].map(cell), ["'=1+1", "'@x", "'-"]);
     }
 

@@ -218,7 +218,10 @@ async fn register_keys(app: AppHandle, desk: Arc<Desk>) {
     match running.store().app_settings().await {
         Ok(settings) => desk.quick_open().choose(&app, &settings.quick_open_keys),
         Err(error) => {
-            tracing::warn!(cause = sync::flows::error_chain(&error), "The keys of the search box are not known.");
+            tracing::warn!(
+                cause = sync::flows::error_chain(&error),
+                "The keys of the search box are not known."
+            );
         }
     }
     desk.look_again();

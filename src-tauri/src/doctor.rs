@@ -490,7 +490,10 @@ mod tests {
         use domain::ids::ProfileGroupId;
         use domain::settings::{GroupedPatients, ProfileGroupRule};
         let mut account = crate::present::tests::vald_settings();
-        let known = [ProfileGroup { id: ProfileGroupId::new("99999999-0000-4000-8000-000000000001"), name: "Knees".into() }];
+        let known = [ProfileGroup {
+            id: ProfileGroupId::new("99999999-0000-4000-8000-000000000001"),
+            name: "Knees".into(),
+        }];
         assert!(groups_known(&account, &known).unwrap().contains("No groups are chosen"));
         let rule = |group: &str| ProfileGroupRule { group: group.into(), whose: GroupedPatients::All };
         account.groups = vec![rule("knees"), rule("99999999-0000-4000-8000-000000000001")];

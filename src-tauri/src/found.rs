@@ -151,10 +151,7 @@ mod tests {
             "vald": {"state": "not_asked", "reason": null, "can_open": false},
         }]);
         assert_eq!(serde_json::to_value(&found).expect("JSON"), expected);
-        assert_eq!(
-            found.text(),
-            "richmond: Zoë Okafor, born 1980-03-12, number 77; VALD Hub: not asked\n"
-        );
+        assert_eq!(found.text(), "richmond: Zoë Okafor, born 1980-03-12, number 77; VALD Hub: not asked\n");
         let mut nobody = Found::default();
         nobody.search(&store, &settings, &people, "xavier", now).await.expect("searches");
         assert_eq!(nobody.text(), "Nobody was found.\n");

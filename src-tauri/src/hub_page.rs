@@ -23,7 +23,8 @@ const LINKING_TAKES: Duration = Duration::from_secs(20);
 
 /// The practice's VALD account.
 pub fn account(settings: &PracticeSettings) -> Result<&ValdSettings, UiError> {
-    let not_linked = || bad_input(format!("{} is not linked with VALD Hub. Link it in Connections.", settings.name));
+    let not_linked =
+        || bad_input(format!("{} is not linked with VALD Hub. Link it in Connections.", settings.name));
     settings.vald.as_ref().ok_or_else(not_linked)
 }
 
@@ -50,8 +51,7 @@ pub async fn find(store: &Store, practice: &PracticeId, patient: &PatientRef) ->
         return Err(not_linked(&missing(at_vald.consent.is_some(), at_vald.link.as_ref())));
     };
     let missing = "The landing address of VALD Hub is not known. Enter it in Connections.";
-    let template =
-        account.hub_url.as_deref().ok_or_else(|| failure(ErrorCode::LandingInvalid, missing))?;
+    let template = account.hub_url.as_deref().ok_or_else(|| failure(ErrorCode::LandingInvalid, missing))?;
     HubPage::of(template, &account.tenant_id, link)
 }
 

@@ -897,9 +897,14 @@ mod tests {
         assert!(said(|input| input.tenant_id = "1111".into()).message.contains("organisation id"));
         assert!(said(|input| input.region = Some("apse".into())).message.contains("aue, use or euw"));
         assert!(said(|input| input.region = None).message.contains("Test the account"));
-        assert_eq!(said(|input| input.hub_url = Some("https://x.example/".into())).code, ErrorCode::LandingInvalid);
+        assert_eq!(
+            said(|input| input.hub_url = Some("https://x.example/".into())).code,
+            ErrorCode::LandingInvalid
+        );
         assert!(said(|input| input.groups[0].group = " ".into()).message.contains("no name"));
-        assert!(said(|input| input.groups[0].location_id = Some("3".into())).message.contains("not for both"));
+        assert!(
+            said(|input| input.groups[0].location_id = Some("3".into())).message.contains("not for both")
+        );
     }
 
     #[test]

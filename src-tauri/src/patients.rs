@@ -151,8 +151,9 @@ pub async fn card(
     let person = person(running, &state, patient).await?;
     let shown = shown(&store, &state, &person, today).await?;
     let links = store.links(practice, None).await?;
-    let of_patient =
-        links.iter().filter(|link| link.key.kind == LinkKind::Patient && link.key.local_id == patient.as_str());
+    let of_patient = links
+        .iter()
+        .filter(|link| link.key.kind == LinkKind::Patient && link.key.local_id == patient.as_str());
     let mut consents = store.consent_history(practice, patient).await?;
     consents.reverse();
     let left = store.audited_of(practice, patient, MOST_LEFT).await?;
@@ -202,7 +203,8 @@ pub async fn today(desk: &Desk, practice: &PracticeId) -> Result<TodayView, UiEr
     if let (Some(reading), Some(people)) = (&state.reading, &state.people) {
         let store = running.store();
         for patient in people::visits_on(reading, today).iter().filter_map(|visit| visit.patient.as_ref()) {
-            if let Some(person) = people.directory.patient(patient).filter(|_| !coming.contains_key(patient)) {
+            if let Some(person) = people.directory.patient(patient).filter(|_| !coming.contains_key(patient))
+            {
                 coming.insert(patient.clone(), shown(&store, &state, &person, today).await?);
             }
         }
@@ -222,7 +224,9 @@ pub async fn give_consent(
         ConsentHowView::Form => ConsentHow::Form,
         ConsentHowView::CollectedBefore => ConsentHow::CollectedBefore,
         ConsentHowView::PracticeSystem => {
-            return Err(bad_input("What the practice system says is read from there, and not recorded here."));
+            return Err(bad_input(
+                "What the practice system says is read from there, and not recorded here.",
+            ));
         }
     };
     if input.guardian.as_deref().is_some_and(|name| name.chars().count() > LONGEST) {

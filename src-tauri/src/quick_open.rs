@@ -139,9 +139,8 @@ pub fn parse(typed: &str) -> Result<Option<Shortcut>, String> {
     if typed.is_empty() {
         return Ok(None);
     }
-    let wrong = || {
-        format!("\"{}\" are no keys: write them as Ctrl+Alt+V, the letter last.", typed.escape_debug())
-    };
+    let wrong =
+        || format!("\"{}\" are no keys: write them as Ctrl+Alt+V, the letter last.", typed.escape_debug());
     let shortcut: Shortcut = typed.parse().map_err(|_| wrong())?;
     if !shortcut.mods.intersects(Modifiers::CONTROL | Modifiers::ALT | Modifiers::SUPER) {
         return Err("These keys would not reach other programs any more. Add Ctrl or Alt to them.".to_owned());

@@ -90,7 +90,8 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
 /// What is said while profiles wait for somebody.
-const UNDECIDED: &str = "Some patients' profiles need somebody. The Patients screen lists them, and the command links says why.";
+const UNDECIDED: &str =
+    "Some patients' profiles need somebody. The Patients screen lists them, and the command links says why.";
 
 /// What one practice is judged by.
 struct Known {

@@ -75,7 +75,9 @@ pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
 /// Something that was to be changed at the other side and was not, or perhaps not.
 pub fn of_write(leg: Leg, error: &WriteError) -> UiError {
     match error {
-        WriteError::Refused(refusal) => bad_input(format!("{} refuses it: {refusal}.", sync::health::who(leg))),
+        WriteError::Refused(refusal) => {
+            bad_input(format!("{} refuses it: {refusal}.", sync::health::who(leg)))
+        }
         WriteError::Untouched(error) => of_connection(leg, error),
         WriteError::Unknown(error) => {
             let UiError { code, message } = of_connection(leg, error);

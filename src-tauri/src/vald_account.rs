@@ -33,7 +33,10 @@ pub fn new(tenant_id: String, region: Region, sync_prefix: String) -> ValdSettin
 /// How long lies between the beginnings of two requests.
 pub fn between_requests(per_second: f64) -> TimeDelta {
     let milliseconds = (1000.0 / per_second.clamp(*PACE.start(), *PACE.end())).round();
-    #[expect(clippy::cast_possible_truncation, reason = "the pace is clamped, so that it lies between 50 and 10,000")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the pace is clamped, so that it lies between 50 and 10,000"
+    )]
     TimeDelta::milliseconds(milliseconds as i64)
 }
 

@@ -316,7 +316,9 @@ async fn everybody(
     }
     let of = people.len();
     if !gives {
-        return Ok(format!("withdrawal: recorded for {recorded} of {of} patients; the others had not agreed\n"));
+        return Ok(format!(
+            "withdrawal: recorded for {recorded} of {of} patients; the others had not agreed\n"
+        ));
     }
     let refused = known.values().filter(|consent| consent.line.said == Said::No).count();
     Ok(format!(

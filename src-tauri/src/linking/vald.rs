@@ -65,8 +65,11 @@ async fn introduced(
     tenant: Tenant,
 ) -> Result<ValdTest, UiError> {
     let groups = register.groups().await.map_err(|error| of_connection(Leg::Profiles, &error))?;
-    let named =
-        |group: domain::profile::ProfileGroup| NamedView { id: group.id.to_string(), name: group.name, role: None };
+    let named = |group: domain::profile::ProfileGroup| NamedView {
+        id: group.id.to_string(),
+        name: group.name,
+        role: None,
+    };
     Ok(ValdTest {
         tenant_name: tenant.name,
         region: account.region.clone(),
@@ -153,11 +156,12 @@ pub(super) fn settings(
         (Some(region), _) => checked_region(region)?,
         (None, Some(account)) => checked_region(&account.region)?,
         (None, None) => {
-            return Err(bad_input("The region of the VALD organisation is not known yet. Test the account first."));
+            return Err(bad_input(
+                "The region of the VALD organisation is not known yet. Test the account first.",
+            ));
         }
     };
-    let prefix =
-        vald_account::sync_prefix(practice, (&system.profile, &system.url), &tenant, before, known);
+    let prefix = vald_account::sync_prefix(practice, (&system.profile, &system.url), &tenant, before, known);
     let fresh = vald_account::new(tenant.clone(), region, prefix);
     // What the screen does not show stays, as long as it belongs to the same region.
     let kept = account.filter(|account| account.region == region.name()).cloned();
@@ -172,7 +176,8 @@ pub(super) fn settings(
 
 fn checked_landing(typed: Option<&str>) -> Result<Option<String>, UiError> {
     let typed = typed.map(str::trim).filter(|typed| !typed.is_empty());
-    let wrong = |wrong: landing::NotALanding| failure(ErrorCode::LandingInvalid, sentence(&wrong.to_string()));
+    let wrong =
+        |wrong: landing::NotALanding| failure(ErrorCode::LandingInvalid, sentence(&wrong.to_string()));
     typed.map(|typed| landing::check(typed).map(|()| typed.to_owned()).map_err(wrong)).transpose()
 }
 

@@ -229,7 +229,8 @@ fn name_of(practice: &PracticeState, resource: &ResourceRef) -> String {
 
 /// The appointments of a day that somebody comes to, in the order of their times.
 pub fn visits_on(reading: &BookReading, day: NaiveDate) -> Vec<&Appointment> {
-    let of_day = |visit: &&Appointment| visit.starts.day() == day && visit.patient.is_some() && !is_off(visit);
+    let of_day =
+        |visit: &&Appointment| visit.starts.day() == day && visit.patient.is_some() && !is_off(visit);
     let mut visits: Vec<&Appointment> = reading.visits.iter().filter(of_day).collect();
     visits.sort_by(|one, other| (one.starts, &one.id).cmp(&(other.starts, &other.id)));
     visits
@@ -300,11 +301,7 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
         needs_person,
         failed,
         progress: progress.map(|(done, total)| ProgressView { done: count(done), total: count(total) }),
-        last_answer_at: practice
-            .legs
-            .get(&Leg::Profiles)
-            .and_then(|note| note.proven_at)
-            .map(instant),
+        last_answer_at: practice.legs.get(&Leg::Profiles).and_then(|note| note.proven_at).map(instant),
         can_open: account.hub_url.is_some(),
         unknown_groups: known.unknown_groups.iter().cloned().collect(),
         problem,

@@ -322,7 +322,9 @@ fn described_vald(account: &ValdSettings) -> BTreeMap<&'static str, String> {
         let group = quoted(&rule.group);
         let (key, line) = match &rule.whose {
             GroupedPatients::All => ("vald.groups", group),
-            GroupedPatients::SeenBy(resource) => ("vald.groups_by_practitioner", format!("{resource} {group}")),
+            GroupedPatients::SeenBy(resource) => {
+                ("vald.groups_by_practitioner", format!("{resource} {group}"))
+            }
             GroupedPatients::SeenAt(location) => ("vald.groups_by_location", format!("{location} {group}")),
         };
         groups.entry(key).or_default().push(line);

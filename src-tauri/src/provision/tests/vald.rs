@@ -93,7 +93,11 @@ fn every_mistake_is_named_where_it_is() {
         (r#"region = "use""#, r#"regoin = "use""#, "unknown key \"regoin\""),
         (r#"client_id = "inline-id""#, r#"client_id = """#, "the secret is empty"),
         (r#"client_secret = "env:PMS_PASSWORD""#, r#"client_secret = "env:NOT_SET""#, "NOT_SET is not set"),
-        (r#"token_url = "http://127.0.0.1:9/oauth/token""#, r#"token_url = "http://auth.example.com""#, "https://"),
+        (
+            r#"token_url = "http://127.0.0.1:9/oauth/token""#,
+            r#"token_url = "http://auth.example.com""#,
+            "https://",
+        ),
         (r#"audience = "vald-api-external""#, r#"audience = " ""#, "audience is empty"),
         (r#"profile_url = "http://127.0.0.1:9/profile""#, r#"profile_url = "profile""#, "not a web address"),
         (
@@ -128,7 +132,11 @@ fn every_mistake_is_named_where_it_is() {
             r#"requests_per_second = "fast""#,
             "a text stands where a number belongs",
         ),
-        ("staff_are_adults = false", r#"staff_are_adults = "no""#, "a text stands where true or false belongs"),
+        (
+            "staff_are_adults = false",
+            r#"staff_are_adults = "no""#,
+            "a text stands where true or false belongs",
+        ),
         (r#""7" = ["Knees"]"#, r#"" " = ["Knees"]"#, "the practitioner's id is empty"),
         (r#""3" = ["Hips", "Knees"]"#, r#""3" = ["Hips", ""]"#, "the group's name is empty"),
     ] {

@@ -210,6 +210,35 @@ async fn links_of_whatever_partner_and_kind_are_kept_apart() {
 }
 
 #[tokio::test]
+async fn links_are_counted_as_they_stand() {
+    let (_dir, store) = fresh();
+    let counted = async |practice: &PracticeId| store.link_counts(practice, &vald()).await.unwrap();
+    let elsewhere = PracticeId::new("carlton");
+    let at_carlton = LinkKey { practice: elsewhere.clone(), ..link("7").key };
+    store.save_links(&[Link { key: at_carlton, ..link("7") }], &[]).await.unwrap();
+    // Each patient is saved again and again, each time in another state or in the same.
+    for number in 0..200_usize {
+        let mut links = store.links(&practice(), Some(&vald())).await.unwrap();
+        let patient = (number * 7 % 30).to_string();
+        let known = links.iter().position(|link| link.key.local_id == patient);
+        let mut moved = known.map_or_else(|| link(&patient), |place| links.remove(place));
+        moved.becomes(LinkState::ALL[number / 5 % LinkState::ALL.len()], None, second(3));
+        store.save_links(std::slice::from_ref(&moved), &[]).await.unwrap();
+        let mut expected = std::collections::BTreeMap::new();
+        for link in links.iter().chain([&moved]) {
+            *expected.entry(link.state).or_default() += 1;
+        }
+        assert_eq!(counted(&practice()).await, expected);
+    }
+    let taken_back = Link { told_as: "richmond-1".into(), ..link("99") };
+    store.save_links(&[link("98"), taken_back], &[]).await.unwrap_err();
+    assert_eq!(counted(&practice()).await.values().sum::<u32>(), 30);
+    store.forget_links(&practice(), &vald()).await.unwrap();
+    assert!(counted(&practice()).await.is_empty());
+    assert_eq!(counted(&elsewhere).await.into_iter().collect::<Vec<_>>(), [(LinkState::Pending, 1)]);
+}
+
+#[tokio::test]
 async fn two_patients_never_share_a_name_at_a_partner() {
     let (_dir, store) = fresh();
     store.save_links(&[link("7")], &[]).await.unwrap();
