@@ -166,7 +166,9 @@ practiceId: string } |
 /**  Healthengine's `problem`. */
 { kind: "healthengine"; 
 /**  The practice. */
-practiceId: string } | 
+practiceId: string; 
+/**  Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine. */
+also: string[] } | 
 /**  The `problem` of the practice's VALD account. */
 { kind: "vald"; 
 /**  The practice. */
