@@ -177,3 +177,77 @@ async fn until_decided(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::tests::{settings, vald_settings};
+    use chrono::DateTime;
+    use domain::consent::{Agreement, ConsentHow, ConsentLine};
+    use domain::ports::store::Consents;
+    use domain::private::Private;
+    use store::StoreKey;
+
+    async fn say(store: &Store, patient: &PatientRef, said: Said) {
+        let line = ConsentLine {
+            practice: settings().id,
+            partner: vald(),
+            patient: patient.clone(),
+            said,
+            how: ConsentHow::AtDesk,
+            recorded_by: Private::new("Kim".into()),
+            wording: String::new(),
+            at: DateTime::UNIX_EPOCH,
+        };
+        store.record_consents(&[line]).await.expect("keeps it");
+    }
+
+    #[tokio::test]
+    async fn a_page_is_found_once_vald_has_the_profile_and_else_it_is_said_what_is_missing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store =
+            Store::open(dir.path(), &StoreKey::new([7; 32]), DateTime::UNIX_EPOCH).expect("opens").store;
+        let (practice, patient) = (settings().id, PatientRef::new("7/ü"));
+        let found = async || find(&store, &practice, &patient).await;
+        let refused = async || {
+            let error = found().await.expect_err("no page");
+            (error.code, error.message)
+        };
+        assert_eq!(refused().await.0, ErrorCode::PracticeUnknown);
+        store.save_practice(&settings()).await.expect("saves");
+        assert!(refused().await.1.contains("not linked with VALD Hub"));
+        let mut linked = settings();
+        linked.vald = Some(vald_settings());
+        store.save_practice(&linked).await.expect("saves");
+        let (code, said) = refused().await;
+        assert!(code == ErrorCode::NotLinkedYet && said.contains("not recorded"), "{said}");
+        say(&store, &patient, Said::Yes(Agreement::default())).await;
+        assert!(refused().await.1.contains("on its way"));
+
+        let mut link = Link::new(link_key(&practice, &patient), "richmond-7/ü".into(), DateTime::UNIX_EPOCH);
+        link.becomes(
+            LinkState::NeedsPerson,
+            Some("The record has no birth date.".into()),
+            DateTime::UNIX_EPOCH,
+        );
+        store.save_links(&[link.clone()], &[]).await.expect("saves");
+        assert_eq!(refused().await.1, "The record has no birth date.");
+        link.partner_id = Some("a-profile".into());
+        link.becomes(LinkState::Linked, None, DateTime::UNIX_EPOCH);
+        store.save_links(&[link], &[]).await.expect("saves");
+        assert_eq!(refused().await.0, ErrorCode::LandingInvalid);
+        if let Some(account) = &mut linked.vald {
+            account.hub_url = Some("https://hub.vald.com/?tenantId={tenantId}&syncId={syncId}".into());
+        }
+        store.save_practice(&linked).await.expect("saves");
+        let page = found().await.expect("a page");
+        let tenant = vald_settings().tenant_id;
+        assert_eq!(
+            page.address,
+            format!("https://hub.vald.com/?tenantId={tenant}&syncId=richmond-7%2F%C3%BC")
+        );
+
+        say(&store, &patient, Said::No).await;
+        assert!(refused().await.1.contains("withdrawn"));
+    }
+}

@@ -20,7 +20,7 @@ use tauri_plugin_global_shortcut::{GlobalShortcutExt, Modifiers, Shortcut, Short
 pub const LABEL: &str = "quick";
 /// The page shows the box instead of the app where it is asked so.
 const PAGE: &str = "index.html?quick";
-const SIZE: LogicalSize<f64> = LogicalSize { width: 640.0, height: 420.0 };
+const SIZE: LogicalSize<f64> = LogicalSize { width: 640.0, height: 480.0 };
 /// How far down the screen the box begins, as a part of what is left beside it.
 const DOWN: f64 = 0.3;
 
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_box_is_in_the_middle_and_never_off_the_screen() {
-        assert_eq!((offset(1920, 640, 0.5), offset(1080, 420, DOWN)), (640, 198));
+        assert_eq!((offset(1920, 640, 0.5), offset(1080, 480, DOWN)), (640, 180));
         assert_eq!(offset(600, 640, 0.5), 0);
     }
 }

@@ -1,4 +1,4 @@
-import { render, screen, waitFor, within } from "@testing-library/svelte";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
@@ -155,6 +155,17 @@ describe("quick open", () => {
     await user.keyboard("{Enter}");
     expect(await screen.findByText(/This patient has no profile in VALD Hub yet/)).toBeVisible();
     expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
+  });
+
+  it("begins anew when it is brought up again, and holds nobody’s name meanwhile", async () => {
+    const { user } = box();
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    fireEvent.blur(window);
+    await waitFor(() => expect(screen.queryByRole("option")).toBeNull());
+    expect(screen.getByRole("combobox")).toHaveValue("");
+    fireEvent.focus(window);
+    expect(screen.getByRole("combobox")).toHaveFocus();
   });
 
   it("asks nothing for one letter, and closes with Escape", async () => {

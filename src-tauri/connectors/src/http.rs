@@ -150,6 +150,7 @@ impl Http {
             deadlines: self.deadlines,
             refusals: self.refusals.clone(),
             standing: None,
+            compresses: true,
             retired: Arc::default(),
         })
     }
@@ -235,6 +236,8 @@ pub struct Endpoint {
     deadlines: Deadlines,
     refusals: Option<Refusals>,
     standing: Option<Arc<Standing>>,
+    /// Whether long bodies are compressed; not every service says that it unpacks them.
+    compresses: bool,
     /// What may still be asked for after the account was replaced; empty until then.
     retired: Arc<OnceLock<&'static str>>,
 }
@@ -244,6 +247,13 @@ impl Endpoint {
     #[must_use]
     pub fn with_shared_key(mut self, key: &str) -> Self {
         self.standing = self.refusals.as_ref().map(|refusals| Arc::new(refusals.account(key)));
+        self
+    }
+
+    /// Sends every body as it is.
+    #[must_use]
+    pub fn with_plain_bodies(mut self) -> Self {
+        self.compresses = false;
         self
     }
 
@@ -452,7 +462,7 @@ impl Endpoint {
                 )))
             })?;
             request = request.header(CONTENT_TYPE, "application/json");
-            let smaller = if haste == Haste::Bulk { None } else { compressed(&json) };
+            let smaller = if haste == Haste::Bulk || !self.compresses { None } else { compressed(&json) };
             request = match smaller {
                 Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
                 None => request.body(json),

@@ -47,7 +47,8 @@ pub async fn start(home: &Home) -> Result<ValdSim, Failure> {
         }
         Ok(())
     };
-    groups(&hub).map_err(|error| Failure::new(format!("The simulated VALD Hub cannot be set up: {error}.")))?;
+    groups(&hub)
+        .map_err(|error| Failure::new(format!("The simulated VALD Hub cannot be set up: {error}.")))?;
     Ok(hub)
 }
 
@@ -97,7 +98,8 @@ async fn give_consents(home: &Home, settings: &PracticeSettings) -> Result<(), F
     let agreed = people.patients().enumerate().filter(|(number, _)| number % 3 != 2);
     let line = |number: usize, patient| {
         let person = people.patient(&patient);
-        let minor = person.is_some_and(|person| patient_view(settings, &person, &AtVald::default(), today).minor);
+        let minor =
+            person.is_some_and(|person| patient_view(settings, &person, &AtVald::default(), today).minor);
         let guardian = minor.then(|| Private::new("A parent".to_owned()));
         ConsentLine {
             practice: settings.id.clone(),

@@ -19,6 +19,9 @@ use domain::settings::PracticeSettings;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::state::{BookReading, PracticeState};
 
+#[cfg(test)]
+mod tests;
+
 /// What is known of one patient at VALD.
 #[derive(Clone, Debug, Default)]
 pub struct AtVald {

@@ -707,7 +707,7 @@ fn of_partner(error: ReadError) -> Stop {
 /// Whether the e-mail address, and nothing else, is what the partner finds wrong.
 fn is_about_email(fields: &[FieldRefused], order: &ProfileOrder) -> bool {
     let is_email = |refused: &FieldRefused| refused.field.eq_ignore_ascii_case("email");
-    !order.email.reveal().is_empty() && !fields.is_empty() && fields.iter().all(is_email)
+    order.has_email() && !fields.is_empty() && fields.iter().all(is_email)
 }
 
 /// The profiles that were sent and are not known yet, with the patience that some of them have had already.

@@ -78,7 +78,7 @@ impl Client {
         // A token that has run out is no refusal of the credentials, so that only the token service is left alone for a
         // while after it said no.
         Ok(Self {
-            profiles: http.endpoint(&settings.profile_url)?,
+            profiles: http.endpoint(&settings.profile_url)?.with_plain_bodies(),
             tenants: http.endpoint(&settings.tenants_url)?,
             tokens: http.endpoint(&settings.token_url)?.with_shared_key(&fingerprint),
             token_url: TokenUrl::new(settings.token_url.clone()).map_err(|_| SetupError::TokenAddress)?,

@@ -4,6 +4,8 @@ mod client;
 pub mod landing;
 #[cfg(feature = "sims")]
 pub mod sim;
+#[cfg(test)]
+mod tests;
 mod translate;
 mod wire;
 

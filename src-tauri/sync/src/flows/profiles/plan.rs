@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::consent::{Consent, NotAllowed, Said};
 use domain::ids::SyncId;
 use domain::link::{Link, LinkKey, LinkState};
-use domain::people::{Gender, PatientRecord};
+use domain::people::PatientRecord;
 use domain::profile::{NotReady, ProfileOrder, order};
 
 /// What is to be done.
@@ -145,22 +145,7 @@ fn moved(mut link: Link, state: LinkState, reason: Option<String>, rules: Rules<
 
 /// Differs whenever the profile does.
 pub(crate) fn digest_of(order: &ProfileOrder) -> String {
-    let flag = |flag: bool| if flag { "yes" } else { "no" };
     let mut digest = Digest::default();
-    digest.field(order.sync_id.as_str());
-    digest.field(order.given_name.reveal());
-    digest.field(order.family_name.reveal());
-    digest.field(&order.birth_date.reveal().to_string());
-    digest.field(match order.sex.reveal() {
-        None => "",
-        Some(Gender::Male) => "male",
-        Some(Gender::Female) => "female",
-        Some(Gender::Other) => "other",
-    });
-    digest.field(order.email.reveal());
-    digest.field(order.shown_number.as_deref().unwrap_or_default());
-    digest.field(flag(order.recorded_by_adult));
-    digest.field(order.guardian_agreed.map_or("", flag));
-    digest.field(flag(order.photo_and_video));
+    order.each_field(|field| digest.field(field));
     digest.hex()
 }
