@@ -1,22 +1,26 @@
 //! What left this computer, line by line, each with the digest over itself and the one before.
 
-use crate::columns::{Columns, Fault, all, first, time_text};
+use crate::columns::{Columns, Fault, Unreadable, all, first, time_text};
+use crate::keys::hex;
 use crate::thread::Store;
 use async_trait::async_trait;
 use domain::audit::{AuditEntry, AuditEvent, AuditLine};
 use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::store::{AuditTrail, StoreError};
 use domain::private::Private;
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, Transaction, params_from_iter};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use std::ops::ControlFlow;
 
 /// The digest before the first line.
 const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// How many lines are looked through at once.
-const PAGE: i64 = 10_000;
+/// How many lines are checked at once, so that nobody else waits for the whole trail.
+const PAGE: u32 = 10_000;
 const COLUMNS: &str =
     "number, at, practice, partner, patient, what, fields, consent, told_as, done_by, digest";
+/// How many of them, from the first on, a digest covers.
+const COVERED: usize = 10;
 
 #[async_trait]
 impl AuditTrail for Store {
@@ -26,11 +30,7 @@ impl AuditTrail for Store {
     }
 
     async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.call(move |conn| {
-            let sql = format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2");
-            all(conn, &sql, (after, limit), read)
-        })
-        .await
+        self.call(move |conn| all(conn, &after_sql(), (after, limit), read)).await
     }
 
     async fn audited_of(
@@ -50,25 +50,53 @@ impl AuditTrail for Store {
     }
 
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
-        self.call(|conn| {
-            let sql = format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2");
-            let (mut number, mut before) = (0_i64, NOTHING_BEFORE.to_owned());
-            loop {
-                let page = all(conn, &sql, (number, PAGE), read)?;
-                for entry in &page {
-                    number += 1;
-                    if entry.number != number || entry.digest != digest(&before, number, &entry.line) {
-                        return Ok(Some(number));
-                    }
-                    before.clone_from(&entry.digest);
-                }
-                if page.is_empty() {
-                    return Ok(None);
-                }
+        let mut checked = (0, NOTHING_BEFORE.to_owned());
+        loop {
+            match self.call(move |conn| check(conn, checked)).await? {
+                ControlFlow::Continue(further) => checked = further,
+                ControlFlow::Break(broken_at) => return Ok(broken_at),
             }
-        })
-        .await
+        }
     }
+}
+
+fn after_sql() -> String {
+    format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2")
+}
+
+/// Checks the lines after one that fits, whose number and digest are given. Continues with the last line of the page, or
+/// ends with the number of the first one that does not fit, or with none. Looks at what stands in the columns, whatever
+/// it may mean.
+fn check(
+    conn: &Connection,
+    (mut number, mut before): (i64, String),
+) -> Result<ControlFlow<Option<i64>, (i64, String)>, Fault> {
+    let since = number;
+    let mut statement = conn.prepare_cached(&after_sql())?;
+    let mut rows = statement.query((number, PAGE))?;
+    while let Some(row) = rows.next()? {
+        number += 1;
+        let mut line = Chained::after(&before);
+        for place in 0..COVERED {
+            match row.get_ref(place)? {
+                ValueRef::Null => line.add(None),
+                ValueRef::Integer(value) => line.add(Some(value.to_string().as_bytes())),
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => line.add(Some(bytes)),
+                // No column of the table takes one.
+                ValueRef::Real(_) => return Ok(ControlFlow::Break(Some(number))),
+            }
+        }
+        before = line.digest();
+        let is_next = row.value::<i64>("number")? == number;
+        if !is_next || row.get_ref("digest")?.as_bytes().ok() != Some(before.as_bytes()) {
+            return Ok(ControlFlow::Break(Some(number)));
+        }
+    }
+    if number > since {
+        return Ok(ControlFlow::Continue((number, before)));
+    }
+    let missing = last(conn)?.0 > number;
+    Ok(ControlFlow::Break(missing.then_some(number + 1)))
 }
 
 /// Appends lines within a transaction that does something else besides.
@@ -76,56 +104,71 @@ pub(crate) fn append(tx: &Transaction<'_>, lines: &[AuditLine]) -> Result<(), Fa
     if lines.is_empty() {
         return Ok(());
     }
-    let (mut number, mut before) = last(tx)?.unwrap_or((0, NOTHING_BEFORE.to_owned()));
+    let (mut number, mut before) = last(tx)?;
     let mut statement = tx.prepare_cached(
         "INSERT INTO audit (number, at, practice, partner, patient, what, fields, consent, told_as, done_by, digest)
-         VALUES (:number, :at, :practice, :partner, :patient, :what, :fields, :consent, :told_as, :done_by, :digest)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     for line in lines {
         number += 1;
-        before = digest(&before, number, line);
-        statement.execute(named_params! {
-            ":number": number,
-            ":at": time_text(line.at),
-            ":practice": line.practice.as_str(),
-            ":partner": line.partner.as_str(),
-            ":patient": line.patient.as_ref().map(PatientRef::as_str),
-            ":what": line.what.name(),
-            ":fields": line.fields.join(" "),
-            ":consent": line.consent,
-            ":told_as": line.told_as,
-            ":done_by": line.by.as_ref().map(Private::reveal),
-            ":digest": before,
-        })?;
+        let values = covered(number, line);
+        let mut chained = Chained::after(&before);
+        for value in &values {
+            chained.add(value.as_deref().map(str::as_bytes));
+        }
+        before = chained.digest();
+        let digest = Some(before.clone());
+        statement.execute(params_from_iter(values.iter().chain([&digest])))?;
     }
     Ok(())
 }
 
-fn last(conn: &Connection) -> Result<Option<(i64, String)>, Fault> {
-    let sql = "SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1";
-    first(conn, sql, [], |row| Ok((row.value("number")?, row.text("digest")?)))
+/// The last number that was given out, also where its line is not there any more; and the digest of the last line.
+fn last(conn: &Connection) -> Result<(i64, String), Fault> {
+    let sql = "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0),
+                          coalesce((SELECT max(number) FROM audit), 0)) AS number,
+                      coalesce((SELECT digest FROM audit ORDER BY number DESC LIMIT 1), ?1) AS digest";
+    let found = first(conn, sql, [NOTHING_BEFORE], |row| Ok((row.value("number")?, row.text("digest")?)))?;
+    Ok(found.ok_or(Unreadable("digest"))?)
 }
 
-/// As the schema describes it, so that others can check an export.
-fn digest(before: &str, number: i64, line: &AuditLine) -> String {
-    let mut text = String::new();
-    let mut add = |value: Option<&str>| match value {
-        // Writing to a string cannot fail.
-        Some(value) => drop(write!(text, "{}:{value}", value.len())),
-        None => text.push('-'),
-    };
-    add(Some(&number.to_string()));
-    add(Some(&time_text(line.at)));
-    add(Some(line.practice.as_str()));
-    add(Some(line.partner.as_str()));
-    add(line.patient.as_ref().map(PatientRef::as_str));
-    add(Some(line.what.name()));
-    add(Some(&line.fields.join(" ")));
-    add(line.consent.map(|number| number.to_string()).as_deref());
-    add(line.told_as.as_deref());
-    add(line.by.as_ref().map(|by| by.reveal().as_str()));
-    let hash = Sha256::new().chain_update(before).chain_update(text).finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+/// What stands in the columns that the digest covers, in their order.
+fn covered(number: i64, line: &AuditLine) -> [Option<String>; COVERED] {
+    [
+        Some(number.to_string()),
+        Some(time_text(line.at)),
+        Some(line.practice.to_string()),
+        Some(line.partner.to_string()),
+        line.patient.as_ref().map(ToString::to_string),
+        Some(line.what.name().to_owned()),
+        Some(line.fields.join(" ")),
+        line.consent.map(|number| number.to_string()),
+        line.told_as.clone(),
+        line.by.as_ref().map(|by| by.reveal().clone()),
+    ]
+}
+
+/// A digest in the making, as the schema describes it for those who check an export.
+struct Chained(Sha256);
+
+impl Chained {
+    fn after(before: &str) -> Self {
+        Self(Sha256::new().chain_update(before))
+    }
+
+    fn add(&mut self, value: Option<&[u8]>) {
+        match value {
+            None => self.0.update("-"),
+            Some(bytes) => {
+                self.0.update(format!("{}:", bytes.len()));
+                self.0.update(bytes);
+            }
+        }
+    }
+
+    fn digest(self) -> String {
+        hex(&self.0.finalize())
+    }
 }
 
 fn read(row: &Row<'_>) -> Result<AuditEntry, Fault> {

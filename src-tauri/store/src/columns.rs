@@ -156,6 +156,38 @@ impl Columns for Row<'_> {
     }
 }
 
+/// A row whose columns are found among names that were read once. To search by name in SQLite costs as much as all the
+/// rest of reading a row, which shows where there are hundreds of thousands of them.
+pub(crate) struct Named<'a> {
+    row: &'a Row<'a>,
+    names: &'a [String],
+}
+
+impl Columns for Named<'_> {
+    fn value<T: FromSql>(&self, column: &'static str) -> Result<T, Fault> {
+        let place = self.names.iter().position(|name| name == column);
+        let place = place.ok_or_else(|| rusqlite::Error::InvalidColumnName(column.to_owned()))?;
+        self.row.get(place).map_err(|_| Unreadable(column).into())
+    }
+}
+
+/// Every row of a query that may have hundreds of thousands, read.
+pub(crate) fn very_many<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Named<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(&Named { row, names: &names })?);
+    }
+    Ok(found)
+}
+
 pub(crate) fn read_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc))
 }

@@ -1,7 +1,7 @@
 //! Who agreed to what.
 
 use crate::audit;
-use crate::columns::{Columns, Fault, all, first, time_text};
+use crate::columns::{Columns, Fault, all, first, time_text, very_many};
 use crate::thread::Store;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditLine};
@@ -9,7 +9,7 @@ use domain::consent::{Agreement, Consent, ConsentHow, ConsentLine, Said};
 use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::store::{Consents, StoreError};
 use domain::private::Private;
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::{Connection, Transaction, named_params};
 
 const COLUMNS: &str =
     "number, practice, partner, patient, given, guardian, photo_and_video, how, recorded_by, wording, at";
@@ -28,13 +28,16 @@ impl Consents for Store {
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
         let (practice, partner) = (practice.to_string(), partner.to_string());
         self.call(move |conn| {
-            // The index gives the last number of each patient without a look at the rows before.
+            // The index gives the last number of each patient without a look at the lines before.
             let sql = format!(
-                "SELECT {COLUMNS} FROM consent
-                 WHERE number IN (SELECT max(number) FROM consent WHERE practice = ?1 AND partner = ?2 GROUP BY patient)
-                 ORDER BY patient"
+                "SELECT {COLUMNS} FROM (SELECT max(number) AS last FROM consent WHERE practice = ?1 AND partner = ?2
+                                        GROUP BY patient)
+                 CROSS JOIN consent ON number = last"
             );
-            all(conn, &sql, (practice, partner), read)
+            let mut last = very_many(conn, &sql, (practice, partner), |row| read(row))?;
+            // They come in this order already; SQLite does not know that, and would carry whole rows about.
+            last.sort_by(|a, b| a.line.patient.cmp(&b.line.patient));
+            Ok(last)
         })
         .await
     }
@@ -58,7 +61,7 @@ impl Consents for Store {
         self.call(move |conn| {
             let sql =
                 format!("SELECT {COLUMNS} FROM consent WHERE practice = ?1 AND patient = ?2 ORDER BY number");
-            all(conn, &sql, (practice, patient), read)
+            all(conn, &sql, (practice, patient), |row| read(row))
         })
         .await
     }
@@ -82,7 +85,7 @@ fn last_about(
         "SELECT {COLUMNS} FROM consent WHERE practice = ?1 AND partner = ?2 AND patient = ?3
          ORDER BY number DESC LIMIT 1"
     );
-    first(conn, &sql, (practice.as_str(), partner.as_str(), patient.as_str()), read)
+    first(conn, &sql, (practice.as_str(), partner.as_str(), patient.as_str()), |row| read(row))
 }
 
 fn record(tx: &Transaction<'_>, lines: &[ConsentLine]) -> Result<u64, Fault> {
@@ -130,7 +133,7 @@ fn record(tx: &Transaction<'_>, lines: &[ConsentLine]) -> Result<u64, Fault> {
     Ok(u64::try_from(audited.len()).unwrap_or(u64::MAX))
 }
 
-fn read(row: &Row<'_>) -> Result<Consent, Fault> {
+fn read(row: &impl Columns) -> Result<Consent, Fault> {
     let said = if row.value("given")? {
         Said::Yes(Agreement {
             guardian: row.value::<Option<String>>("guardian")?.map(Private::new),

@@ -1,19 +1,17 @@
 //! Things here and the same things at partners.
 
 use crate::audit;
-use crate::columns::{Columns, Fault, all, first, time_text};
+use crate::columns::{Columns, Fault, all, first, time_text, very_many};
 use crate::thread::Store;
 use async_trait::async_trait;
 use domain::audit::AuditLine;
 use domain::ids::{PartnerId, PracticeId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::ports::store::{Links, StoreError};
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::{Connection, Transaction, named_params};
 use std::collections::BTreeMap;
 
-const COLUMNS: &str =
-    "practice, partner, kind, local_id, told_as, partner_id, state, since, reason, accepted, refused,
-                       accepted_at";
+const COLUMNS: &str = "practice, partner, kind, local_id, told_as, partner_id, state, since, reason, accepted, refused, accepted_at";
 
 #[async_trait]
 impl Links for Store {
@@ -28,7 +26,7 @@ impl Links for Store {
                 "SELECT {COLUMNS} FROM link WHERE practice = ?1 AND (?2 IS NULL OR partner = ?2)
                  ORDER BY partner, kind, local_id"
             );
-            all(conn, &sql, (practice, partner), read)
+            very_many(conn, &sql, (practice, partner), |row| read(row))
         })
         .await
     }
@@ -40,7 +38,7 @@ impl Links for Store {
                 "SELECT {COLUMNS} FROM link WHERE practice = ?1 AND partner = ?2 AND kind = ?3 AND local_id = ?4"
             );
             let values = (key.practice.as_str(), key.partner.as_str(), key.kind.name(), &key.local_id);
-            first(conn, &sql, values, read)
+            first(conn, &sql, values, |row| read(row))
         })
         .await
     }
@@ -66,9 +64,11 @@ impl Links for Store {
     ) -> Result<BTreeMap<LinkState, u32>, StoreError> {
         let (practice, partner) = (practice.to_string(), partner.to_string());
         self.call(move |conn| {
-            let sql = "SELECT state, count(*) AS links FROM link WHERE practice = ?1 AND partner = ?2 GROUP BY state";
-            let counts =
-                all(conn, sql, (practice, partner), |row| Ok((row.parsed("state", state)?, row.value("links")?)))?;
+            let sql =
+                "SELECT state, links FROM link_count WHERE practice = ?1 AND partner = ?2 AND links > 0";
+            let counts = all(conn, sql, (practice, partner), |row| {
+                Ok((row.parsed("state", state)?, row.value("links")?))
+            })?;
             Ok(counts.into_iter().collect())
         })
         .await
@@ -119,7 +119,7 @@ fn state(name: &str) -> Option<LinkState> {
     LinkState::ALL.into_iter().find(|state| state.name() == name)
 }
 
-fn read(row: &Row<'_>) -> Result<Link, Fault> {
+fn read(row: &impl Columns) -> Result<Link, Fault> {
     Ok(Link {
         key: LinkKey {
             practice: PracticeId::new(row.text("practice")?),

@@ -142,7 +142,7 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
             row.get(0)
         })?;
     if !known {
-        // A pass that was in flight while a practice of this name was unlinked may have left marks behind.
+        // A pass that was in flight while a practice of this name was unlinked may have left marks and links behind.
         forget_progress(conn, id.as_str())?;
     }
     let locations = system.locations.as_ref().map(|locations| {
@@ -200,8 +200,9 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
 fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) -> Result<(), Fault> {
     let former = "SELECT tenant_id FROM vald_account WHERE practice = ?1";
     let former: Option<String> = conn.query_row(former, [practice], |row| row.get(0)).optional()?;
-    if former.is_some() && former.as_deref() != account.map(|account| account.tenant_id.as_str()) {
-        // Another tenant knows nothing of what this one was told.
+    if former.as_deref() != account.map(|account| account.tenant_id.as_str()) {
+        // Another tenant knows nothing of what this one was told. Where there was none, a pass that was in flight when
+        // the account was removed may have left links behind.
         links::forget(conn, practice, Some(VALD))?;
         conn.execute(
             "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, 9) = 'profiles/'",
@@ -289,7 +290,6 @@ fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
     conn.execute("DELETE FROM secret WHERE substr(name, 1, length(?1) + 1) = ?1 || '/'", [practice])?;
     conn.execute("DELETE FROM wish WHERE practice = ?1 AND granted_at IS NULL", [practice])?;
     conn.execute("DELETE FROM settled_person WHERE practice = ?1", [practice])?;
-    links::forget(conn, practice, None)?;
     forget_progress(conn, practice)?;
     Ok(removed > 0)
 }
@@ -297,6 +297,7 @@ fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
 fn forget_progress(conn: &Connection, practice: &str) -> Result<(), Fault> {
     conn.execute("DELETE FROM mark WHERE practice = ?1", [practice])?;
     conn.execute("DELETE FROM leg_note WHERE practice = ?1", [practice])?;
+    links::forget(conn, practice, None)?;
     Ok(())
 }
 

@@ -131,7 +131,7 @@ impl Store {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Moves whenever this process saved settings, a secret, a wish, or a person's word on a booking. What other
+    /// Moves whenever this process saved settings, a secret, a wish, a consent, or a person's word on a booking. What other
     /// processes write does not show here; see [`Revision`].
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

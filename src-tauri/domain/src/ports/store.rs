@@ -383,10 +383,12 @@ pub trait SettingsBook: Send + Sync {
     /// Every practice, in the order of their ids.
     async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError>;
 
-    /// Adds or replaces a practice.
+    /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD are
+    /// forgotten in the same transaction: no other account knows them.
     async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError>;
 
-    /// Unlinks a practice: settings, secrets, marks and notes go, its bookings stay. Returns whether it was there.
+    /// Unlinks a practice: settings, secrets, marks, notes and links go; its bookings, consents and audit trail stay.
+    /// Returns whether it was there.
     async fn remove_practice(&self, practice: &PracticeId) -> Result<bool, StoreError>;
 
     /// What holds for the whole program.
@@ -443,11 +445,11 @@ pub struct ActivityLine {
     pub text: String,
 }
 
-/// Whether settings, secrets or wishes have moved, from whichever process.
+/// Whether settings, secrets, wishes or consents have moved, from whichever process.
 #[async_trait]
 pub trait Revision: Send + Sync {
-    /// A number that differs after anybody, in this process or another, changed settings, secrets or wishes. It may
-    /// differ without a change. Cheap enough for every second.
+    /// A number that differs after anybody, in this process or another, changed settings, secrets, wishes or consents. It
+    /// may differ without a change. Cheap enough for every second.
     async fn revision(&self) -> Result<u64, StoreError>;
 }
 

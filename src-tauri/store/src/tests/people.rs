@@ -2,14 +2,16 @@
 
 use super::ports::settings;
 use super::*;
+use crate::open::unlock;
 use chrono::TimeDelta;
 use domain::audit::{AuditEvent, AuditLine};
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::ports::store::{AuditTrail, Consents, Links, Mark, Marks, Revision, SettingsBook};
 use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
+use rusqlite::Connection;
 
-fn vald() -> PartnerId {
+pub(super) fn vald() -> PartnerId {
     PartnerId::new("vald")
 }
 
@@ -26,17 +28,17 @@ fn said(patient: &str, said: Said) -> ConsentLine {
     }
 }
 
-fn yes(patient: &str) -> ConsentLine {
+pub(super) fn yes(patient: &str) -> ConsentLine {
     said(patient, Said::Yes(Agreement::default()))
 }
 
-fn link(patient: &str) -> Link {
+pub(super) fn link(patient: &str) -> Link {
     let key =
         LinkKey { practice: practice(), partner: vald(), kind: LinkKind::Patient, local_id: patient.into() };
     Link::new(key, format!("richmond-{patient}"), second(2))
 }
 
-fn sent(patient: &str) -> AuditLine {
+pub(super) fn sent(patient: &str) -> AuditLine {
     AuditLine {
         at: second(3),
         practice: practice(),
@@ -84,24 +86,62 @@ async fn the_last_line_holds_and_the_others_stay() {
 
 #[tokio::test]
 async fn what_is_said_again_is_no_news() {
-    let (_dir, store) = fresh();
-    let before = store.revision().await.unwrap();
+    let (dir, store) = fresh();
+    let other = open(dir.path());
+    let (ours, theirs) = (store.revision().await.unwrap(), other.revision().await.unwrap());
     assert_eq!(store.record_consents(&[yes("7"), yes("7")]).await.unwrap(), 1);
-    let after = store.revision().await.unwrap();
-    assert_ne!(before, after, "another process hears of it");
-    let later = ConsentLine { at: second(90), recorded_by: private("Lee"), ..yes("7") };
+    assert_ne!(store.revision().await.unwrap(), ours, "the engine of this process hears of it");
+    assert_ne!(other.revision().await.unwrap(), theirs, "and that of another one");
+    let before = (store.revision().await.unwrap(), other.revision().await.unwrap());
+    let later =
+        ConsentLine { at: second(90), recorded_by: private("Lee"), how: ConsentHow::Form, ..yes("7") };
     assert_eq!(store.record_consents(&[later]).await.unwrap(), 0);
-    assert_eq!(
-        store.record_consents(&[ConsentLine { wording: "2026-2".into(), ..yes("7") }]).await.unwrap(),
-        1
+    assert_eq!(store.revision().await.unwrap(), before.0);
+    assert_eq!(store.audited(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_guardian_wording_or_choice_is_news() {
+    let (_dir, store) = fresh();
+    let guarded = |guardian: &str, photo_and_video| {
+        said("7", Said::Yes(Agreement { guardian: Some(private(guardian)), photo_and_video }))
+    };
+    let lines = [
+        yes("7"),
+        guarded("A parent", false),
+        guarded("Another parent", false),
+        guarded("Another parent", true),
+        ConsentLine { wording: "2026-2".into(), ..guarded("Another parent", true) },
+        said("7", Said::No),
+        yes("7"),
+    ];
+    assert_eq!(store.record_consents(&lines).await.unwrap(), 7);
+    let history = store.consent_history(&practice(), &PatientRef::new("7")).await.unwrap();
+    assert_eq!(history.into_iter().map(|consent| consent.line).collect::<Vec<_>>(), lines);
+    let entries = store.audited(0, 10).await.unwrap();
+    assert_eq!(entries.len(), 7);
+    assert!(
+        entries.iter().all(|entry| entry.line.by == Some(private("Kim")) && entry.line.fields.is_empty())
     );
 }
 
 #[tokio::test]
 async fn many_consents_are_recorded_together() {
-    let (_dir, store) = fresh();
-    let lines: Vec<ConsentLine> = (0..5000).map(|patient| yes(&patient.to_string())).collect();
-    assert_eq!(store.record_consents(&lines).await.unwrap(), 5000);
+    const MANY: i64 = 5000;
+    let (dir, store) = fresh();
+    let other = open(dir.path());
+    let lines: Vec<ConsentLine> = (0..MANY).map(|patient| yes(&patient.to_string())).collect();
+    let recorded = store.record_consents(&lines);
+    let watched = async {
+        let mut seen = Vec::new();
+        while seen.last() != Some(&MANY) {
+            seen.push(other.last_consent().await.unwrap());
+        }
+        seen
+    };
+    let (recorded, seen) = tokio::join!(recorded, watched);
+    assert_eq!(recorded.unwrap(), 5000);
+    assert!(seen.iter().all(|number| [0, MANY].contains(number)), "in one transaction: {seen:?}");
     assert_eq!(store.consents(&practice(), &vald()).await.unwrap().len(), 5000);
     assert_eq!(store.audit_broken_at().await.unwrap(), None);
 }
@@ -131,6 +171,74 @@ async fn links_come_back_as_they_were_saved() {
 }
 
 #[tokio::test]
+async fn a_link_says_since_when_it_stands_as_it_does() {
+    let (_dir, store) = fresh();
+    let mut linked = link("7");
+    for (state, reason, now, since) in [
+        (LinkState::Pending, None, 3, 2),
+        (LinkState::Linked, None, 4, 4),
+        (LinkState::Linked, Some("Without its e-mail address."), 5, 4),
+        (LinkState::Failed, None, 6, 6),
+        (LinkState::Linked, None, 7, 7),
+    ] {
+        linked.becomes(state, reason.map(str::to_owned), second(now));
+        store.save_links(std::slice::from_ref(&linked), &[]).await.unwrap();
+        linked = store.link(&linked.key).await.unwrap().unwrap();
+        assert_eq!((linked.state, linked.since, linked.reason.as_deref()), (state, second(since), reason));
+    }
+}
+
+#[tokio::test]
+async fn links_of_whatever_partner_and_kind_are_kept_apart() {
+    let (_dir, store) = fresh();
+    let all: Vec<Link> = ["hint", "vald"]
+        .into_iter()
+        .flat_map(|partner| LinkKind::ALL.map(|kind| (partner, kind)))
+        .map(|(partner, kind)| {
+            let key = LinkKey { partner: PartnerId::new(partner), kind, ..link("7").key };
+            Link { key, ..link("7") }
+        })
+        .collect();
+    store.save_links(&all, &[]).await.unwrap();
+    let mut sorted = all.clone();
+    sorted.sort_by_key(|link| (link.key.partner.clone(), link.key.kind.name()));
+    assert_eq!(store.links(&practice(), None).await.unwrap(), sorted);
+    assert_eq!(store.links(&practice(), Some(&vald())).await.unwrap(), sorted[3..]);
+    assert_eq!(store.links(&PracticeId::new("carlton"), None).await.unwrap(), []);
+    assert_eq!(store.forget_links(&practice(), &vald()).await.unwrap(), 3);
+    assert_eq!(store.links(&practice(), None).await.unwrap(), sorted[..3]);
+}
+
+#[tokio::test]
+async fn links_are_counted_as_they_stand() {
+    let (_dir, store) = fresh();
+    let counted = async |practice: &PracticeId| store.link_counts(practice, &vald()).await.unwrap();
+    let elsewhere = PracticeId::new("carlton");
+    let at_carlton = LinkKey { practice: elsewhere.clone(), ..link("7").key };
+    store.save_links(&[Link { key: at_carlton, ..link("7") }], &[]).await.unwrap();
+    // Each patient is saved again and again, each time in another state or in the same.
+    for number in 0..200_usize {
+        let mut links = store.links(&practice(), Some(&vald())).await.unwrap();
+        let patient = (number * 7 % 30).to_string();
+        let known = links.iter().position(|link| link.key.local_id == patient);
+        let mut moved = known.map_or_else(|| link(&patient), |place| links.remove(place));
+        moved.becomes(LinkState::ALL[number / 5 % LinkState::ALL.len()], None, second(3));
+        store.save_links(std::slice::from_ref(&moved), &[]).await.unwrap();
+        let mut expected = std::collections::BTreeMap::new();
+        for link in links.iter().chain([&moved]) {
+            *expected.entry(link.state).or_default() += 1;
+        }
+        assert_eq!(counted(&practice()).await, expected);
+    }
+    let taken_back = Link { told_as: "richmond-1".into(), ..link("99") };
+    store.save_links(&[link("98"), taken_back], &[]).await.unwrap_err();
+    assert_eq!(counted(&practice()).await.values().sum::<u32>(), 30);
+    store.forget_links(&practice(), &vald()).await.unwrap();
+    assert!(counted(&practice()).await.is_empty());
+    assert_eq!(counted(&elsewhere).await.into_iter().collect::<Vec<_>>(), [(LinkState::Pending, 1)]);
+}
+
+#[tokio::test]
 async fn two_patients_never_share_a_name_at_a_partner() {
     let (_dir, store) = fresh();
     store.save_links(&[link("7")], &[]).await.unwrap();
@@ -141,32 +249,89 @@ async fn two_patients_never_share_a_name_at_a_partner() {
 }
 
 #[tokio::test]
-async fn the_trail_shows_that_it_was_changed() {
+async fn the_trail_is_read_by_number_and_by_patient() {
     let (_dir, store) = fresh();
-    store.audit(&[sent("7"), sent("8"), sent("9")]).await.unwrap();
+    assert_eq!(store.audited(0, 10).await.unwrap(), []);
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+    store.audit(&[]).await.unwrap();
+    store.audit(&[sent("7"), sent("8")]).await.unwrap();
+    let about_all = AuditLine { patient: None, what: AuditEvent::FormerLinksRemoved, ..sent("") };
+    store.audit(&[about_all, sent("8")]).await.unwrap();
     let entries = store.audited(0, 10).await.unwrap();
-    assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(entries[1].line, sent("8"));
-    assert_eq!(store.audited(2, 10).await.unwrap(), entries[2..]);
-    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 5).await.unwrap(), entries[1..2]);
-    assert_eq!(store.audit_broken_at().await.unwrap(), None);
-    let tampered = |sql: &'static str| {
-        store.write(move |tx| {
-            tx.execute_batch("DROP TRIGGER audit_stays; DROP TRIGGER audit_remains;")?;
-            tx.execute_batch(sql)?;
-            tx.execute_batch(
-                "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'no'); END;
-                 CREATE TRIGGER audit_remains BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'no'); END;",
-            )?;
-            Ok(())
-        })
+    assert_eq!(store.audited(2, 1).await.unwrap(), entries[2..3]);
+    let of_eight = [entries[3].clone(), entries[1].clone()];
+    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 5).await.unwrap(), of_eight);
+    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 1).await.unwrap(), of_eight[..1]);
+    assert_eq!(store.audited_of(&PracticeId::new("carlton"), &PatientRef::new("8"), 5).await.unwrap(), []);
+}
+
+/// The digests were computed by another program, from what the schema says about them.
+#[tokio::test]
+async fn an_outsider_gets_the_same_digests() {
+    let (_dir, store) = fresh();
+    let removed = AuditLine {
+        at: second(4),
+        patient: None,
+        what: AuditEvent::FormerLinksRemoved,
+        fields: Vec::new(),
+        consent: None,
+        told_as: Some("tenant".into()),
+        by: Some(private("Zoë")),
+        ..sent("")
     };
-    tampered("UPDATE audit SET fields = 'givenName' WHERE number = 2").await.unwrap();
-    assert_eq!(store.audit_broken_at().await.unwrap(), Some(2));
-    tampered("UPDATE audit SET fields = 'givenName email' WHERE number = 2").await.unwrap();
-    assert_eq!(store.audit_broken_at().await.unwrap(), None);
-    tampered("DELETE FROM audit WHERE number = 1").await.unwrap();
-    assert_eq!(store.audit_broken_at().await.unwrap(), Some(1));
+    store.audit(&[sent("7"), removed]).await.unwrap();
+    let digests: Vec<String> =
+        store.audited(0, 10).await.unwrap().into_iter().map(|entry| entry.digest).collect();
+    assert_eq!(
+        digests,
+        [
+            "276534c1a84465f4d5e799716420af408cf1b18316ebae220c0c6863449c1350",
+            "5fa16327bb6157239328339734ceb5940a73b30c3e47084377fdb9b00c438a59",
+        ]
+    );
+}
+
+/// What somebody does who has the key and another program.
+fn tamper(dir: &Path, sql: &str) {
+    let conn = Connection::open(dir.join("companion.db")).unwrap();
+    unlock(&conn, &key()).unwrap();
+    conn.execute_batch("DROP TRIGGER IF EXISTS audit_stays; DROP TRIGGER IF EXISTS audit_remains;").unwrap();
+    conn.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn the_trail_shows_that_it_was_changed() {
+    for (sql, broken_at) in [
+        ("UPDATE audit SET fields = fields", None),
+        ("UPDATE audit SET fields = 'givenName' WHERE number = 2", Some(2)),
+        ("UPDATE audit SET fields = 'givenName  email' WHERE number = 2", Some(2)),
+        ("UPDATE audit SET patient = '9' WHERE number = 3", Some(3)),
+        ("UPDATE audit SET patient = NULL WHERE number = 3", Some(3)),
+        ("UPDATE audit SET at = replace(at, 'Z', '+00:00') WHERE number = 3", Some(3)),
+        ("UPDATE audit SET at = 'never' WHERE number = 4", Some(4)),
+        ("UPDATE audit SET what = 'nothing' WHERE number = 4", Some(4)),
+        ("UPDATE audit SET told_as = told_as || consent, consent = NULL WHERE number = 1", Some(1)),
+        ("UPDATE audit SET consent = 2 WHERE number = 1", Some(1)),
+        ("UPDATE audit SET done_by = 'Kim' WHERE number = 1", Some(1)),
+        ("UPDATE audit SET digest = upper(digest) WHERE number = 1", Some(1)),
+        ("UPDATE audit SET digest = x'00' || digest WHERE number = 4", Some(4)),
+        ("DELETE FROM audit WHERE number = 1", Some(1)),
+        ("DELETE FROM audit WHERE number = 2", Some(2)),
+        ("DELETE FROM audit WHERE number IN (3, 4)", Some(3)),
+        ("DELETE FROM audit", Some(1)),
+        ("UPDATE audit SET number = -number WHERE number IN (1, 2)", Some(1)),
+        ("UPDATE audit SET number = 5 WHERE number = 2", Some(2)),
+    ] {
+        let (dir, store) = fresh();
+        store.audit(&[sent("5"), sent("6"), sent("7"), sent("8")]).await.unwrap();
+        tamper(dir.path(), sql);
+        assert_eq!(store.audit_broken_at().await.unwrap(), broken_at, "{sql}");
+        // What is appended afterwards covers nothing up.
+        store.audit(&[sent("9"), sent("10")]).await.unwrap();
+        assert_eq!(store.audit_broken_at().await.unwrap(), broken_at, "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -182,6 +347,18 @@ async fn what_was_recorded_cannot_be_changed() {
         let refused = store.write(move |tx| Ok(tx.execute(sql, [])?)).await;
         assert!(refused.is_err(), "{sql}");
     }
+}
+
+#[tokio::test]
+async fn names_in_consents_outlive_the_retention_time() {
+    let (_dir, store) = fresh();
+    let guarded = Agreement { guardian: Some(private("A parent")), photo_and_video: false };
+    let line = said("7", Said::Yes(guarded));
+    store.record_consents(std::slice::from_ref(&line)).await.unwrap();
+    store.forget_people(second(1_000_000_000)).await.unwrap();
+    let kept = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
+    assert_eq!(kept.line, line);
+    assert_eq!(store.audited(0, 10).await.unwrap()[0].line.by, Some(private("Kim")));
 }
 
 fn with_vald(tenant: &str) -> PracticeSettings {
@@ -202,29 +379,61 @@ fn with_vald(tenant: &str) -> PracticeSettings {
     PracticeSettings { vald: Some(account), ..settings("richmond") }
 }
 
+fn mark(thing: &str) -> Mark {
+    Mark { thing: thing.into(), digest: String::new(), at: second(1) }
+}
+
 #[tokio::test]
 async fn another_tenant_knows_nothing_of_what_the_former_was_told() {
     let (_dir, store) = fresh();
+    let hint = Link { key: LinkKey { partner: PartnerId::new("hint"), ..link("7").key }, ..link("7") };
     store.save_practice(&with_vald("one")).await.unwrap();
     assert_eq!(store.practices().await.unwrap(), [with_vald("one")]);
     store.record_consents(&[yes("7")]).await.unwrap();
-    store.save_links(&[link("7")], &[sent("7")]).await.unwrap();
-    let mark = |thing: &str| Mark { thing: thing.into(), digest: String::new(), at: second(1) };
-    store.set_marks(&practice(), &[mark("profiles/compared"), mark("resources")]).await.unwrap();
+    let told = async || {
+        store.save_links(&[link("7"), hint.clone()], &[sent("7")]).await.unwrap();
+        store.set_marks(&practice(), &[mark("profiles/compared"), mark("resources")]).await.unwrap();
+    };
+    told().await;
     let mut other_groups = with_vald("one");
     other_groups.vald.as_mut().unwrap().groups.clear();
     store.save_practice(&other_groups).await.unwrap();
-    assert_eq!(store.links(&practice(), None).await.unwrap().len(), 1, "the same tenant");
-    store.save_practice(&with_vald("two")).await.unwrap();
+    assert_eq!(store.links(&practice(), None).await.unwrap(), [hint.clone(), link("7")], "the same tenant");
+    assert_eq!(store.marks(&practice(), "profiles/").await.unwrap().len(), 1);
+    // Another tenant; none; and again one, after a pass for the former one was late.
+    for settings in [with_vald("two"), settings("richmond"), with_vald("one")] {
+        store.save_practice(&settings).await.unwrap();
+        assert_eq!(store.practices().await.unwrap(), [settings]);
+        assert_eq!(store.links(&practice(), None).await.unwrap(), std::slice::from_ref(&hint));
+        assert_eq!(store.marks(&practice(), "").await.unwrap(), [mark("resources")]);
+        told().await;
+    }
+    assert_eq!(store.audited(0, 10).await.unwrap().len(), 5, "what left stays on record");
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn unlinking_takes_the_links_and_leaves_consents_and_trail() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_vald("one")).await.unwrap();
+    store.record_consents(&[yes("7")]).await.unwrap();
+    store.save_links(&[link("7")], &[sent("7")]).await.unwrap();
+    assert!(store.remove_practice(&practice()).await.unwrap());
     assert_eq!(store.links(&practice(), None).await.unwrap(), []);
-    assert_eq!(store.marks(&practice(), "").await.unwrap(), [mark("resources")]);
-    store.save_links(&[link("7")], &[]).await.unwrap();
-    store.remove_practice(&practice()).await.unwrap();
+    // A pass that was in flight leaves a link; the practice linked again begins without it.
+    store.save_links(&[link("8")], &[]).await.unwrap();
+    store.save_practice(&settings("richmond")).await.unwrap();
     assert_eq!(store.links(&practice(), None).await.unwrap(), []);
-    assert_eq!(
-        store.audited(0, 10).await.unwrap().len(),
-        2,
-        "consent and trail stay when a practice is unlinked"
-    );
-    assert_eq!(store.last_consent().await.unwrap(), 1);
+    assert_eq!(store.consents(&practice(), &vald()).await.unwrap().len(), 1);
+    assert_eq!(store.audited(0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn four_hundred_requests_a_second_can_be_said() {
+    let (dir, store) = fresh();
+    let fast = with_vald("one");
+    assert_eq!(fast.vald.as_ref().unwrap().between_requests * 400, TimeDelta::seconds(1));
+    store.save_practice(&fast).await.unwrap();
+    store.close().await;
+    assert_eq!(open(dir.path()).practices().await.unwrap(), [fast]);
 }

@@ -1,10 +1,11 @@
 //! The other ports.
 
+use super::people::{link, sent, yes};
 use super::*;
 use crate::activity::LINES_KEPT;
 use domain::ports::store::{
-    Activity, ActivityLine, Leg, LegNote, Mark, Marks, OpenWish, Problem, ProblemKind, Revision,
-    SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
+    Activity, ActivityLine, Consents, Leg, LegNote, Links, Mark, Marks, OpenWish, Problem, ProblemKind,
+    Revision, SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::settings::{
     AppSettings, DocumentFolders, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings,
@@ -81,7 +82,12 @@ async fn the_last_note_of_each_leg() {
 #[tokio::test]
 async fn wishes_wait_until_granted() {
     let (_dir, store) = fresh();
-    let wishes = [Wish::ResyncConfiguration, Wish::ResyncPatients, Wish::AcceptShrink("resources".into())];
+    let wishes = [
+        Wish::ResyncConfiguration,
+        Wish::ResyncAvailability,
+        Wish::ResyncPatients,
+        Wish::AcceptShrink("resources".into()),
+    ];
     for wish in &wishes {
         store.wish(&practice(), wish, second(1)).await.unwrap();
     }
@@ -93,7 +99,7 @@ async fn wishes_wait_until_granted() {
     assert_eq!(open, expected);
     store.granted(open[1].id, second(2)).await.unwrap();
     store.granted(open[1].id, second(3)).await.unwrap();
-    assert_eq!(store.open_wishes().await.unwrap(), [open[0].clone(), open[2].clone()]);
+    assert_eq!(store.open_wishes().await.unwrap(), [open[0].clone(), open[2].clone(), open[3].clone()]);
     assert!(matches!(store.granted(99, second(2)).await, Err(StoreError::Missing)));
 }
 
@@ -256,7 +262,14 @@ async fn the_revision_moves_with_what_the_engine_must_look_at() {
     moved("we keep a secret", true).await;
     let entry = filed(&store, "1").await;
     store.set_marks(&practice(), &[mark("resources", "d")]).await.unwrap();
+    store.save_links(&[link("7")], &[sent("7")]).await.unwrap();
     moved("the engine's own work", false).await;
+    other.record_consents(&[yes("7")]).await.unwrap();
+    moved("another process records a consent", true).await;
+    store.record_consents(&[yes("7")]).await.unwrap();
+    moved("what is known already", false).await;
+    store.record_consents(&[yes("8")]).await.unwrap();
+    moved("we record a consent", true).await;
     store.record(&entry, &domain::booking::BookingEvent::HandedToDesk, None, second(1)).await.unwrap();
     moved("a person's word on a booking", true).await;
     store.save_app_settings(&AppSettings::default()).await.unwrap();

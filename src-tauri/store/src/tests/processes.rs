@@ -1,6 +1,9 @@
 //! Two processes on one file, and one of them killed.
 
+use super::people::{vald, yes};
 use super::*;
+use domain::ports::store::{AuditTrail, Consents};
+use rusqlite::functions::FunctionFlags;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -17,9 +20,41 @@ async fn other_process() {
     }
 }
 
-fn start(dir: &Path) -> (Child, impl Iterator<Item = String> + use<>) {
+/// The same with consents.
+#[tokio::test]
+#[ignore = "started as a process of its own by the tests below"]
+async fn process_that_records_consents() {
+    let store = open(Path::new(&std::env::var_os(FOLDER).unwrap()));
+    for number in 0.. {
+        assert_eq!(store.record_consents(&[yes(&format!("other-{number}"))]).await.unwrap(), 1);
+        println!("filed other-{number} ");
+    }
+}
+
+/// The same, but it stops in the middle of recording a thousand consents, within the transaction.
+#[tokio::test]
+#[ignore = "started as a process of its own by the tests below"]
+async fn process_that_stops_halfway() {
+    let store = open(Path::new(&std::env::var_os(FOLDER).unwrap()));
+    let stops = |conn: &mut rusqlite::Connection| {
+        conn.create_scalar_function("stop", 0, FunctionFlags::empty(), |_| -> rusqlite::Result<i64> {
+            println!("filed half ");
+            loop {
+                std::thread::park();
+            }
+        })?;
+        let halfway = "CREATE TEMP TRIGGER halfway AFTER INSERT ON main.audit WHEN NEW.patient = 'other-500'
+                       BEGIN SELECT stop(); END;";
+        Ok(conn.execute_batch(halfway)?)
+    };
+    store.call(stops).await.unwrap();
+    let lines: Vec<_> = (0..1000).map(|number| yes(&format!("other-{number}"))).collect();
+    store.record_consents(&lines).await.unwrap();
+}
+
+fn start(dir: &Path, what: &str) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tests::processes::other_process", "--ignored", "--nocapture"])
+        .args(["--exact", &format!("tests::processes::{what}"), "--ignored", "--nocapture"])
         .env(FOLDER, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -38,7 +73,7 @@ fn start(dir: &Path) -> (Child, impl Iterator<Item = String> + use<>) {
 async fn both_write_at_once_and_a_killed_one_loses_nothing_that_it_said() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let (mut child, mut said) = start(dir.path());
+    let (mut child, mut said) = start(dir.path(), "other_process");
     let mut theirs = Vec::new();
     for number in 0..50 {
         filed(&store, &format!("ours-{number}")).await;
@@ -56,6 +91,51 @@ async fn both_write_at_once_and_a_killed_one_loses_nothing_that_it_said() {
     assert!((theirs.len() + 50..=theirs.len() + 51).contains(&all), "{all} of {}", theirs.len() + 50);
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     filed(&store, "afterwards").await;
+}
+
+#[tokio::test]
+async fn two_processes_append_to_one_trail_that_fits_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (mut child, mut said) = start(dir.path(), "process_that_records_consents");
+    let mut theirs = Vec::new();
+    for number in 0..50 {
+        assert_eq!(store.record_consents(&[yes(&format!("ours-{number}"))]).await.unwrap(), 1);
+        theirs.push(said.next().unwrap());
+    }
+    child.kill().unwrap();
+    theirs.extend(said);
+    child.wait().unwrap();
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+    for patient in &theirs {
+        let patient = PatientRef::new(patient);
+        let consent = store.consent(&practice(), &vald(), &patient).await.unwrap().unwrap();
+        let audited = store.audited_of(&practice(), &patient, 9).await.unwrap();
+        let under: Vec<_> = audited.iter().map(|entry| entry.line.consent).collect();
+        assert_eq!(under, [Some(consent.number)]);
+    }
+    let (consents, entries) =
+        (store.last_consent().await.unwrap(), store.audited(0, u32::MAX).await.unwrap());
+    let numbers: Vec<i64> = entries.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=consents).collect::<Vec<_>>());
+    assert!((theirs.len() + 50..=theirs.len() + 51).contains(&entries.len()));
+}
+
+#[tokio::test]
+async fn what_was_half_recorded_when_the_process_was_killed_was_not_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    assert_eq!(store.record_consents(&[yes("7")]).await.unwrap(), 1);
+    let (mut child, mut said) = start(dir.path(), "process_that_stops_halfway");
+    assert_eq!(said.next().as_deref(), Some("half"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(store.last_consent().await.unwrap(), 1);
+    assert_eq!(store.record_consents(&[yes("8")]).await.unwrap(), 1);
+    let entries = store.audited(0, 9).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

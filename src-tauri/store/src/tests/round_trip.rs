@@ -3,12 +3,15 @@
 use super::*;
 use crate::bookings::{set_decision, set_state};
 use chrono::{NaiveDateTime, TimeDelta};
+use domain::audit::{AuditEvent, AuditLine};
 use domain::booking::{BookingState, Inserted, Undoing};
+use domain::consent::{ConsentHow, ConsentLine, Said};
 use domain::failure::Refusal;
 use domain::ids::AppointmentRef;
+use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::matching::{Agreement, Comparison, Decision, Field};
 use domain::people::{PatientPlan, PatientRecord};
-use domain::ports::store::SettingsBook;
+use domain::ports::store::{AuditTrail, Consents, Links, SettingsBook};
 use domain::settings::{
     DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PracticeSettings,
     ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
@@ -305,6 +308,106 @@ fn settings_come_back_as_they_went_in() {
         prop_assert_eq!(practices.iter().find(|practice| practice.id == settings.id), Some(&settings));
         prop_assert!(store.remove_practice(&settings.id).await.unwrap());
         prop_assert!(!store.remove_practice(&settings.id).await.unwrap());
+        Ok(())
+    });
+}
+
+fn ids() -> impl Strategy<Value = (PracticeId, PartnerId)> {
+    (text(), text()).prop_map(|(practice, partner)| (PracticeId::new(practice), PartnerId::new(partner)))
+}
+
+fn consent_line() -> impl Strategy<Value = ConsentLine> {
+    let yes = (prop::option::of(hidden()), any::<bool>()).prop_map(|(guardian, photo_and_video)| {
+        Said::Yes(domain::consent::Agreement { guardian, photo_and_video })
+    });
+    let said = prop_oneof![yes, Just(Said::No)];
+    let how = prop::sample::select(ConsentHow::ALL.to_vec());
+    (ids(), patient_ref(), said, how, hidden(), text(), instant()).prop_map(
+        |((practice, partner), patient, said, how, recorded_by, wording, at)| ConsentLine {
+            practice,
+            partner,
+            patient,
+            said,
+            how,
+            recorded_by,
+            wording,
+            at,
+        },
+    )
+}
+
+fn link() -> impl Strategy<Value = Link> {
+    let key = (ids(), prop::sample::select(LinkKind::ALL.to_vec()), text())
+        .prop_map(|((practice, partner), kind, local_id)| LinkKey { practice, partner, kind, local_id });
+    let texts = prop::collection::vec(prop::option::of(text()), 4);
+    let state = prop::sample::select(LinkState::ALL.to_vec());
+    (key, any::<u128>(), state, texts, instant(), prop::option::of(instant())).prop_map(
+        |(key, told_as, state, texts, since, accepted_at)| Link {
+            key,
+            told_as: told_as.to_string(),
+            partner_id: texts[0].clone(),
+            state,
+            since,
+            reason: texts[1].clone(),
+            accepted: texts[2].clone(),
+            refused: texts[3].clone(),
+            accepted_at,
+        },
+    )
+}
+
+fn audit_line() -> impl Strategy<Value = AuditLine> {
+    let what = prop::sample::select(AuditEvent::ALL.to_vec());
+    let fields = prop::collection::vec("[a-zA-Z0-9._\\[\\]]{1,12}", 0..4);
+    let about = (ids(), prop::option::of(patient_ref()), prop::option::of(any::<i64>()));
+    (instant(), about, what, fields, prop::option::of(text()), prop::option::of(hidden())).prop_map(
+        |(at, ((practice, partner), patient, consent), what, fields, told_as, by)| AuditLine {
+            at,
+            practice,
+            partner,
+            patient,
+            what,
+            fields,
+            consent,
+            told_as,
+            by,
+        },
+    )
+}
+
+#[test]
+fn consents_come_back_as_they_went_in() {
+    check(consent_line(), async |store, line| {
+        let before = store.consent(&line.practice, &line.partner, &line.patient).await.unwrap();
+        prop_assume!(before.is_none());
+        prop_assert_eq!(store.record_consents(std::slice::from_ref(&line)).await.unwrap(), 1);
+        let consent = store.consent(&line.practice, &line.partner, &line.patient).await.unwrap().unwrap();
+        prop_assert_eq!(&consent.line, &line);
+        prop_assert_eq!(consent.number, store.last_consent().await.unwrap());
+        let of_patient = store.consent_history(&line.practice, &line.patient).await.unwrap();
+        prop_assert!(of_patient.contains(&consent));
+        prop_assert!(store.consents(&line.practice, &line.partner).await.unwrap().contains(&consent));
+        Ok(())
+    });
+}
+
+#[test]
+fn links_come_back_as_they_went_in() {
+    check(link(), async |store, link| {
+        store.save_links(std::slice::from_ref(&link), &[]).await.unwrap();
+        prop_assert_eq!(store.link(&link.key).await.unwrap(), Some(link.clone()));
+        prop_assert!(store.links(&link.key.practice, Some(&link.key.partner)).await.unwrap().contains(&link));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_audit_trail_comes_back_as_it_went_in_and_fits_together() {
+    check(audit_line(), async |store, line| {
+        store.audit(std::slice::from_ref(&line)).await.unwrap();
+        let entries = store.audited(0, u32::MAX).await.unwrap();
+        prop_assert_eq!(entries.last().map(|entry| &entry.line), Some(&line));
+        prop_assert_eq!(store.audit_broken_at().await.unwrap(), None);
         Ok(())
     });
 }

@@ -1,9 +1,11 @@
 //! Migrations and what the file looks like.
 
+use super::people::yes;
 use super::*;
 use crate::migrations::{MigrationError, STEPS, run, version};
 use crate::open::copy_before;
 use crate::{files::Folder, open::unlock};
+use domain::ports::store::{AuditTrail, Consents, Marks, SettingsBook, Watermarks, Wishes};
 use rusqlite::Connection;
 use std::convert::Infallible;
 
@@ -56,6 +58,44 @@ fn nothing_is_changed_unless_the_copy_succeeds() {
     });
     assert!(matches!(failed, Err(MigrationError::Copy("the disk is full"))));
     assert_eq!((asked, version(&conn).unwrap()), (Some(2), 1));
+}
+
+#[tokio::test]
+async fn records_from_before_consents_and_links_are_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = STEPS.iter().position(|sql| sql.contains("CREATE TABLE consent")).unwrap();
+    let mut old = Connection::open(dir.path().join("companion.db")).unwrap();
+    unlock(&old, &key()).unwrap();
+    run(&mut old, &STEPS[..newer], no_copy).unwrap();
+    old.execute_batch(
+        "INSERT INTO practice (id, name, zone, enabled, system_profile, system_url, system_write, system_poll_seconds)
+         VALUES ('richmond', 'Richmond', 'Australia/Melbourne', 1, 'openemr', 'sqlite:x', 'sql', 5);
+         INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment, horizon_days,
+                                           poll_seconds, features, live_hours)
+         VALUES ('richmond', 'https://x.example', '1', 'a@b.example', 'UAT', 60, 5, '[]', '{}');
+         INSERT INTO mark (practice, thing, digest, at)
+         VALUES ('richmond', 'resources', 'd', '2026-11-20T00:00:00.000Z');
+         INSERT INTO wish (practice, kind, detail, wished_at)
+         VALUES ('richmond', 'resync_availability', '', '2026-11-20T00:00:00.000Z');
+         INSERT INTO leg_note (practice, leg) VALUES ('richmond', 'board');",
+    )
+    .unwrap();
+    old.close().unwrap();
+
+    let store = open(dir.path());
+    let practices = store.practices().await.unwrap();
+    assert_eq!(practices.len(), 1);
+    assert!(practices[0].healthengine.is_some() && practices[0].vald.is_none());
+    assert_eq!(store.marks(&practice(), "").await.unwrap().len(), 1);
+    assert_eq!(store.notes(&practice()).await.unwrap().len(), 1);
+    assert_eq!(store.open_wishes().await.unwrap().len(), 1);
+    assert_eq!(store.last_consent().await.unwrap(), 0);
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+    assert_eq!(store.record_consents(&[yes("7")]).await.unwrap(), 1);
+    store.save_practice(&practices[0]).await.unwrap();
+    assert_eq!(store.marks(&practice(), "").await.unwrap().len(), 1, "nothing was replaced");
+    let copy = Folder::prepare(dir.path()).unwrap().copy_before(newer + 1);
+    assert!(copy.exists());
 }
 
 #[tokio::test]

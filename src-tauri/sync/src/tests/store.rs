@@ -60,6 +60,18 @@ impl Disk {
         }
     }
 
+    fn last_consent(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Option<&Consent> {
+        let mut lines = self.consents.iter().rev();
+        lines.find(|Consent { line, .. }| {
+            line.practice == *practice && line.partner == *partner && line.patient == *patient
+        })
+    }
+
     /// The last line about each patient.
     fn last_consents(&self, practice: &PracticeId, partner: &PartnerId) -> BTreeMap<PatientRef, Consent> {
         let of = self.consents.iter().filter(|c| c.line.practice == *practice && c.line.partner == *partner);
@@ -382,7 +394,13 @@ impl SettingsBook for FakeStore {
     async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError> {
         self.touch(|disk| {
             disk.revision += 1;
-            disk.practices.insert(settings.id.clone(), settings.clone());
+            let former = disk.practices.insert(settings.id.clone(), settings.clone());
+            let tenant =
+                |settings: &PracticeSettings| settings.vald.as_ref().map(|vald| vald.tenant_id.clone());
+            if former.as_ref().and_then(tenant) != tenant(settings) {
+                disk.links.retain(|key, _| key.practice != settings.id || key.partner.as_str() != "vald");
+                disk.marks.retain(|(of, thing), _| *of != settings.id || !thing.starts_with("profiles/"));
+            }
         })
         .await
     }
@@ -392,6 +410,7 @@ impl SettingsBook for FakeStore {
             disk.revision += 1;
             disk.marks.retain(|(of, _), _| of != practice);
             disk.notes.retain(|(of, _), _| of != practice);
+            disk.links.retain(|key, _| key.practice != *practice);
             disk.practices.remove(practice).is_some()
         })
         .await
@@ -466,10 +485,10 @@ impl Consents for FakeStore {
         self.touch(|disk| {
             let mut appended = 0;
             for line in lines {
-                let known = disk.last_consents(&line.practice, &line.partner).remove(&line.patient);
-                if known
-                    .is_some_and(|known| known.line.said == line.said && known.line.wording == line.wording)
-                {
+                let known = disk.last_consent(&line.practice, &line.partner, &line.patient);
+                let says_the_same =
+                    |known: &Consent| known.line.said == line.said && known.line.wording == line.wording;
+                if known.is_some_and(says_the_same) {
                     continue;
                 }
                 appended += 1;
@@ -491,7 +510,7 @@ impl Consents for FakeStore {
                     by: Some(line.recorded_by.clone()),
                 }]);
             }
-            disk.revision += 1;
+            disk.revision += u64::from(appended > 0);
             appended
         })
         .await
@@ -507,7 +526,7 @@ impl Consents for FakeStore {
         partner: &PartnerId,
         patient: &PatientRef,
     ) -> Result<Option<Consent>, StoreError> {
-        self.touch(|disk| disk.last_consents(practice, partner).remove(patient)).await
+        self.touch(|disk| disk.last_consent(practice, partner, patient).cloned()).await
     }
 
     async fn consent_history(
@@ -548,10 +567,18 @@ impl Links for FakeStore {
 
     async fn save_links(&self, links: &[Link], audit: &[AuditLine]) -> Result<(), StoreError> {
         self.touch(|disk| {
+            let of = |key: &LinkKey| (key.practice.clone(), key.partner.clone(), key.kind);
+            for link in links {
+                let mut others = disk.links.values().chain(links).filter(|other| other.key != link.key);
+                if others.any(|other| other.told_as == link.told_as && of(&other.key) == of(&link.key)) {
+                    return Err(StoreError::Failed("one name for two things".into()));
+                }
+            }
             disk.links.extend(links.iter().map(|link| (link.key.clone(), link.clone())));
             disk.append(audit);
+            Ok(())
         })
-        .await
+        .await?
     }
 
     async fn link_counts(
