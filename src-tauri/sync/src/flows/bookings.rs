@@ -801,6 +801,7 @@ impl Bookings {
             Ok(held) => {
                 if let Some(former) = former {
                     self.tell_of_unused_record(&request.key, former, &held).await?;
+                    self.tell_of_documents(&request.key, former, &held).await?;
                 }
                 Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held))))
             }

@@ -455,6 +455,10 @@ impl Documents {
         let Some(entry) = self.ports.store.entry(&self.booking_key(booking)).await? else {
             return Ok(Standing::Unknown);
         };
+        // Somebody has just said that it is another patient's.
+        if matches!(entry.state, BookingState::Naming { .. }) {
+            return Ok(Standing::OnItsWay);
+        }
         if let Some(Held { appointment, patient: Some(patient) }) = entry.state.held() {
             return Ok(Standing::Known(Inserted { appointment, patient }));
         }
