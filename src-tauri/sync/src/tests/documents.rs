@@ -584,6 +584,23 @@ async fn while_the_patient_is_being_corrected_nothing_is_filed_for_the_one_who_w
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_does_not_put_documents_off() {
+    let clinic = clinic();
+    clinic.clock.move_by(TimeDelta::days(40));
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::Missing));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    flow.pass().await;
+    clinic.partner.desk(|desk| desk.fails = Some(|_| Some(ReadError::Unreachable("out".into()))));
+    flow.pass().await;
+    clinic.clock.move_by(TimeDelta::days(-40));
+    clinic.partner.desk(|desk| desk.fails = None);
+    clinic.practice.diary(|diary| diary.shelf.fails = None);
+    flow.pass().await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
+}
+
+#[tokio::test]
 async fn where_there_is_no_folder_it_is_kept_and_the_appointment_says_so() {
     let clinic = clinic();
     clinic.practice.diary(|diary| diary.shelf.has_folder = false);
