@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::audit::{AuditEntry, AuditLine};
 use domain::booking::{
     AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, Entry, Held,
     HistoryLine, Inserted, Standing, Undoing, Watched,
 };
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
+use domain::consent::{Consent, ConsentLine};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
 use domain::documents::{
     DocumentEntry, DocumentKey, DocumentOffer, DocumentOrder, DocumentRefusal, DocumentState,
@@ -17,6 +19,7 @@ use domain::ids::{
     AppointmentRef, DocumentRef, ForeignBookingId, ForeignChangeId, ForeignDocumentId, PartnerId, PatientRef,
     PracticeId, ResourceRef,
 };
+use domain::link::{Link, LinkKey, LinkState};
 use domain::matching::{Decision, Settled};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::documents::{
@@ -28,8 +31,9 @@ use domain::ports::partner::{
 };
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
-    Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault, Watermarks, Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, Leg, LegNote, Links, Mark,
+    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault,
+    Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, Feature, LiveHours, PracticeSettings, SecretName};
@@ -194,6 +198,18 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
 
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError> {
         self.reaper.touch(self.port.find_patients(person)).await
+    }
+
+    async fn people_stamp(&self) -> Result<Option<String>, ReadError> {
+        self.reaper.touch(self.port.people_stamp()).await
+    }
+
+    async fn people(&self, after: Option<&PatientRef>, limit: u32) -> Result<Vec<PatientRecord>, ReadError> {
+        self.reaper.touch(self.port.people(after, limit)).await
+    }
+
+    async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
+        self.reaper.touch(self.port.patients(patients)).await
     }
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
@@ -759,5 +775,92 @@ impl Activity for Reaped<dyn Store> {
 impl Revision for Reaped<dyn Store> {
     async fn revision(&self) -> Result<u64, StoreError> {
         self.reaper.touch(self.port.revision()).await
+    }
+}
+
+#[async_trait]
+impl Consents for Reaped<dyn Store> {
+    async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError> {
+        self.reaper.touch(self.port.record_consents(lines)).await
+    }
+
+    async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
+        self.reaper.touch(self.port.consents(practice, partner)).await
+    }
+
+    async fn consent(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Result<Option<Consent>, StoreError> {
+        self.reaper.touch(self.port.consent(practice, partner, patient)).await
+    }
+
+    async fn consent_history(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.reaper.touch(self.port.consent_history(practice, patient)).await
+    }
+
+    async fn last_consent(&self) -> Result<i64, StoreError> {
+        self.reaper.touch(self.port.last_consent()).await
+    }
+}
+
+#[async_trait]
+impl Links for Reaped<dyn Store> {
+    async fn links(
+        &self,
+        practice: &PracticeId,
+        partner: Option<&PartnerId>,
+    ) -> Result<Vec<Link>, StoreError> {
+        self.reaper.touch(self.port.links(practice, partner)).await
+    }
+
+    async fn link(&self, key: &LinkKey) -> Result<Option<Link>, StoreError> {
+        self.reaper.touch(self.port.link(key)).await
+    }
+
+    async fn save_links(&self, links: &[Link], audit: &[AuditLine]) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.save_links(links, audit)).await
+    }
+
+    async fn link_counts(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<BTreeMap<LinkState, u32>, StoreError> {
+        self.reaper.touch(self.port.link_counts(practice, partner)).await
+    }
+
+    async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError> {
+        self.reaper.touch(self.port.forget_links(practice, partner)).await
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Reaped<dyn Store> {
+    async fn audit(&self, lines: &[AuditLine]) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.audit(lines)).await
+    }
+
+    async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reaper.touch(self.port.audited(after, limit)).await
+    }
+
+    async fn audited_of(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reaper.touch(self.port.audited_of(practice, patient, limit)).await
+    }
+
+    async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
+        self.reaper.touch(self.port.audit_broken_at()).await
     }
 }

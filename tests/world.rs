@@ -12,6 +12,7 @@ use connectors::partners::healthengine::Healthengine;
 use connectors::partners::healthengine::sim::{
     Consent, FreeTime, HealthengineSim, HealthengineSimConfig, PatientDetails, SimPractice, SimState,
 };
+use connectors::partners::vald::Vald;
 use connectors::practices;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
@@ -112,6 +113,21 @@ impl Wiring {
             .map_err(|error| other(error.to_string()))
     }
 
+    /// The VALD account of some settings.
+    async fn vald(&self, settings: &PracticeSettings) -> Result<Option<Arc<dyn Partner>>, Problem> {
+        let Some(account) = &settings.vald else { return Ok(None) };
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let mut secrets = Vec::new();
+        for kind in [SecretKind::ValdClientId, SecretKind::ValdClientSecret] {
+            let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await;
+            secrets.push(secret.map_err(|error| other(error.to_string()))?.unwrap_or_default());
+        }
+        let [id, secret] = secrets.as_slice() else { return Ok(None) };
+        Vald::new(account, settings.id.clone(), id, secret, &self.http)
+            .map(|partner| Some(Arc::new(partner) as Arc<dyn Partner>))
+            .map_err(|error| other(error.to_string()))
+    }
+
     /// The address at which webhooks come in; none where the practice has no public address.
     async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
         let account = settings.healthengine.as_ref();
@@ -132,7 +148,9 @@ impl Connect for Wiring {
         let practice = self.practice(settings).map_err(|problem| (Leg::System, problem))?;
         let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
         let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
-        Ok(Connected { practice, partner, callback })
+        let vald = self.vald(settings).await.map_err(|problem| (Leg::Profiles, problem))?;
+        let partners = vald.into_iter().collect();
+        Ok(Connected { practice, partner, partners, troubles: Vec::new(), callback })
     }
 
     fn surroundings(&self) -> String {
@@ -307,6 +325,7 @@ impl World {
                 webhook_url: None,
                 live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
             }),
+            vald: None,
         }
     }
 

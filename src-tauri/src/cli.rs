@@ -1,14 +1,17 @@
 //! The command line (`interface.md`): what the words mean, and what each command does.
 
+mod people;
+
 use crate::bookings::Bookings;
 use crate::clock::SystemClock;
 use crate::compose::{self, DataFolder, Home, NoDataFolder, Sockets, StartError};
+use crate::deep_link::{self, DeepLink};
 use crate::demo::Demo;
 use crate::logging::LogControl;
 use crate::logging::{self, LogFormat};
 use crate::provision::{self, Plan, PlanError, ProvisionError};
 use crate::status::Status;
-use crate::{doctor, serve};
+use crate::{doctor, hub_page, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectors::http::Http;
 use connectors::partners::healthengine::sim::SimStartError;
@@ -16,8 +19,10 @@ use connectors::practices::demo::DemoError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::store::{SettingsBook, StoreError, Wish};
+use people::{AuditTo, ConsentTo, OpenWhat, PatientPartner, PatientsTo};
 use serde::Serialize;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,7 +37,7 @@ use sync::practices;
     bin_name = "clinic-companion",
     version,
     about = "Keeps a clinic's front desk in step with the services around it.",
-    long_about = "Keeps a clinic's front desk in step with the services around it. Without a command it starts the desktop app."
+    long_about = "Keeps a clinic's front desk in step with the services around it. Without a command it starts the desktop app; with an address clinic-companion://vald/open?practice=ID&patient=PMSID it opens that patient's page in VALD Hub."
 )]
 struct Words {
     /// Where settings and records lie; the operating system's application-data folder by default
@@ -44,6 +49,9 @@ struct Words {
     /// Starts in the tray only, as autostart does
     #[arg(long)]
     hidden: bool,
+    /// Brings up the search box, in the app that runs or in one that is started for it
+    #[arg(long, conflicts_with = "hidden")]
+    quick_open: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -81,7 +89,7 @@ enum Command {
     Status(Form),
     /// Tries everything, changes nothing, and says what to do
     Doctor(Form),
-    /// Sends configuration or free times again
+    /// Sends configuration, free times or patients again
     Resync {
         /// The practice's id
         #[arg(long, value_name = "ID")]
@@ -102,6 +110,37 @@ enum Command {
         practice: Option<String>,
         #[command(flatten)]
         form: Form,
+    },
+    /// Finds patients, as the window does
+    Patients {
+        #[command(subcommand)]
+        to: PatientsTo,
+    },
+    /// Records consent, or its withdrawal
+    Consent {
+        #[command(subcommand)]
+        to: ConsentTo,
+    },
+    /// Lists every link with a partner and its state
+    Links {
+        /// Only those of this practice
+        #[arg(long, value_name = "ID")]
+        practice: Option<String>,
+        /// Only those with this partner
+        #[arg(long, value_enum, value_name = "NAME")]
+        partner: Option<PatientPartner>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Opens a patient's page at a partner in the browser
+    Open {
+        #[command(subcommand)]
+        what: OpenWhat,
+    },
+    /// The audit trail: what left this computer, and who agreed to that
+    Audit {
+        #[command(subcommand)]
+        to: AuditTo,
     },
 }
 
@@ -222,8 +261,24 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// The app: data folder, whether in the tray only, clock, log.
-type RunApp = fn(DataFolder, bool, Arc<dyn Clock>, LogControl) -> Result<(), Failure>;
+/// What the app shows first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Its window.
+    Window,
+    /// The tray only.
+    Tray,
+    /// The search box.
+    SearchBox,
+    /// What another program's address names.
+    Page(String),
+}
+
+/// The word for the search box, as a second start passes it on to the first one.
+pub const QUICK_OPEN: &str = "--quick-open";
+
+/// The app: data folder, what it shows first, clock, log.
+type RunApp = fn(DataFolder, First, Arc<dyn Clock>, LogControl) -> Result<(), Failure>;
 
 /// How the window is shown. It is handed in, so that a program without it carries none of what it is made of.
 #[derive(Clone, Copy)]
@@ -240,7 +295,9 @@ fn no_desktop() -> Failure {
 
 /// Reads the words and does what they say.
 pub fn run(desktop: Option<Desktop>) -> ExitCode {
-    let words = match Words::try_parse() {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let address = take_address(&mut arguments);
+    let words = match Words::try_parse_from(arguments) {
         Ok(words) => words,
         Err(not_words) => {
             // Help and version come this way too, and belong on stdout.
@@ -248,21 +305,71 @@ pub fn run(desktop: Option<Desktop>) -> ExitCode {
             return if not_words.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    if words.hidden && words.command.is_some() {
-        complain("--hidden starts the desktop app in the tray, so it goes with no command.");
+    if (words.hidden || words.quick_open) && words.command.is_some() {
+        complain("--hidden and --quick-open start the desktop app, so they go with no command.");
+        return ExitCode::from(2);
+    }
+    if address.is_some() && (words.command.is_some() || words.quick_open) {
+        complain("An address of a page is opened by itself, so it goes with no command.");
         return ExitCode::from(2);
     }
     #[cfg(target_os = "linux")]
     if desktop.is_some() && words.goes_without_window() {
         crate::slim::become_slim();
     }
-    match obey(words, desktop) {
+    let done = match address {
+        Some(address) => match DeepLink::parse(&address) {
+            Ok(link) => open_link(words, &address, &link, desktop),
+            Err(error) => {
+                complain(&error.to_string());
+                return ExitCode::from(2);
+            }
+        },
+        None => obey(words, desktop),
+    };
+    match done {
         Ok(code) => code,
         Err(failure) => {
             let cause = failure.cause.as_deref().unwrap_or_default();
             tracing::error!(target: logging::FAILURE, cause, "{}", failure.sentence);
             complain(&failure.sentence);
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes another program's address out of the arguments, where one stands among them.
+fn take_address(arguments: &mut Vec<OsString>) -> Option<String> {
+    let is_address = |argument: &OsString| {
+        argument.to_str().is_some_and(|argument| argument.starts_with(deep_link::SCHEME))
+    };
+    let place = arguments.iter().skip(1).position(is_address)?;
+    arguments.remove(place + 1).into_string().ok()
+}
+
+/// Opens what another program's address names. That takes no engine and no window; only where it does not work is the
+/// app asked to say so, because whoever followed the address does not see what is printed.
+fn open_link(
+    words: Words,
+    address: &str,
+    link: &DeepLink,
+    desktop: Option<Desktop>,
+) -> Result<ExitCode, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = DataFolder::choose(words.data_dir)?;
+    let logs = folder.path().is_dir().then(|| folder.logs());
+    let log = logging::start(logs.as_deref(), words.log_format);
+    let opened = open_if_there(folder.clone(), &clock).and_then(|home| {
+        let home = home.ok_or_else(|| no_such_practice(link.practice.as_str()))?;
+        let store = home.store();
+        once(hub_page::show(&store, &link.practice, &link.patient, clock.as_ref()))?.map_err(Failure::from)
+    });
+    match (opened, desktop) {
+        (Ok(()), _) => Ok(ExitCode::SUCCESS),
+        (Err(failure), None) => Err(failure),
+        (Err(failure), Some(desktop)) => {
+            complain(&failure.sentence);
+            (desktop.run)(folder, First::Page(address.to_owned()), clock, log).map(|()| ExitCode::FAILURE)
         }
     }
 }
@@ -311,7 +418,12 @@ fn obey(words: Words, desktop: Option<Desktop>) -> Result<ExitCode, Failure> {
     let command = match words.command {
         None => {
             let desktop = desktop.ok_or_else(no_desktop)?;
-            return (desktop.run)(folder, words.hidden, clock, log).map(|()| ExitCode::SUCCESS);
+            let first = match (words.hidden, words.quick_open) {
+                (true, _) => First::Tray,
+                (false, true) => First::SearchBox,
+                (false, false) => First::Window,
+            };
+            return (desktop.run)(folder, first, clock, log).map(|()| ExitCode::SUCCESS);
         }
         Some(command) => command,
     };
@@ -356,6 +468,17 @@ fn obey(words: Words, desktop: Option<Desktop>) -> Result<ExitCode, Failure> {
             let practice = practice.map(PracticeId::new);
             let bookings = once(Bookings::read(store.as_deref(), practice.as_ref()))??;
             print_as(form, &bookings, || bookings.text())?;
+        }
+        Command::Patients { to: PatientsTo::Find { text, practice, form } } => {
+            people::find(folder, &clock, &text, practice.as_deref(), form)?;
+        }
+        Command::Consent { to } => people::consent(folder, &clock, to)?,
+        Command::Links { practice, partner, form } => {
+            people::links(folder, &clock, practice.as_deref(), partner, form)?;
+        }
+        Command::Open { what } => people::open(folder, &clock, &what)?,
+        Command::Audit { to: AuditTo::Export { file } } => {
+            return people::audit_export(folder, &clock, &file);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -418,19 +541,19 @@ fn resync(folder: DataFolder, clock: &Arc<dyn Clock>, practice: &str, what: Scop
         Scope::Configuration => &[Wish::ResyncConfiguration],
         Scope::Availability => &[Wish::ResyncAvailability],
         Scope::All => &practices::EVERYTHING,
-        Scope::Patients => {
-            return Err(Failure::new(
-                "This version links no partner that is sent patients, so there are none to resync. Choose configuration, availability or all.",
-            ));
-        }
+        Scope::Patients => &[Wish::ResyncPatients],
     };
     let id = PracticeId::new(practice);
     let unknown = || no_such_practice(practice);
     let home = open_if_there(folder, clock)?.ok_or_else(unknown)?;
     let store = home.store();
     let known = once(store.practices())??;
-    if !known.iter().any(|settings| settings.id == id) {
-        return Err(unknown());
+    let settings = known.iter().find(|settings| settings.id == id).ok_or_else(unknown)?;
+    if what == Scope::Patients && settings.vald.is_none() {
+        return Err(Failure::new(format!(
+            "{} is linked with no partner that is sent patients. Link VALD Hub first, or choose configuration or availability.",
+            settings.name
+        )));
     }
     once(practices::resync(store.as_ref(), &id, wishes, clock.now()))??;
     Ok(print(&format!("practice {id}: will be sent again\n"))?)
@@ -487,14 +610,40 @@ mod tests {
             "practice enable richmond",
             "practice disable richmond",
             "bookings --practice richmond --json",
+            "--quick-open",
+            "resync --practice richmond patients",
+            "patients find smi",
+            "patients find smi --practice richmond --json",
+            "consent give --practice a --partner vald --patient 7 --by Kim",
+            "consent give --practice a --partner vald --patient 7 --by Kim --guardian Jo --photo-video --how form --wording 2026-1",
+            "consent give --practice a --partner vald --all-existing --by Kim --photo-video",
+            "consent withdraw --practice a --partner hint --patient 7 --by Kim",
+            "links",
+            "links --practice a --partner hint --json",
+            "open vald --practice a --patient 7 --print",
+            "audit export trail.csv",
         ] {
             let words: Vec<&str> =
                 std::iter::once("clinic-companion").chain(words.split_whitespace()).collect();
             assert!(Words::try_parse_from(&words).is_ok(), "{words:?}");
         }
-        for words in
-            ["patients find x", "resync", "practice enable", "apply", "status --xml", "resync --practice a b"]
-        {
+        for words in [
+            "patients find",
+            "resync",
+            "practice enable",
+            "apply",
+            "status --xml",
+            "resync --practice a b",
+            "consent give --practice a --partner vald --by Kim",
+            "consent give --practice a --partner vald --patient 7",
+            "consent give --practice a --partner vald --patient 7 --all-existing --by Kim",
+            "consent give --practice a --partner vald --all-existing --how desk --by Kim",
+            "consent give --practice a --partner fax --patient 7 --by Kim",
+            "links --partner fax",
+            "open vald --practice a",
+            "audit export",
+            "--hidden --quick-open",
+        ] {
             let words: Vec<&str> =
                 std::iter::once("clinic-companion").chain(words.split_whitespace()).collect();
             assert!(Words::try_parse_from(&words).is_err(), "{words:?}");

@@ -1,5 +1,7 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
+pub mod people;
+
 use crate::desktop::Desk;
 use crate::present::list_name;
 use crate::ui_error::{bad_input, failure};
@@ -136,6 +138,7 @@ pub async fn resync(desk: Shared<'_>, practice_id: String, what: ResyncWhat) -> 
     let wishes: &[Wish] = match what {
         ResyncWhat::Configuration => &[Wish::ResyncConfiguration],
         ResyncWhat::Availability => &[Wish::ResyncAvailability],
+        ResyncWhat::Patients => &[Wish::ResyncPatients],
         ResyncWhat::All => &practices::EVERYTHING,
     };
     let (running, practice) = (desk.running()?, PracticeId::new(practice_id));

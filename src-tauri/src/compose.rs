@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use connectors::http::Http;
 use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
+use connectors::partners::vald::Vald;
 use connectors::practices;
 use connectors::practices::sql::SqlPractice;
 use domain::ids::PracticeId;
@@ -13,7 +14,7 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, Problem, ProblemKind, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
-use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName};
+use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName, ValdSettings};
 use domain::time::PracticeZone;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -268,6 +269,19 @@ impl Sockets {
             .map(|partner| Arc::new(partner) as Arc<dyn Partner>)
             .map_err(|error| misset(format!("Healthengine cannot be linked: {}.", error_chain(&error))))
     }
+
+    /// The VALD account behind these settings. Connects to nothing yet.
+    pub fn vald(
+        &self,
+        account: &ValdSettings,
+        practice: &PracticeId,
+        client_id: &SecretString,
+        client_secret: &SecretString,
+    ) -> Result<Arc<dyn Partner>, Problem> {
+        Vald::new(account, practice.clone(), client_id, client_secret, &self.http)
+            .map(|partner| Arc::new(partner) as Arc<dyn Partner>)
+            .map_err(|error| misset(format!("VALD Hub cannot be linked: {}.", error_chain(&error))))
+    }
 }
 
 fn capitalised(text: &str) -> String {
@@ -320,6 +334,30 @@ impl AppConnect {
         sockets.healthengine(account, &settings.id, settings.zone, &api_key, &practice_key).map(Some)
     }
 
+    /// The practice's system with its password.
+    pub async fn practice_system(
+        &self,
+        settings: &PracticeSettings,
+    ) -> Result<Arc<dyn PracticeSystem>, Problem> {
+        let password = self.secret(&settings.id, SecretKind::SystemPassword).await?;
+        self.sockets.practice_system(settings, password)
+    }
+
+    /// The practice's VALD account with its credentials; none where it is not linked.
+    pub async fn vald(&self, settings: &PracticeSettings) -> Result<Option<Arc<dyn Partner>>, Problem> {
+        let Some(account) = &settings.vald else { return Ok(None) };
+        let client_id = self.secret(&settings.id, SecretKind::ValdClientId).await?;
+        let client_secret = self.secret(&settings.id, SecretKind::ValdClientSecret).await?;
+        let (Some(client_id), Some(client_secret)) = (client_id, client_secret) else {
+            return Err(Problem {
+                kind: ProblemKind::Credentials,
+                sentence: "The client id or the client secret of VALD is missing. Enter it in Connections, or apply the provisioning file again."
+                    .into(),
+            });
+        };
+        self.sockets.vald(account, &settings.id, &client_id, &client_secret).map(Some)
+    }
+
     /// The public address at which the practice's webhooks come in; none where nobody listens or it has none.
     async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
         let listens = self.store.app_settings().await.map_err(|error| Problem {
@@ -338,12 +376,15 @@ impl AppConnect {
 impl Connect for AppConnect {
     async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)> {
         let of = |leg| move |problem| (leg, problem);
-        let password =
-            self.secret(&settings.id, SecretKind::SystemPassword).await.map_err(of(Leg::System))?;
-        let practice = self.sockets.practice_system(settings, password).map_err(of(Leg::System))?;
+        let practice = self.practice_system(settings).await.map_err(of(Leg::System))?;
         let partner = self.partner(settings).await.map_err(of(Leg::Desk))?;
         let callback = self.callback(settings).await.map_err(of(Leg::Desk))?;
-        Ok(Connected { practice, partner, callback })
+        let (partners, troubles) = match self.vald(settings).await {
+            Ok(vald) => (vald.into_iter().collect(), Vec::new()),
+            // Bookings do not wait for somebody to correct this.
+            Err(problem) => (Vec::new(), vec![(Leg::Profiles, problem)]),
+        };
+        Ok(Connected { practice, partner, partners, troubles, callback })
     }
 
     fn surroundings(&self) -> String {
@@ -409,6 +450,7 @@ mod tests {
                 webhook_url: None,
                 live_hours: domain::settings::LiveHours::default(),
             }),
+            vald: None,
         }
     }
 
@@ -441,6 +483,32 @@ mod tests {
         };
         assert_eq!((leg, problem.kind), (Leg::System, ProblemKind::Misfit));
         assert!(problem.sentence.contains("nonesuch"), "{}", problem.sentence);
+    }
+
+    #[tokio::test]
+    async fn vald_without_its_secret_keeps_nobody_else_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
+        let connections = home.connections();
+        let mut settings = settings();
+        settings.vald = Some(crate::present::tests::vald_settings());
+        let name = |kind| SecretName::of(&settings.id, kind);
+        let mut secrets = keys("api-key");
+        secrets.push((name(SecretKind::ValdClientId), Some("an-id".into())));
+        home.store().link_practice(&settings, secrets.clone()).await.unwrap();
+        let without = connections.signature(&settings).await.unwrap();
+        let connected = connections.connect(&settings).await.unwrap();
+        assert!(connected.partner.is_some() && connected.partners.is_empty());
+        let troubles: Vec<_> = connected.troubles.iter().map(|(leg, problem)| (*leg, problem.kind)).collect();
+        assert_eq!(troubles, [(Leg::Profiles, ProblemKind::Credentials)]);
+
+        secrets.push((name(SecretKind::ValdClientSecret), Some("a-secret".into())));
+        home.store().link_practice(&settings, secrets).await.unwrap();
+        assert_ne!(connections.signature(&settings).await.unwrap(), without);
+        let connected = connections.connect(&settings).await.unwrap();
+        assert!(connected.troubles.is_empty());
+        assert!(connected.partners.iter().all(|partner| partner.profile_register().is_some()));
+        assert_eq!(connected.partners.len(), 1);
     }
 
     #[tokio::test]

@@ -334,6 +334,8 @@ mod tests {
             read_at: ago(4),
             slot: Minutes(15),
             days: BTreeMap::from([((lee(), today()), day)]),
+            visits: Vec::new(),
+            places: BTreeMap::new(),
         }));
         practice
     }

@@ -1,4 +1,4 @@
-//! `demo`: a made-up clinic on SQLite with Healthengine simulated on loopback, in a folder of its own.
+//! `demo`: a made-up clinic on SQLite with Healthengine and VALD Hub simulated on loopback, in a folder of its own.
 //!
 //! | file in the folder | what for |
 //! |---|---|
@@ -6,6 +6,10 @@
 //! | `clinic.sqlite` | the clinic's book, made on the first start |
 //! | `healthengine.json` | what the simulator remembers between two starts |
 //! | `healthengine.port` | where the simulator listened, so that a bookmark of its page stays good |
+//!
+//! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew.
+
+mod vald;
 
 use crate::cli::Failure;
 use crate::compose::{self, DataFolder, Home};
@@ -14,6 +18,7 @@ use chrono_tz::Tz;
 use connectors::partners::healthengine::sim::{
     Consent, HealthengineSim, HealthengineSimConfig, SimPractice, SimStartError,
 };
+use connectors::partners::vald::sim::ValdSim;
 use connectors::practices::demo as clinic;
 use connectors::sim::SimClock;
 use domain::ids::PracticeId;
@@ -44,6 +49,7 @@ const HORIZON_DAYS: u32 = 60;
 pub struct Demo {
     home: Arc<Home>,
     simulator: HealthengineSim,
+    hub: ValdSim,
 }
 
 impl Demo {
@@ -85,7 +91,9 @@ impl Demo {
         }
         let simulator = start_simulator(&home).await?;
         link(&home, &book, &simulator).await?;
-        Ok(Self { home, simulator })
+        let hub = vald::start(&home).await?;
+        vald::link(&home, &PracticeId::new(PRACTICE), &hub).await?;
+        Ok(Self { home, simulator, hub })
     }
 
     /// The address of the page "Act as a patient".
@@ -93,8 +101,9 @@ impl Demo {
         self.simulator.page_url()
     }
 
-    /// Stops the simulator, and returns when it has saved what it knows.
+    /// Stops the simulators, and returns when they have saved what they know.
     pub async fn stop(self) {
+        self.hub.stop().await;
         self.simulator.stop().await;
     }
 }
@@ -224,5 +233,6 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
                     .collect(),
             },
         }),
+        vald: None,
     }
 }

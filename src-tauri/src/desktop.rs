@@ -1,12 +1,15 @@
 //! The desktop app's start-up, top to bottom, and what its commands work with.
 
+use crate::cli::{First, QUICK_OPEN};
 use crate::compose::{DataFolder, Home};
-use crate::present::TrayFacts;
+use crate::present::{TrayFacts, instant};
+use crate::quick_open::{self, QuickOpen};
 use crate::view::{ProblemView, UiError, ViewChanged};
-use crate::{bindings, presenter, serve, tray, windows};
-use chrono::{DateTime, Utc};
+use crate::{bindings, deep_link, presenter, serve, tray, windows};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ports::clock::Clock;
-use std::sync::Arc;
+use domain::ports::store::SettingsBook;
+use std::sync::{Arc, PoisonError};
 use sync::engine::EngineHandle;
 use tauri::{AppHandle, Manager, RunEvent};
 use tauri_specta::Event as _;
@@ -18,8 +21,8 @@ pub struct Start {
     pub folder: DataFolder,
     /// The store with its engine, or why there is none. The window comes up either way and says so.
     pub running: Result<Running, ProblemView>,
-    /// Start in the tray only.
-    pub hidden: bool,
+    /// What is shown first.
+    pub first: First,
     /// The address of "Act as a patient", while the partners are simulated.
     pub patient_page: Option<String>,
     /// The time.
@@ -48,7 +51,12 @@ pub struct Desk {
     start: Start,
     look_again: Notify,
     seen: Mutex<presenter::Seen>,
+    told: std::sync::Mutex<Option<(DateTime<Utc>, UiError)>>,
+    quick_open: QuickOpen,
 }
+
+/// For how long it is said that another program's wish could not be granted.
+const TOLD_FOR: TimeDelta = TimeDelta::minutes(2);
 
 impl Desk {
     /// The store and the engine, or why there are none.
@@ -89,6 +97,24 @@ impl Desk {
         &self.start.logging
     }
 
+    /// The keys of the search box.
+    pub fn quick_open(&self) -> &QuickOpen {
+        &self.quick_open
+    }
+
+    /// Says in the next views that something could not be done that was asked for outside of the window.
+    pub fn tell(&self, error: UiError) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.now(), error));
+        self.look_again();
+    }
+
+    /// What could not be done lately.
+    pub fn told(&self) -> Option<ProblemView> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (at, UiError { code, message }) = told.filter(|(at, _)| self.now() - *at < TOLD_FOR)?;
+        Some(ProblemView { code, message, since: Some(instant(at)) })
+    }
+
     /// What the last view was made of.
     pub async fn seen(&self) -> MutexGuard<'_, presenter::Seen> {
         self.seen.lock().await
@@ -114,14 +140,20 @@ fn context() -> tauri::Context {
 pub fn run(start: Start) -> anyhow::Result<()> {
     // A former run may have ended before it could.
     start.folder.clear_opened();
-    let hidden = start.hidden;
+    let first = start.first.clone();
     // The made-up clinic may stand beside the real one; its folder is locked by itself.
     let is_demo = start.patient_page.is_some();
-    let desk = Arc::new(Desk { start, look_again: Notify::new(), seen: Mutex::default() });
+    let desk = Arc::new(Desk {
+        start,
+        look_again: Notify::new(),
+        seen: Mutex::default(),
+        told: std::sync::Mutex::default(),
+        quick_open: QuickOpen::default(),
+    });
     let bindings = bindings::builder();
     let mut builder = tauri::Builder::default();
     if !is_demo {
-        let raise = |app: &AppHandle, _arguments, _folder| windows::show(app);
+        let raise = |app: &AppHandle, arguments: Vec<String>, _folder| asked_again(app, &arguments);
         builder = builder.plugin(tauri_plugin_single_instance::init(raise));
     }
     let app = builder
@@ -129,19 +161,29 @@ pub fn run(start: Start) -> anyhow::Result<()> {
             tauri_plugin_autostart::MacosLauncher::LaunchAgent,
             Some(vec!["--hidden"]),
         ))
+        .plugin(tauri_plugin_deep_link::init())
+        .plugin(tauri_plugin_global_shortcut::Builder::new().build())
         .manage(desk.clone())
         .invoke_handler(bindings.invoke_handler())
         .setup(move |app| {
             bindings.mount_events(app);
             let handle = app.handle().clone();
-            let first = tray::look(&TrayFacts::at_start(desk.problem().as_ref()));
-            tray::create(&handle, &first)?;
+            let first_look = tray::look(&TrayFacts::at_start(desk.problem().as_ref()));
+            tray::create(&handle, &first_look)?;
             quit_when_asked(&handle)?;
-            tauri::async_runtime::spawn(presenter::run(handle.clone(), desk, first));
-            if hidden {
-                tauri::async_runtime::spawn(windows::rest(handle));
-            } else {
-                windows::show(&handle);
+            if !is_demo {
+                deep_link::listen(&handle);
+            }
+            tauri::async_runtime::spawn(register_keys(handle.clone(), desk.clone()));
+            tauri::async_runtime::spawn(presenter::run(handle.clone(), desk, first_look));
+            match first {
+                First::Window => windows::show(&handle),
+                First::Tray => windows::left(&handle),
+                First::SearchBox => quick_open::show(&handle),
+                First::Page(address) => {
+                    windows::left(&handle);
+                    deep_link::follow(&handle, &address);
+                }
             }
             Ok(())
         })
@@ -157,6 +199,32 @@ pub fn run(start: Start) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// What a second start asks of the first one.
+fn asked_again(app: &AppHandle, arguments: &[String]) {
+    if let Some(address) = arguments.iter().find(|argument| argument.starts_with(deep_link::SCHEME)) {
+        deep_link::follow(app, address);
+    } else if arguments.iter().any(|argument| argument == QUICK_OPEN) {
+        quick_open::show(app);
+    } else {
+        windows::show(app);
+    }
+}
+
+/// Has the system tell us of the keys of the search box, also while there is no window.
+async fn register_keys(app: AppHandle, desk: Arc<Desk>) {
+    let Ok(running) = desk.running() else { return };
+    match running.store().app_settings().await {
+        Ok(settings) => desk.quick_open().choose(&app, &settings.quick_open_keys),
+        Err(error) => {
+            tracing::warn!(
+                cause = sync::flows::error_chain(&error),
+                "The keys of the search box are not known."
+            );
+        }
+    }
+    desk.look_again();
 }
 
 /// Quits when the person logs off, or somebody presses Ctrl-C where the app was started.

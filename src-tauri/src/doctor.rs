@@ -2,15 +2,20 @@
 
 use crate::compose::{AppConnect, DataFolder, Home, Sockets};
 use crate::inputs;
+use crate::present::people::sentence;
 use chrono::{DateTime, Utc};
 use connectors::listener;
+use connectors::partners::vald::landing;
 use domain::diary::{PracticeCard, Writable};
+use domain::failure::ReadError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, SettingsBook};
-use domain::settings::{Feature, PracticeSettings, SecretKind};
+use domain::profile::ProfileGroup;
+use domain::settings::{Feature, PracticeSettings, SecretKind, ValdSettings};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -182,6 +187,7 @@ pub async fn consult(
         system(&mut report, &connections, settings).await;
         partner(&mut report, &connections, settings).await;
         features(&mut report, &connections, settings).await;
+        vald(&mut report, &connections, settings).await;
     }
     webhooks(&mut report, &store, folder, &practices).await;
     let mut addresses: Vec<&str> = practices
@@ -290,6 +296,63 @@ async fn partner(report: &mut Report, connections: &AppConnect, settings: &Pract
         Err(problem) => Err(problem.sentence),
     };
     report.add("healthengine", Some(&settings.id), result);
+}
+
+/// The VALD account: its credentials with the organisation, the groups that the settings name, and the landing address.
+async fn vald(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    let Some(account) = &settings.vald else { return };
+    let id = Some(&settings.id);
+    let partner = match connections.vald(settings).await {
+        Ok(Some(partner)) => partner,
+        Ok(None) => return,
+        Err(problem) => return report.add("vald", id, Err(problem.sentence)),
+    };
+    if let Some(register) = partner.profile_register() {
+        let of = |error| health::problem(Leg::Profiles, &error).sentence;
+        match register.tenant().await {
+            Ok(tenant) => {
+                let said = format!("It accepts our credentials for the organisation \"{}\".", tenant.name);
+                report.add("vald", id, Ok(said));
+                let groups = register.groups().await.map_err(of);
+                report.add("vald groups", id, groups.and_then(|known| groups_known(account, &known)));
+            }
+            Err(ReadError::NotFound) => {
+                let said = "VALD does not know this organisation in this region. Check the organisation id and the region.";
+                report.add("vald", id, Err(said.to_owned()));
+            }
+            Err(error) => report.add("vald", id, Err(of(error))),
+        }
+    }
+    report.add("vald landing", id, landing_verdict(account));
+}
+
+fn groups_known(account: &ValdSettings, known: &[ProfileGroup]) -> Result<String, String> {
+    let is_known = |wanted: &&str| {
+        known.iter().any(|group| {
+            group.name.to_lowercase() == wanted.to_lowercase()
+                || group.id.as_str().eq_ignore_ascii_case(wanted)
+        })
+    };
+    let wanted: BTreeSet<&str> = account.groups.iter().map(|rule| rule.group.as_str()).collect();
+    let unknown: Vec<&str> = wanted.iter().copied().filter(|wanted| !is_known(wanted)).collect();
+    match (wanted.len(), unknown.as_slice()) {
+        (0, _) => Ok("No groups are chosen: where VALD Hub gives rights by group, only administrators see new profiles.".to_owned()),
+        (wanted, []) => Ok(format!("VALD knows {}.", counted(wanted, "chosen group"))),
+        (_, unknown) => Err(format!(
+            "VALD does not know these groups: {}. Choose others in Connections, or make them in VALD Hub.",
+            unknown.join(", ")
+        )),
+    }
+}
+
+fn landing_verdict(account: &ValdSettings) -> Result<String, String> {
+    let Some(template) = &account.hub_url else {
+        return Ok("No landing address is set, so that pages cannot be opened from here. Ask support@vald.com for it.".to_owned());
+    };
+    match landing::check(template) {
+        Ok(()) => Ok("It has both placeholders and leads to VALD. Open one patient's page in Connections to see that it is the right one.".to_owned()),
+        Err(wrong) => Err(sentence(&wrong.to_string())),
+    }
 }
 
 /// What of the extra features that are asked for can be served, and whether their folders can be used.
@@ -420,6 +483,33 @@ mod tests {
             note_rights(&missing).is_err_and(|why| why.ends_with("GRANT INSERT ON a; GRANT UPDATE ON b"))
         );
         assert!(note_rights(&Writable::Yes).is_ok() && note_rights(&Writable::SwitchedOff).is_ok());
+    }
+
+    #[test]
+    fn groups_that_vald_does_not_know_are_named() {
+        use domain::ids::ProfileGroupId;
+        use domain::settings::{GroupedPatients, ProfileGroupRule};
+        let mut account = crate::present::tests::vald_settings();
+        let known = [ProfileGroup {
+            id: ProfileGroupId::new("99999999-0000-4000-8000-000000000001"),
+            name: "Knees".into(),
+        }];
+        assert!(groups_known(&account, &known).unwrap().contains("No groups are chosen"));
+        let rule = |group: &str| ProfileGroupRule { group: group.into(), whose: GroupedPatients::All };
+        account.groups = vec![rule("knees"), rule("99999999-0000-4000-8000-000000000001")];
+        assert!(groups_known(&account, &known).unwrap().contains("2 chosen groups"));
+        account.groups.push(rule("Hips"));
+        assert!(groups_known(&account, &known).unwrap_err().contains("Hips"));
+    }
+
+    #[test]
+    fn a_landing_address_is_judged() {
+        let mut account = crate::present::tests::vald_settings();
+        assert!(landing_verdict(&account).unwrap().contains("No landing address"));
+        account.hub_url = Some("https://hub.valdperformance.com/?tenantId={tenantId}&syncId={syncId}".into());
+        assert!(landing_verdict(&account).unwrap().contains("both placeholders"));
+        account.hub_url = Some("https://hub.valdperformance.com/".into());
+        assert!(landing_verdict(&account).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Clinic Companion: the desktop app, the command line, and what puts the rooms together.
 
+mod audit;
 mod bindings;
 mod bookings;
 mod cli;
@@ -8,18 +9,24 @@ mod commands;
 mod compose;
 mod day_book;
 mod decisions;
+mod deep_link;
 mod demo;
 mod desktop;
 mod doctor;
+mod found;
+mod hub_page;
 mod inputs;
 mod linking;
+mod links;
 mod logging;
 #[cfg(target_os = "linux")]
 mod memory;
+mod patients;
 mod placing;
 mod present;
 mod presenter;
 mod provision;
+mod quick_open;
 mod serve;
 mod settings;
 #[cfg(target_os = "linux")]
@@ -28,6 +35,7 @@ mod start_desktop;
 mod status;
 mod tray;
 mod ui_error;
+mod vald_account;
 mod view;
 mod webhook_path;
 mod windows;

@@ -1,10 +1,13 @@
 //! The connections screen: trying a practice system and a Healthengine account, and saving a practice.
 
+pub mod vald;
+
 use crate::desktop::Desk;
 use crate::inputs;
 use crate::present::documents::feature_name;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
+use crate::vald_account;
 use crate::view::{
     EngineKind, Environment, ErrorCode, FeatureName, FeatureTest, HealthengineInput, HealthengineSetupView,
     HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
@@ -59,6 +62,7 @@ pub async fn test_system(
         enabled: true,
         system,
         healthengine: None,
+        vald: None,
     };
     let connections = desk.running()?.home.connections();
     let system = connections
@@ -204,7 +208,7 @@ async fn save(
 ) -> Result<(), UiError> {
     let running = desk.running()?;
     let store = running.store();
-    let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref())?;
+    let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref(), known)?;
     make_demo_clinic(&settings.system, settings.zone.today(desk.now())).await?;
     let system_moved = before.as_ref().is_none_or(|before| before.system != settings.system);
     if input.system.write && (system_moved || input.system.password.is_some()) {
@@ -218,11 +222,13 @@ async fn save(
         return Err(failure(ErrorCode::AlreadyLinked, said));
     }
     let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
+    need_vald_credentials(&store, &settings, &secrets).await?;
     let path = store.secret(&SecretName::of(id, SecretKind::HealthengineWebhookPath)).await?;
     secrets.extend(
         webhook_path::to_keep(&settings, path.as_ref())
             .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
     );
+    vald_account::forget_replaced(&store, before.as_ref(), &settings).await?;
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
@@ -241,7 +247,15 @@ async fn secrets(
     let account_moved = settings.healthengine.as_ref().is_some_and(|account| account_moved(account, before));
     let mut secrets = Vec::new();
     for (kind, typed) in typed_secrets(input) {
-        let moved = if kind == SecretKind::SystemPassword { system_moved } else { account_moved };
+        let moved = match kind {
+            SecretKind::SystemPassword => system_moved,
+            SecretKind::HealthengineApiKey
+            | SecretKind::HealthenginePracticeKey
+            | SecretKind::HealthengineWebhookPath => account_moved,
+            SecretKind::ValdClientId | SecretKind::ValdClientSecret => {
+                settings.vald.as_ref().is_some_and(|account| vald::tokens_moved(account, before))
+            }
+        };
         let chosen = secret(desk, before, kind, typed, moved).await?;
         if typed.is_some() {
             secrets.push((SecretName::of(&settings.id, kind), chosen));
@@ -251,16 +265,44 @@ async fn secrets(
 }
 
 /// What was typed for each secret. Without an account its keys are empty, so that they are forgotten.
-fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 3] {
+fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 5] {
     let (api_key, practice_key) = match &input.healthengine {
         Some(account) => (account.api_key.as_deref(), account.practice_key.as_deref()),
+        None => (Some(""), Some("")),
+    };
+    let (client_id, client_secret) = match &input.vald {
+        Some(account) => (account.client_id.as_deref(), account.client_secret.as_deref()),
         None => (Some(""), Some("")),
     };
     [
         (SecretKind::SystemPassword, input.system.password.as_deref()),
         (SecretKind::HealthengineApiKey, api_key),
         (SecretKind::HealthenginePracticeKey, practice_key),
+        (SecretKind::ValdClientId, client_id),
+        (SecretKind::ValdClientSecret, client_secret),
     ]
+}
+
+/// An account without its credentials would only ever say that they are missing.
+async fn need_vald_credentials(
+    store: &store::Store,
+    settings: &PracticeSettings,
+    changed: &[(SecretName, Option<SecretString>)],
+) -> Result<(), UiError> {
+    if settings.vald.is_none() {
+        return Ok(());
+    }
+    for kind in [SecretKind::ValdClientId, SecretKind::ValdClientSecret] {
+        let name = SecretName::of(&settings.id, kind);
+        let there = match changed.iter().find(|(changed, _)| *changed == name) {
+            Some((_, secret)) => secret.is_some(),
+            None => store.secret(&name).await?.is_some(),
+        };
+        if !there {
+            return Err(bad_input("The client id and the client secret of VALD are both needed."));
+        }
+    }
+    Ok(())
 }
 
 /// A local key made from the name: `Richmond Physiotherapy` → `richmond-physiotherapy`.
@@ -296,6 +338,7 @@ fn practice_settings(
     id: &PracticeId,
     input: &PracticeInput,
     before: Option<&PracticeSettings>,
+    known: &[PracticeSettings],
 ) -> Result<PracticeSettings, UiError> {
     let name = input.name.trim();
     if name.is_empty() {
@@ -305,6 +348,8 @@ fn practice_settings(
     let account_before = before.and_then(|before| before.healthengine.as_ref());
     let mut system = system_settings(folder, &input.system, before)?;
     system.poll_seconds = before.map_or(SYSTEM_POLL, |before| before.system.poll_seconds);
+    let vald = input.vald.as_ref();
+    let vald = vald.map(|account| vald::settings(id, &system, account, before, known)).transpose()?;
     Ok(PracticeSettings {
         id: id.clone(),
         name: name.to_owned(),
@@ -316,6 +361,7 @@ fn practice_settings(
             .as_ref()
             .map(|account| healthengine_settings(account, hours, account_before))
             .transpose()?,
+        vald,
     })
 }
 
@@ -602,6 +648,8 @@ fn typed_or_stored(
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
                 SecretKind::HealthengineWebhookPath => "public address",
+                SecretKind::ValdClientId => "client id",
+                SecretKind::ValdClientSecret => "client secret",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
         }
@@ -613,21 +661,23 @@ fn typed_or_stored(
 pub async fn setups(store: &store::Store) -> Result<BTreeMap<PracticeId, PracticeSetupView>, StoreError> {
     let mut setups = BTreeMap::new();
     for settings in store.practices().await? {
-        let password = store.secret(&SecretName::of(&settings.id, SecretKind::SystemPassword)).await?;
-        setups.insert(
-            settings.id.clone(),
-            setup(&settings, password.is_some_and(|p| !p.expose_secret().is_empty())),
-        );
+        let mut known = Vec::new();
+        for kind in SecretKind::ALL {
+            let secret = store.secret(&SecretName::of(&settings.id, kind)).await?;
+            known.extend(secret.filter(|secret| !secret.expose_secret().is_empty()).map(|_| kind));
+        }
+        setups.insert(settings.id.clone(), setup(&settings, &known));
     }
     Ok(setups)
 }
 
-fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
+fn setup(settings: &PracticeSettings, known: &[SecretKind]) -> PracticeSetupView {
+    let has = |kind| known.contains(&kind);
     let account = settings.healthengine.as_ref();
     PracticeSetupView {
         profile: settings.system.profile.clone(),
         address: address_view(&settings.system.url),
-        has_password,
+        has_password: has(SecretKind::SystemPassword),
         write: settings.system.write != WriteMode::None,
         locations: settings
             .system
@@ -654,6 +704,9 @@ fn setup(settings: &PracticeSettings, has_password: bool) -> PracticeSetupView {
                 .collect(),
             horizon_days: account.horizon_days,
             webhook_url: account.webhook_url.clone(),
+        }),
+        vald: settings.vald.as_ref().map(|account| {
+            vald::setup(account, has(SecretKind::ValdClientId) && has(SecretKind::ValdClientSecret))
         }),
     }
 }
@@ -695,6 +748,8 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::{GroupRuleView, ValdInput};
+    use domain::settings::ValdSettings;
 
     fn system(address: SystemAddress) -> SystemInput {
         SystemInput {
@@ -773,15 +828,83 @@ mod tests {
                 features: Vec::new(),
                 webhook_url: None,
             }),
+            vald: Some(vald_input()),
             live_hours: LiveHours::default(),
         };
-        assert_eq!(typed_secrets(&input).map(|(_, typed)| typed), [None, Some("typed"), None]);
-        input.healthengine = None;
         let typed = typed_secrets(&input).map(|(_, typed)| typed);
-        assert_eq!(typed, [None, Some(""), Some("")]);
+        assert_eq!(typed, [None, Some("typed"), None, Some("an-id"), None]);
+        (input.healthengine, input.vald) = (None, None);
+        let typed = typed_secrets(&input).map(|(_, typed)| typed);
+        assert_eq!(typed, [None, Some(""), Some(""), Some(""), Some("")]);
         let stored = Some(SecretString::from("stored"));
         let chosen = typed_or_stored(SecretKind::HealthengineApiKey, typed[1], stored, false);
         assert!(chosen.expect("forgotten").is_none());
+    }
+
+    fn vald_input() -> ValdInput {
+        ValdInput {
+            tenant_id: "{11111111-2222-4333-8444-55555555ABCD}".into(),
+            client_id: Some("an-id".into()),
+            client_secret: None,
+            region: Some("use".into()),
+            hub_url: Some(" https://hub.valdperformance.com/?tenantId={tenantId}&syncId={syncId} ".into()),
+            groups: vec![GroupRuleView {
+                group: " Knees ".into(),
+                resource_id: Some("7".into()),
+                location_id: None,
+            }],
+            staff_are_adults: true,
+        }
+    }
+
+    #[test]
+    fn a_vald_account_survives_the_screen() {
+        let practice = crate::present::tests::settings();
+        let kept = |input: &ValdInput, before: Option<&PracticeSettings>| {
+            vald::settings(&practice.id, &practice.system, input, before, &[])
+        };
+        let account = kept(&vald_input(), None).expect("an account");
+        assert_eq!(account.tenant_id, "11111111-2222-4333-8444-55555555abcd");
+        assert_eq!((account.region.as_str(), account.sync_prefix.as_str()), ("use", "richmond"));
+        assert_eq!(account.profile_url, "https://prd-use-api-externalprofile.valdperformance.com");
+        let shown = vald::setup(&account, true);
+        assert_eq!((shown.groups[0].group.as_str(), shown.has_credentials), ("Knees", true));
+        assert_eq!(shown.hub_url.as_deref(), vald_input().hub_url.as_deref().map(str::trim));
+
+        // What the file set and the screen does not show stays, unless the region is another one.
+        let mut slow = practice.clone();
+        slow.vald = Some(ValdSettings {
+            between_requests: chrono::TimeDelta::seconds(2),
+            sync_prefix: "first".into(),
+            ..account.clone()
+        });
+        let again = kept(&ValdInput { region: None, ..vald_input() }, Some(&slow)).expect("an account");
+        assert_eq!(Some(&again), slow.vald.as_ref());
+        let moved = kept(&ValdInput { region: Some("euw".into()), ..vald_input() }, Some(&slow));
+        let moved = moved.expect("an account");
+        assert!(moved.profile_url.contains("prd-euw") && moved.sync_prefix == "first", "{moved:?}");
+    }
+
+    #[test]
+    fn a_vald_account_with_a_mistake_is_refused_in_words() {
+        let practice = crate::present::tests::settings();
+        let said = |change: fn(&mut ValdInput)| {
+            let mut input = vald_input();
+            change(&mut input);
+            let refused = vald::settings(&practice.id, &practice.system, &input, None, &[]);
+            refused.expect_err("refused")
+        };
+        assert!(said(|input| input.tenant_id = "1111".into()).message.contains("organisation id"));
+        assert!(said(|input| input.region = Some("apse".into())).message.contains("aue, use or euw"));
+        assert!(said(|input| input.region = None).message.contains("Test the account"));
+        assert_eq!(
+            said(|input| input.hub_url = Some("https://x.example/".into())).code,
+            ErrorCode::LandingInvalid
+        );
+        assert!(said(|input| input.groups[0].group = " ".into()).message.contains("no name"));
+        assert!(
+            said(|input| input.groups[0].location_id = Some("3".into())).message.contains("not for both")
+        );
     }
 
     #[test]

@@ -30,6 +30,7 @@ use sync::state::{EngineState, PracticeState};
 use sync::webhooks::Trust;
 
 pub mod documents;
+pub mod people;
 #[cfg(test)]
 pub mod tests;
 
@@ -242,6 +243,9 @@ fn attention(
                 all.push(AttentionView::Healthengine { practice_id: practice_id.clone(), also: Vec::new() });
             }
         }
+        if practice.vald.as_ref().is_some_and(|vald| vald.problem.is_some() && vald.light == Light::Down) {
+            all.push(AttentionView::Vald { practice_id: practice_id.clone() });
+        }
         all.extend(
             practice
                 .shrunk_lists
@@ -262,6 +266,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
     let settings = &practice.settings;
     let system = system_view(practice, inputs);
     let healthengine = healthengine_view(practice, inputs);
+    let vald = people::vald_view(practice, inputs);
     let waiting = waiting_view(practice, inputs);
     let progress = practice.sending.map(|(done, total)| ProgressView {
         done: u32::try_from(done).unwrap_or(u32::MAX),
@@ -274,7 +279,9 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         })
     };
     let light = if settings.enabled {
-        let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light)];
+        // Profiles that wait for a person are not urgent, so that they colour their own card only.
+        let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
+        let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];
         let worst =
             parts.into_iter().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
         if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
@@ -314,6 +321,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         setup: inputs.setups.get(&settings.id).cloned().unwrap_or_default(),
         system,
         healthengine,
+        vald,
     }
 }
 
@@ -367,7 +375,12 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         Health::Down => {}
     }
     // Nothing was heard, neither good nor bad. A long first publishing proves itself by its progress.
-    if leg != Leg::Desk && practice.sending.is_some_and(|(done, total)| done < total) {
+    let sending = match leg {
+        Leg::System | Leg::Board => practice.sending,
+        Leg::Profiles => practice.profiles.as_ref().and_then(|profiles| profiles.sending),
+        Leg::Desk => None,
+    };
+    if sending.is_some_and(|(done, total)| done < total) {
         return (Light::Working, None);
     }
     let set_up_at = inputs.set_up_at.get(&settings.id).copied().unwrap_or(DateTime::<Utc>::MIN_UTC);
@@ -375,13 +388,16 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         return (Light::Unknown, None);
     }
     // A connection that says what is wrong with it keeps the practice's others waiting; one sentence is enough.
-    if practice.legs.values().any(|other| other.problem.is_some()) {
+    // What is wrong at VALD keeps nobody else waiting.
+    let keeps_waiting = |other: &Leg| leg == Leg::Profiles || *other != Leg::Profiles;
+    if practice.legs.iter().any(|(other, note)| keeps_waiting(other) && note.problem.is_some()) {
         return (Light::Down, None);
     }
     let since = note.and_then(|note| note.proven_at).unwrap_or(set_up_at);
     let who = match leg {
         Leg::System => "the practice database",
         Leg::Desk | Leg::Board => "Healthengine",
+        Leg::Profiles => "VALD",
     };
     let clock = settings.zone.wall_clock(since).0.format("%H:%M");
     let problem = ProblemView {
@@ -406,8 +422,11 @@ fn problem_code(problem: &Problem, leg: Leg) -> ErrorCode {
     match (problem.kind, leg) {
         (ProblemKind::Unreachable, Leg::System) => ErrorCode::PracticeUnreachable,
         (ProblemKind::Unreachable, Leg::Desk | Leg::Board) => ErrorCode::PartnerUnreachable,
+        (ProblemKind::Unreachable, Leg::Profiles) => ErrorCode::ValdUnreachable,
         (ProblemKind::Credentials, Leg::System) => ErrorCode::PracticeCredentialsRefused,
         (ProblemKind::Credentials, Leg::Desk | Leg::Board) => ErrorCode::PartnerKeyRefused,
+        (ProblemKind::Credentials, Leg::Profiles) => ErrorCode::ValdKeyRefused,
+        (ProblemKind::Consent, Leg::Profiles) => ErrorCode::ValdTenantRefused,
         (ProblemKind::Consent, _) => ErrorCode::PartnerConsentMissing,
         (ProblemKind::Misfit, _) => ErrorCode::PracticeSchemaUnknown,
         (ProblemKind::Shrink | ProblemKind::Refused | ProblemKind::Other, _) => ErrorCode::Unknown,
@@ -1219,7 +1238,8 @@ pub fn tray_facts(view: &AppView) -> TrayFacts {
     let broken = view.practices.iter().filter(|practice| practice.enabled).flat_map(|practice| {
         let system = (practice.system.light, practice.system.problem.as_ref());
         let partner = practice.healthengine.as_ref().map(|partner| (partner.light, partner.problem.as_ref()));
-        std::iter::once(system).chain(partner)
+        let vald = practice.vald.as_ref().map(|vald| (vald.light, vald.problem.as_ref()));
+        std::iter::once(system).chain(partner).chain(vald)
     });
     let broken = broken.filter(|(light, _)| *light == Light::Down).find_map(|(_, problem)| problem);
     TrayFacts {

@@ -7,7 +7,7 @@ use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
     UiError,
 };
-use crate::{decisions, linking, settings, tray, windows};
+use crate::{decisions, linking, quick_open, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
@@ -46,6 +46,7 @@ pub async fn run(app: AppHandle, desk: Arc<Desk>, mut shown: tray::Look) {
             tray::update(&app, &look);
             shown = look;
         }
+        quick_open::keep_ready(&app, &desk, &view);
         if windows::is_open(&app) {
             push(&app, view);
         }
@@ -220,10 +221,10 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
     let now = desk.now();
     let mut problem = desk.problem();
     let mut engine = EngineState::default();
-    let mut notices = Vec::new();
+    let mut notices: Vec<ProblemView> = desk.told().into_iter().collect();
     if let Ok(running) = desk.running() {
         engine = running.engine.state().borrow().clone();
-        notices = running.home.notices().iter().map(notice_view).collect();
+        notices.extend(running.home.notices().iter().map(notice_view));
         seen.note_set_up(&engine, now);
         seen.note_whether_it_runs(running, now);
         if let Err(error) = seen.read(app, running, &engine, now).await {
@@ -296,6 +297,8 @@ fn settings_view(
         logs_folder: desk.logging().folder().display().to_string(),
         listener,
         offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
+        quick_open_keys: settings.quick_open_keys.clone(),
+        quick_open_problem: desk.quick_open().problem(),
     }
 }
 

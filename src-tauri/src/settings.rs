@@ -2,6 +2,7 @@
 
 use crate::desktop::Desk;
 use crate::inputs;
+use crate::quick_open;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{ErrorCode, ListenerInput, LogLevel, SettingsInput, UiError};
 use domain::ports::store::SettingsBook;
@@ -24,6 +25,7 @@ pub async fn change(app: &AppHandle, desk: &Desk, input: &SettingsInput) -> Resu
         let changed = if input.autostart { autostart.enable() } else { autostart.disable() };
         changed.map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))?;
     }
+    desk.quick_open().choose(app, &settings.quick_open_keys);
     // Last, since views ask about autostart again when the store has moved.
     running.store().save_app_settings(&settings).await?;
     running.engine.nudge(None);
@@ -38,7 +40,10 @@ fn checked(input: &SettingsInput) -> Result<AppSettings, UiError> {
     if !(1..=9).contains(&input.minutes_to_decide) {
         return Err(bad_input("There are 1 to 9 minutes to decide: Healthengine waits for ten."));
     }
+    let quick_open_keys = input.quick_open_keys.trim();
+    quick_open::parse(quick_open_keys).map_err(bad_input)?;
     Ok(AppSettings {
+        quick_open_keys: quick_open_keys.to_owned(),
         listener: input.listener.as_ref().map(listener).transpose()?,
         retention_days: input.retention_days,
         decide_minutes: input.minutes_to_decide,
@@ -112,8 +117,12 @@ mod tests {
             minutes_to_decide: 8,
             log_level: LogLevel::Info,
             listener: None,
+            quick_open_keys: " Ctrl+Alt+V".into(),
         };
         assert_eq!(checked(&input).expect("fine"), AppSettings::default());
+        let keys = |keys: &str| checked(&SettingsInput { quick_open_keys: keys.into(), ..input.clone() });
+        assert_eq!(keys("").expect("switched off").quick_open_keys, "");
+        assert!(keys("V").expect_err("a letter").message.contains("other programs"));
         assert!(checked(&SettingsInput { retention_days: 0, ..input.clone() }).is_err());
         assert!(checked(&SettingsInput { minutes_to_decide: 10, ..input.clone() }).is_err());
         let offered = ListenerSettings::at(ListenerSettings::ADDRESS);

@@ -1,6 +1,6 @@
 //! Starts the desktop app on an opened store, or without one where it cannot be opened.
 
-use crate::cli::Failure;
+use crate::cli::{Failure, First};
 use crate::compose::{self, DataFolder, Home, StartError};
 use crate::demo::Demo;
 use crate::desktop::{self, Running, Start};
@@ -17,7 +17,7 @@ use sync::flows::error_chain;
 /// The desktop app, until somebody quits it. The window comes up even where the store cannot be opened, and says why.
 pub fn run(
     folder: DataFolder,
-    hidden: bool,
+    first: First,
     clock: Arc<dyn Clock>,
     logging: LogControl,
 ) -> Result<(), Failure> {
@@ -35,7 +35,7 @@ pub fn run(
     {
         logging.set_level(&settings.log_level);
     }
-    let shown = show(Start { folder, running, hidden, patient_page: None, clock, logging });
+    let shown = show(Start { folder, running, first, patient_page: None, clock, logging });
     runtime.shutdown_timeout(serve::LAST_MOMENT);
     shown
 }
@@ -55,7 +55,7 @@ pub fn run_demo(home: Home, clock: Arc<dyn Clock>, logging: LogControl) -> Resul
     };
     let patient_page = Some(demo.patient_page());
     let running = Ok(Running { home, engine });
-    let shown = show(Start { folder, running, hidden: false, patient_page, clock, logging });
+    let shown = show(Start { folder, running, first: First::Window, patient_page, clock, logging });
     runtime.block_on(demo.stop());
     runtime.shutdown_timeout(serve::LAST_MOMENT);
     shown

@@ -1,8 +1,11 @@
 //! `status`: the health of every practice, read from the store alone, so that it works while the engine runs.
 
+use crate::patients::vald;
 use chrono::{DateTime, SecondsFormat, Utc};
+use domain::link::LinkState;
 use domain::ports::store::{
-    BookingCounts, BookingLedger, Leg, LegNote, Marks, ProblemKind, SettingsBook, StoreError, Watermarks,
+    BookingCounts, BookingLedger, Leg, LegNote, Links, Marks, ProblemKind, SettingsBook, StoreError,
+    Watermarks,
 };
 use domain::settings::PracticeSettings;
 use domain::time::PracticeZone;
@@ -28,8 +31,8 @@ struct PracticeStatus {
     health: &'static str,
     system: SystemStatus,
     healthengine: Option<HealthengineStatus>,
+    vald: Option<ValdStatus>,
     // Partners that this version cannot link yet are never linked.
-    vald: Option<()>,
     validic: Option<()>,
     hint: Option<()>,
     #[serde(skip)]
@@ -67,6 +70,18 @@ struct BookingsStatus {
     attention: u32,
 }
 
+#[derive(Debug, Serialize)]
+struct ValdStatus {
+    health: &'static str,
+    linked: u32,
+    pending: u32,
+    failed: u32,
+    error: Option<String>,
+    /// How many wait for somebody.
+    #[serde(skip)]
+    needs_person: u32,
+}
+
 fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).serialize(serializer)
 }
@@ -74,12 +89,18 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 /// What is said while too many appointments are gone to believe it.
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
+/// What is said while profiles wait for somebody.
+const UNDECIDED: &str =
+    "Some patients' profiles need somebody. The Patients screen lists them, and the command links says why.";
+
 /// What one practice is judged by.
 struct Known {
     notes: BTreeMap<Leg, LegNote>,
     counts: BookingCounts,
     /// When Healthengine last accepted free times.
     published_at: Option<DateTime<Utc>>,
+    /// How many links with VALD stand in each state.
+    links: BTreeMap<LinkState, u32>,
     /// Most appointments of bookings are gone from the book, and somebody has to say whether that is right.
     doubtful: bool,
 }
@@ -95,6 +116,7 @@ impl Status {
                     notes: store.notes(&settings.id).await?.into_iter().collect(),
                     counts: store.counts(&settings.id).await?,
                     published_at: marks.iter().map(|mark| mark.at).max(),
+                    links: store.link_counts(&settings.id, &vald()).await?,
                     doubtful: !store.marks(&settings.id, DOUBTFUL).await?.is_empty(),
                 };
                 practices.push(practice(&settings, &known, now));
@@ -150,13 +172,32 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
                 .or_else(|| known.doubtful.then(|| DOUBT.to_owned())),
         }
     });
+    let vald = settings.vald.as_ref().map(|_| {
+        let (health, error) = judged(Leg::Profiles);
+        // Only what does not work at all concerns the practice; profiles that wait for somebody are not urgent.
+        if health == Health::Down {
+            worst = worst.max(health);
+        }
+        let of = |states: &[LinkState]| states.iter().filter_map(|state| known.links.get(state)).sum::<u32>();
+        let failed = of(&[LinkState::Failed, LinkState::Conflict]);
+        let needs_person = of(&[LinkState::NeedsPerson]);
+        let undecided = if failed + needs_person > 0 { Health::Attention } else { Health::Ok };
+        ValdStatus {
+            health: health.max(undecided).word(),
+            linked: of(&[LinkState::Linked]),
+            pending: of(&[LinkState::Pending]),
+            failed,
+            error: error.or_else(|| (undecided != Health::Ok).then(|| UNDECIDED.to_owned())),
+            needs_person,
+        }
+    });
     PracticeStatus {
         id: settings.id.to_string(),
         enabled: settings.enabled,
         health: worst.word(),
         system,
         healthengine,
-        vald: None,
+        vald,
         validic: None,
         hint: None,
         name: settings.name.clone(),
@@ -214,11 +255,16 @@ fn consent(desk: Option<&LegNote>, board: Option<&LegNote>) -> &'static str {
 }
 
 impl PracticeStatus {
-    fn write_to(&self, text: &mut String) -> std::fmt::Result {
-        let at = |at: Option<DateTime<Utc>>| match at {
+    /// An instant on the practice's own clock.
+    fn at(&self, at: Option<DateTime<Utc>>) -> String {
+        match at {
             Some(at) => self.zone.wall_clock(at).0.format("%-d %B %Y, %H:%M:%S").to_string(),
             None => "never".to_owned(),
-        };
+        }
+    }
+
+    fn write_to(&self, text: &mut String) -> std::fmt::Result {
+        let at = |at| self.at(at);
         writeln!(text, "\n{} ({}): {}", self.name, self.id, self.health)?;
         writeln!(
             text,
@@ -229,6 +275,21 @@ impl PracticeStatus {
         if let Some(error) = &self.system.error {
             writeln!(text, "    {error}")?;
         }
+        self.write_healthengine_to(text)?;
+        let Some(vald) = &self.vald else { return Ok(()) };
+        writeln!(
+            text,
+            "  VALD Hub: {}, {} linked, {} pending, {} refused, {} need somebody",
+            vald.health, vald.linked, vald.pending, vald.failed, vald.needs_person
+        )?;
+        match &vald.error {
+            Some(error) => writeln!(text, "    {error}"),
+            None => Ok(()),
+        }
+    }
+
+    fn write_healthengine_to(&self, text: &mut String) -> std::fmt::Result {
+        let at = |at| self.at(at);
         let Some(healthengine) = &self.healthengine else {
             return writeln!(text, "  Healthengine: not linked");
         };
@@ -284,6 +345,7 @@ mod tests {
                 webhook_url: None,
                 live_hours: LiveHours::default(),
             }),
+            vald: None,
         }
     }
 
@@ -296,6 +358,7 @@ mod tests {
             notes: notes.iter().cloned().collect(),
             counts: BookingCounts { confirmed: 12, attention, ..BookingCounts::default() },
             published_at: Some(at("2026-11-20T03:00:00.123Z")),
+            links: BTreeMap::new(),
             doubtful: false,
         };
         serde_json::to_value(practice(&settings(enabled), &known, at("2026-11-20T03:04:10Z"))).unwrap()
@@ -317,6 +380,39 @@ mod tests {
             "vald": null, "validic": null, "hint": null,
         });
         assert_eq!(json(true, &all, 0), expected);
+    }
+
+    #[test]
+    fn a_vald_account_has_exactly_the_promised_shape_and_colours_only_itself() {
+        let now = at("2026-11-20T03:04:10Z");
+        let mut settings = settings(true);
+        settings.vald = Some(crate::present::tests::vald_settings());
+        let proven = health::proven(at("2026-11-20T03:04:05Z"));
+        let mut known = Known {
+            notes: Leg::ALL.map(|leg| (leg, proven.clone())).into_iter().collect(),
+            counts: BookingCounts::default(),
+            published_at: None,
+            links: BTreeMap::from([(LinkState::Linked, 310), (LinkState::Pending, 4), (LinkState::Ended, 2)]),
+            doubtful: false,
+        };
+        let json = |known: &Known| serde_json::to_value(practice(&settings, known, now)).unwrap();
+        let expected =
+            serde_json::json!({"health": "ok", "linked": 310, "pending": 4, "failed": 0, "error": null});
+        assert_eq!(json(&known)["vald"], expected);
+
+        known.links.insert(LinkState::Conflict, 1);
+        let refused = json(&known);
+        assert_eq!((&refused["vald"]["health"], &refused["health"]), (&"attention".into(), &"ok".into()));
+        assert_eq!(refused["vald"]["failed"], 1);
+        known.links.insert(LinkState::NeedsPerson, 3);
+        assert!(practice(&settings, &known, now).vald.unwrap().needs_person == 3);
+
+        let broken = health::problem(Leg::Profiles, &ReadError::NotAuthorised);
+        known.notes.insert(Leg::Profiles, health::failed(Some(&proven), broken, now));
+        let down = json(&known);
+        assert_eq!((&down["vald"]["health"], &down["health"]), (&"down".into(), &"down".into()));
+        assert_eq!(down["healthengine"]["health"], "ok");
+        assert!(down["vald"]["error"].as_str().unwrap().contains("support@vald.com"), "{down}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Every failure that the window can see → a code and a sentence.
 
 use crate::view::{ErrorCode, UiError};
-use domain::failure::ReadError;
+use domain::failure::{ReadError, WriteError};
 use domain::ports::store::{Leg, StoreError};
 use sync::desk::ChoiceError;
 
@@ -42,8 +42,13 @@ impl From<ChoiceError> for UiError {
 
 /// A connection that was tried and did not work.
 pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
-    let system = leg == Leg::System;
+    let (system, vald) = (leg == Leg::System, leg == Leg::Profiles);
     let code = match error {
+        ReadError::NotAuthorised if vald => ErrorCode::ValdKeyRefused,
+        ReadError::NoConsent | ReadError::NotFound if vald => ErrorCode::ValdTenantRefused,
+        ReadError::Unreachable(_) | ReadError::SlowDown { .. } | ReadError::Garbled(_) if vald => {
+            ErrorCode::ValdUnreachable
+        }
         ReadError::NotAuthorised if system => ErrorCode::PracticeCredentialsRefused,
         ReadError::NotAuthorised => ErrorCode::PartnerKeyRefused,
         ReadError::NoConsent => ErrorCode::PartnerConsentMissing,
@@ -65,4 +70,18 @@ pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
         "A connection was tried and did not work."
     );
     failure(code, sync::health::problem(leg, error).sentence)
+}
+
+/// Something that was to be changed at the other side and was not, or perhaps not.
+pub fn of_write(leg: Leg, error: &WriteError) -> UiError {
+    match error {
+        WriteError::Refused(refusal) => {
+            bad_input(format!("{} refuses it: {refusal}.", sync::health::who(leg)))
+        }
+        WriteError::Untouched(error) => of_connection(leg, error),
+        WriteError::Unknown(error) => {
+            let UiError { code, message } = of_connection(leg, error);
+            failure(code, format!("{message} Whether it was done is not known."))
+        }
+    }
 }

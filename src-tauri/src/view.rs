@@ -12,7 +12,7 @@
 //! | `free_times` | `practice_id, booking_id, day: Option` | [`FreeTimesView`] | the free times of a day for a booking that could not be placed; without a day the nearest |
 //! | `set_practice_enabled` | `practice_id, enabled` | `()` | pause or resume one practice |
 //! | `set_all_enabled` | `enabled` | `()` | pause or resume every practice |
-//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine should know |
+//! | `resync` | `practice_id, what: ResyncWhat` | `()` | sends again what Healthengine and VALD should know |
 //! | `decide_shrunk_list` | `practice_id, list: ListKind, decision: ListDecision` | `()` | a list lost many entries: send it so, or look again |
 //! | `day_book` | `practice_id, day` | [`DayBookView`] | a day of the book beside what Healthengine shows |
 //! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
@@ -26,6 +26,19 @@
 //! | `open_logs_folder` | – | `()` | shows the folder in the file manager |
 //! | `webhook_address` | `practice_id` | `Option<String>` | the public address at which its webhooks come in, a secret |
 //! | `export_logs` | – | `String` | writes a zip, answers where it lies |
+//! | `find_patients` | `query: PatientQuery` | [`PatientHits`] | who matches what was typed, from memory |
+//! | `patient_card` | `practice_id, patient_id` | [`PatientCardView`] | everything about one patient |
+//! | `patient_links` | `practice_id, state: Option` | `Vec<LinkView>` | links that need a person or were refused, or of one state; at most 500 |
+//! | `today` | `practice_id` | [`TodayView`] | who comes today, with the state of each VALD profile |
+//! | `give_consent` | `practice_id, patient_id, consent: ConsentInput` | `()` | records consent for VALD |
+//! | `withdraw_consent` | `practice_id, patient_id, recorded_by` | `()` | records that it was refused or withdrawn |
+//! | `link_patients` | `practice_id, patient_ids` | `u32` | sends these before all others, as far as they consented; answers how many |
+//! | `open_in_vald` | `practice_id, patient_id, link_first` | `()` | opens the profile's page in the browser; with `link_first` waits up to 20 s for it to be linked |
+//! | `test_vald` | `practice_id: Option, account: ValdInput` | [`ValdTest`] | tries the credentials, finds the region, reads the groups |
+//! | `check_landing` | `practice_id: Option, hub_url, tenant_id, patient_id: Option` | `()` | checks the landing address, and opens it for a patient who is linked where one is given |
+//! | `remove_former_links` | `practice_id, typed, recorded_by` | `()` | removes the sync ids of a former system from the whole VALD account; `typed` is the organisation's name |
+//! | `export_audit` | – | `String` | writes the audit trail as CSV, answers where it lies |
+//! | `close_quick_open` | – | `()` | closes the small search box |
 //! | `open_link` | `link: ExternalLink` | `()` | opens one of the known pages in the browser |
 //!
 //! Conventions: an instant is an RFC 3339 string in UTC (`2026-11-20T03:04:05.678Z`); the window formats it in the
@@ -34,10 +47,17 @@
 //! Numbers are 32 bits wide, since the window's language has no whole numbers of 64 bits.
 
 mod day;
+mod people;
 
 pub use day::{
     DayBookView, DayBookingView, DayColumnsView, DayDifferenceView, SlotChange, SlotStoryView,
     StoryEntryView, StoryLine, StretchKind, StretchView,
+};
+
+pub use people::{
+    ConsentHowView, ConsentInput, ConsentView, GroupRuleView, LeftView, LinkView, PatientCardView,
+    PatientHits, PatientQuery, PatientView, TodayColumnView, TodayView, ValdInput, ValdPatientState,
+    ValdPatientView, ValdSetupView, ValdTest, ValdView, VisitView,
 };
 
 use serde::{Deserialize, Serialize};
@@ -62,7 +82,8 @@ pub struct AppView {
     pub headline: Headline,
     /// What stops everything, such as a locked store. With it `practices` says nothing.
     pub problem: Option<ProblemView>,
-    /// What happened to the records at this start, such as damaged ones that were moved aside.
+    /// What happened to the records at this start, such as damaged ones that were moved aside, and what another program
+    /// asked for a moment ago and did not get.
     pub notices: Vec<ProblemView>,
     /// Present while the app runs on its simulators.
     pub demo: bool,
@@ -188,6 +209,18 @@ pub enum ErrorCode {
     PartnerBusy,
     /// Healthengine's answer cannot be understood, or it has an error of its own (5xx).
     PartnerGarbled,
+    /// VALD does not answer, or not in a way that can be understood.
+    ValdUnreachable,
+    /// VALD refuses the client id and secret.
+    ValdKeyRefused,
+    /// VALD does not let these credentials work with this organisation, or does not know it in any region.
+    ValdTenantRefused,
+    /// The patient has no profile in VALD Hub yet; the message says what is missing.
+    NotLinkedYet,
+    /// There is no such patient in the book any more.
+    PatientUnknown,
+    /// The landing address is missing or cannot be right; the message says which.
+    LandingInvalid,
     /// An address is not one, or it is not encrypted and not on this computer.
     AddressInvalid,
     /// The name of the time zone is not known.
@@ -234,6 +267,8 @@ pub struct PracticeView {
     pub system: SystemView,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineView>,
+    /// None before VALD Hub is linked.
+    pub vald: Option<ValdView>,
     /// Each practitioner, room or device that can be booked.
     pub practitioners: Vec<PractitionerView>,
     /// The last practice-local date whose free times are published.
@@ -497,7 +532,7 @@ pub enum WaitingKind {
     DecisionsToMake,
 }
 
-/// Publishing more days of free times than fit into one request.
+/// Long work, as far as it is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressView {
@@ -553,7 +588,9 @@ pub enum ResyncWhat {
     Configuration,
     /// All free times.
     Availability,
-    /// Both, and Healthengine is asked for what is outstanding.
+    /// Every patient's profile is compared with what VALD accepted, and what it refused is sent again.
+    Patients,
+    /// All of it, and Healthengine is asked for what is outstanding.
     All,
 }
 
@@ -586,6 +623,11 @@ pub enum AttentionView {
         practice_id: String,
         /// Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine.
         also: Vec<String>,
+    },
+    /// The `problem` of the practice's VALD account.
+    Vald {
+        /// The practice.
+        practice_id: String,
     },
     /// Something happened that somebody has to look at, and nobody has said yet that they did.
     Notice {
@@ -1176,6 +1218,10 @@ pub struct SettingsView {
     pub listener: Option<ListenerView>,
     /// What a listener that is switched on begins with.
     pub offered_listener: ListenerInput,
+    /// The keys that bring the small search box up from anywhere, `Ctrl+Alt+V`; empty switches it off.
+    pub quick_open_keys: String,
+    /// Why those keys do not work, such as another program that has them.
+    pub quick_open_problem: Option<String>,
 }
 
 /// The listener for webhooks.
@@ -1218,6 +1264,8 @@ pub struct SettingsInput {
     pub log_level: LogLevel,
     /// Receives webhooks; None switches that off.
     pub listener: Option<ListenerInput>,
+    /// The keys of the small search box, `Ctrl+Alt+V`; empty switches it off.
+    pub quick_open_keys: String,
 }
 
 /// How much the log says.
@@ -1442,6 +1490,8 @@ pub struct PracticeInput {
     pub system: SystemInput,
     /// None to link Healthengine later.
     pub healthengine: Option<HealthengineInput>,
+    /// None to link VALD Hub later, or to unlink it.
+    pub vald: Option<ValdInput>,
     /// When this computer is on.
     pub live_hours: LiveHours,
 }
@@ -1498,6 +1548,8 @@ pub struct PracticeSetupView {
     pub documents_out: String,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineSetupView>,
+    /// None before VALD Hub is linked.
+    pub vald: Option<ValdSetupView>,
     /// When this computer is on.
     pub live_hours: LiveHours,
 }

@@ -1,4 +1,4 @@
-//! The one window. Closing it destroys it, so that a web view takes memory only while somebody looks.
+//! The app's window. Closing it destroys it, so that a web view takes memory only while somebody looks.
 
 use crate::desktop::Desk;
 use chrono::TimeDelta;
@@ -33,12 +33,17 @@ pub fn show(app: &AppHandle) {
             window.on_window_event(move |event| {
                 if let WindowEvent::Destroyed = event {
                     tracing::debug!("The window was closed; the tray stays.");
-                    tauri::async_runtime::spawn(rest(closed.clone()));
+                    left(&closed);
                 }
             });
         }
         Err(error) => tracing::error!(%error, "The window could not be opened."),
     }
+}
+
+/// A window was closed.
+pub fn left(app: &AppHandle) {
+    tauri::async_runtime::spawn(rest(app.clone()));
 }
 
 /// Once nobody has looked for a while, gives back the memory that starting up or a window needed.
@@ -49,10 +54,10 @@ pub async fn rest(app: AppHandle) {
         desk.clock().sleep_until(at).await;
     }
     #[cfg(target_os = "linux")]
-    if !is_open(&app) {
+    if !is_open(&app) && !desk.quick_open().is_shown() {
         // Windows are made on the main thread, so that none can be under way there meanwhile.
         let asked = app.clone().run_on_main_thread(move || {
-            if !is_open(&app) {
+            if !has_page(&app) {
                 crate::memory::end_network_process();
             }
         });
@@ -66,4 +71,10 @@ pub async fn rest(app: AppHandle) {
 /// Whether somebody looks.
 pub fn is_open(app: &AppHandle) -> bool {
     app.get_webview_window(MAIN).is_some()
+}
+
+/// Whether there is a page, on the screen or kept ready.
+#[cfg(target_os = "linux")]
+fn has_page(app: &AppHandle) -> bool {
+    !app.webview_windows().is_empty()
 }

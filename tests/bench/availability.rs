@@ -59,6 +59,9 @@ pub async fn measure() -> Result<Report> {
         app: AppSettings::default(),
         practice: practice.clone(),
         partner: Some(Arc::new(partner)),
+        partners: Vec::new(),
+        hurried: Default::default(),
+        searching: Default::default(),
         store: Arc::new(store),
         clock: clock.clone(),
         state,
@@ -170,5 +173,6 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             webhook_url: None,
             live_hours: LiveHours::default(),
         }),
+        vald: None,
     }
 }

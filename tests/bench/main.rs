@@ -6,6 +6,7 @@ mod availability;
 mod booking;
 mod change;
 mod clinic;
+mod find;
 #[cfg(target_os = "linux")]
 mod idle;
 mod matching;
@@ -25,7 +26,7 @@ fn main() -> Result<ExitCode> {
         all_met &= runtime.block_on(measure(name))?.print()?;
     }
     if names.is_empty() {
-        bail!("name one of booking, change, availability, matching, idle");
+        bail!("name one of booking, change, availability, find, matching, idle");
     }
     Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -35,11 +36,12 @@ async fn measure(name: &str) -> Result<report::Report> {
         "booking" => booking::measure().await,
         "change" => change::measure().await,
         "availability" => availability::measure().await,
+        "find" => find::measure().await,
         "matching" => matching::measure().await,
         #[cfg(target_os = "linux")]
         "idle" => idle::measure().await,
         _ => bail!(
-            "there is no benchmark \"{name}\" here; there are booking, change, availability, matching, idle"
+            "there is no benchmark \"{name}\" here; there are booking, change, availability, find, matching, idle"
         ),
     }
 }

@@ -117,7 +117,7 @@ async fn whatever_goes_wrong_on_the_wire_it_stands_once_and_is_confirmed() {
         Fault::ServerError,
         Fault::Unavailable { retry_after_seconds: None },
         Fault::Unavailable { retry_after_seconds: Some(7) },
-        Fault::TooManyRequests { retry_after_seconds: 7 },
+        Fault::TooManyRequests { retry_after_seconds: Some(7) },
         Fault::GarbledJson,
         Fault::TruncatedBody,
         Fault::Redirect { to: "http://127.0.0.1:9/".into() },

@@ -351,7 +351,9 @@ user_agent_email = "support@example.com.au"
 fn words_that_are_off_end_with_2_and_help_with_0() {
     let place = Place::new();
     for words in [
-        &["patients", "find", "x"][..],
+        &["patients", "find"][..],
+        &["consent", "give", "--practice", "x", "--partner", "vald", "--by", "Kim"],
+        &["open", "vald", "--practice", "x"],
         &["practice", "toggle", "x"],
         &["resync"],
         &["status", "--yaml"],
@@ -362,7 +364,10 @@ fn words_that_are_off_end_with_2_and_help_with_0() {
         assert_eq!((said.status, said.out.as_str()), (2, ""), "{words:?}: {said:?}");
         assert!(!said.err.is_empty(), "{words:?}");
     }
-    for command in ["serve", "demo", "apply", "status", "doctor", "resync", "practice", "bookings"] {
+    for command in [
+        "serve", "demo", "apply", "status", "doctor", "resync", "practice", "bookings", "patients",
+        "consent", "links", "open", "audit",
+    ] {
         let said = place.run(&[command, "--help"]);
         assert_eq!((said.status, said.err.as_str()), (0, ""), "{command}: {said:?}");
         assert!(said.out.contains("Usage: clinic-companion"), "{said:?}");

@@ -35,5 +35,6 @@ mod golive_on_mariadb;
 #[cfg(unix)]
 mod killed;
 mod openemr_on_mariadb;
+mod profiles;
 mod tidy;
 mod webhooks;

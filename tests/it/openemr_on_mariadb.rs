@@ -30,6 +30,7 @@ use domain::time::{Horizon, Minutes, PracticeTime, PracticeZone};
 use mysql_async::prelude::Queryable;
 use tests::mariadb::Server;
 use tests::openemr::{BRANCH, Clinic, FIRST_PRACTITIONER, HOME, Row, STANDARD, Size, Version, rule};
+use tests::real_time::pause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const MELBOURNE: PracticeZone = PracticeZone(chrono_tz::Australia::Melbourne);
@@ -1128,6 +1129,74 @@ async fn until_running(server: &Server, words: &str) {
     while watcher.query_first::<i64, _>(&sql).await.unwrap() == Some(0) {
         assert!(Instant::now() < deadline, "nobody runs {words}");
     }
+}
+
+/// The stamp of the patients, once the server can tell it: a change within the last two seconds says nothing.
+async fn people_stamp(practice: &SqlPractice) -> String {
+    let began = Instant::now();
+    loop {
+        if let Some(stamp) = practice.people_stamp().await.unwrap() {
+            return stamp;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "the server never tells");
+        pause(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_any_change_of_a_patient_changes_the_stamp_or_silences_it() {
+    let clinic = clinic(Version::Eight).await;
+    let practice = practice(&clinic, WriteMode::None);
+    let mut known = people_stamp(&practice).await;
+    assert_eq!(people_stamp(&practice).await, known, "nobody changed");
+    for sql in [
+        "UPDATE patient_data SET phone_cell = '0491 570 110' WHERE pid = 6",
+        "INSERT INTO patient_data (pid, pubpid, fname, lname, DOB) VALUES (90001, '90001', 'New', 'Comer', '1990-01-02')",
+        "DELETE FROM patient_data WHERE pid = 90001",
+    ] {
+        change(&clinic, sql).await;
+        assert_ne!(practice.people_stamp().await.unwrap().as_ref(), Some(&known), "right after {sql}");
+        let now = people_stamp(&practice).await;
+        assert_ne!(now, known, "{sql}");
+        known = now;
+    }
+    let mut staff = clinic.server.connect(&clinic.database).await.unwrap();
+    staff.query_drop("SET SESSION sql_mode = ''; START TRANSACTION").await.unwrap();
+    staff.query_drop("UPDATE patient_data SET lname = 'Slowly' WHERE pid = 4").await.unwrap();
+    // Whatever the server says meanwhile, it must not say the same once the change can be read.
+    let meanwhile = people_stamp(&practice).await;
+    staff.query_drop("COMMIT").await.unwrap();
+    assert_ne!(practice.people_stamp().await.unwrap(), Some(meanwhile), "right after it can be read");
+    let record = practice.patient(&PatientRef::new("4")).await.unwrap().unwrap();
+    assert_eq!(record.details.last_name.reveal(), "Slowly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_everybody_is_read_once_page_by_page() {
+    let clinic = clinic(Version::Seven).await;
+    let practice = practice(&clinic, WriteMode::None);
+    let (mut pages, mut ids) = (0, Vec::new());
+    loop {
+        let after = ids.last().map(|id: &i64| PatientRef::new(id.to_string()));
+        let page = practice.people(after.as_ref(), 25).await.unwrap();
+        ids.extend(page.iter().map(|record| record.id.as_str().parse::<i64>().unwrap()));
+        pages += 1;
+        if page.len() < 25 {
+            break;
+        }
+    }
+    assert!(pages > 1 && ids.is_sorted(), "{pages} pages");
+    let there = texts(&clinic, "SELECT CAST(pid AS CHAR) FROM patient_data ORDER BY pid").await;
+    assert_eq!(ids.iter().map(i64::to_string).collect::<Vec<_>>(), there);
+    let wanted: Vec<PatientRef> = there.iter().take(130).map(PatientRef::new).collect();
+    let gone = PatientRef::new("99999999");
+    let asked: Vec<PatientRef> = wanted.iter().cloned().chain([gone]).collect();
+    let mut read: Vec<PatientRef> =
+        practice.patients(&asked).await.unwrap().into_iter().map(|record| record.id).collect();
+    read.sort_by_key(|id| id.as_str().parse::<i64>().unwrap());
+    assert_eq!(read, wanted);
+    let one = practice.patient(&wanted[0]).await.unwrap().unwrap();
+    assert_eq!(practice.people(None, 1).await.unwrap(), [one], "every query tells the same of a record");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,7 +44,7 @@ describe("the demo clinic", () => {
   });
 
   test("a booking stands in the window, in the book exactly once, and is confirmed", async (context) => {
-    await window.screen(2, "Bookings");
+    await window.screen(3, "Bookings");
     const time = await patients.freeTime();
     const began = performance.now();
     const bookingId = await patients.book(time, {

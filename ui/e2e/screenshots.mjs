@@ -45,7 +45,7 @@ async function everyday(window, patients, book, take) {
     await patients.confirmed(ids.at(-1));
   }
   await patients.cancel(ids[1]);
-  await window.screen(2, "Bookings");
+  await window.screen(3, "Bookings");
   await window.shows("cancelled: the patient cancelled", 30);
   await take("bookings");
   await window.press(/^Why\? Orla/);
@@ -85,9 +85,9 @@ async function everyday(window, patients, book, take) {
   await window.shows("Copy as a paragraph", 10);
   await take("day-why");
 
-  await window.screen(3, "Connections");
+  await window.screen(5, "Connections");
   await take("connections");
-  await window.screen(4, "Settings");
+  await window.screen(6, "Settings");
   await take("settings");
 
   await window.screen(1, "Overview");
@@ -119,14 +119,14 @@ async function unplaced(window, patients, book, take) {
   const booked = performance.now();
   await until("it is too late for a rejection", 30, async () => performance.now() - booked > TOO_LATE_MS);
   await patients.heal();
-  await window.screen(2, "Bookings");
+  await window.screen(3, "Bookings");
   await window.shows("Theo Sample could not be put into your book", 60);
   await window.shows("Put it at another time", 10);
   await take("bookings-place");
   await take("bookings-place-narrow", NARROW);
   await window.screen(1, "Overview");
   await take("overview-deadline");
-  await window.screen(2, "Bookings");
+  await window.screen(3, "Bookings");
   await window.press(/^Put it beside/);
   await window.screen(1, "Overview");
   await window.shows("Everything is in step.", 60);

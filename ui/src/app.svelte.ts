@@ -3,11 +3,15 @@ import { getContext, setContext } from "svelte";
 
 import type { Answer, AppView, Backend, Commands, PracticeView, UiError } from "./backend";
 
-export const SCREENS = ["overview", "bookings", "connections", "settings"] as const;
+export const SCREENS = ["overview", "today", "bookings", "patients", "connections", "settings"] as const;
 export type ScreenName = (typeof SCREENS)[number];
 
-/** What the linking screen shows: nothing, a new practice, or the change of one. */
-export type Linking = { kind: "list" } | { kind: "new" } | { kind: "change"; practiceId: string };
+/** What the linking screen shows: nothing, a new practice, the change of one, or its VALD Hub account. */
+export type Linking =
+  | { kind: "list" }
+  | { kind: "new" }
+  | { kind: "change"; practiceId: string }
+  | { kind: "vald"; practiceId: string };
 
 export class AppState {
   /** The newest view; null until the first one came. */
@@ -24,6 +28,10 @@ export class AppState {
   readonly lessMotion = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ?? false;
   /** The day beside Healthengine that the overview shows in its place: of which practice, beginning with whom. */
   day = $state.raw<{ practiceId: string; practitionerId: string } | null>(null);
+  /** The patient whose card a row elsewhere asked to show. */
+  wantedPatient = $state.raw<{ practiceId: string; patientId: string } | null>(null);
+  /** Who records consent, remembered while the window is open. */
+  recorder = $state("");
   /** Said aloud by screen readers. */
   spoken = $state("");
 
@@ -78,7 +86,13 @@ export class AppState {
     this.screen = screen;
     this.linking = { kind: "list" };
     this.wantedBooking = null;
+    this.wantedPatient = null;
     this.day = null;
+  }
+
+  showPatient(practiceId: string, patientId: string): void {
+    this.go("patients");
+    this.wantedPatient = { practiceId, patientId };
   }
 
   showDay(practiceId: string, practitionerId: string): void {

@@ -10,6 +10,8 @@ import type {
   SystemAddress,
   SystemInput,
   TimeRange,
+  ValdInput,
+  ValdSetupView,
 } from "./backend";
 import { DAYS, rangeWords, type Day } from "./hours";
 
@@ -35,6 +37,19 @@ function copyOfHours(hours: LiveHours): LiveHours {
   const copy = usualHours();
   for (const day of DAYS) copy[day] = hours[day].map((range) => ({ ...range }));
   return copy;
+}
+
+/** A linked account as it stands: its credentials stay where they are. */
+export function keptVald(setup: ValdSetupView): ValdInput {
+  return {
+    tenantId: setup.tenantId,
+    clientId: null,
+    clientSecret: null,
+    region: setup.region,
+    hubUrl: setup.hubUrl,
+    groups: setup.groups.map((each) => ({ ...each })),
+    staffAreAdults: setup.staffAreAdults,
+  };
 }
 
 export class PracticeDraft {
@@ -63,6 +78,9 @@ export class PracticeDraft {
   horizonDays = $state("60");
   features = $state<FeatureName[]>([]);
   webhookUrl = $state("");
+
+  /** The VALD Hub account, which has a screen of its own; null where none is linked. */
+  vald = $state.raw<ValdInput | null>(null);
 
   hours = $state<LiveHours>(usualHours());
 
@@ -97,6 +115,7 @@ export class PracticeDraft {
         this.database = setup.address.database;
         break;
     }
+    this.vald = setup.vald && keptVald(setup.vald);
     this.wantsHealthengine = setup.healthengine !== null;
     if (setup.healthengine) {
       this.practiceId = setup.healthengine.practiceId;
@@ -157,6 +176,7 @@ export class PracticeDraft {
       timeZone: this.timeZone,
       system: this.system(profile),
       healthengine: this.wantsHealthengine ? this.healthengine() : null,
+      vald: this.vald,
       liveHours: copyOfHours(this.hours),
     };
   }

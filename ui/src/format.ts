@@ -199,3 +199,8 @@ export function showTimeOfDay(value: string): string {
 export function hourOfDay(now: number, zone: string): number {
   return Number(formatter(zone, { hour: "2-digit", hourCycle: "h23" }).format(new Date(now)));
 }
+
+/** "Sam Nguyen"; one name alone where there is only one. */
+export function fullName(person: { givenName: string; familyName: string }): string {
+  return [person.givenName, person.familyName].filter((part) => part !== "").join(" ") || "No name";
+}

@@ -29,6 +29,8 @@ import type {
   RoundTripsView,
   SystemTest,
   UiError,
+  ConsentHowView,
+  ValdPatientState,
   Verdict,
   WaitingView,
   WebhooksView,
@@ -181,6 +183,30 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     wrong: "The file or folder could not be opened or written.",
     todo: "Check that the disk has space and that this account may use the folder.",
   },
+  valdUnreachable: {
+    wrong: "VALD does not answer.",
+    todo: "Check this PC’s internet connection. We keep trying, and nothing is lost meanwhile.",
+  },
+  valdKeyRefused: {
+    wrong: "VALD refuses this client id and secret.",
+    todo: "Those of before March 2026 and expired ones do not work any more: ask support@vald.com for new ones.",
+  },
+  valdTenantRefused: {
+    wrong: "VALD does not know this organisation for these credentials.",
+    todo: "Compare the organisation id with the one in VALD Hub, or ask support@vald.com to open it for them.",
+  },
+  notLinkedYet: {
+    wrong: "This patient has no profile in VALD Hub yet.",
+    todo: "See what is missing below.",
+  },
+  patientUnknown: {
+    wrong: "This patient is not in your book any more.",
+    todo: "Search again.",
+  },
+  landingInvalid: {
+    wrong: "This landing address cannot be used.",
+    todo: "Copy it from VALD’s guide for practice systems, or ask support@vald.com.",
+  },
   engineStopped: {
     wrong: "Clinic Companion has stopped working on this computer.",
     todo: "Quit it in the tray and start it again. Bookings wait at Healthengine meanwhile.",
@@ -198,6 +224,9 @@ const SAYS_MORE: ErrorCode[] = [
   "addressInvalid",
   "timeZoneUnknown",
   "inputInvalid",
+  "valdTenantRefused",
+  "notLinkedYet",
+  "landingInvalid",
   "alreadyLinked",
   "fileFailed",
   "unknown",
@@ -851,4 +880,41 @@ export function listenerState(value: ListenerView): string[] {
     );
   }
   return said;
+}
+
+/** How far a patient's profile in VALD Hub is: an icon, a word and a colour. */
+export const VALD_STATES: Record<
+  ValdPatientState,
+  { word: string; icon: "tick" | "turning" | "question" | "bang" | "dash"; colour: string }
+> = {
+  linked: { word: "linked", icon: "tick", colour: "ok" },
+  onItsWay: { word: "on its way", icon: "turning", colour: "wait" },
+  notAsked: { word: "not asked", icon: "question", colour: "quiet" },
+  withdrawn: { word: "consent refused or withdrawn", icon: "dash", colour: "quiet" },
+  needsPerson: { word: "something is missing", icon: "bang", colour: "wait" },
+  refused: { word: "refused by VALD", icon: "bang", colour: "stop" },
+  ended: { word: "not kept in step any more", icon: "dash", colour: "quiet" },
+};
+
+/** How consent came to us. */
+export const CONSENT_HOWS: Record<ConsentHowView, string> = {
+  atDesk: "asked at the desk",
+  form: "on a form",
+  collectedBefore: "collected before",
+  practiceSystem: "read from the practice system",
+};
+
+const LEFT: Record<string, string> = {
+  sent: "Sent to VALD",
+  not_sent: "What was announced did not leave",
+  refused: "Refused by VALD",
+  opened: "Page opened in VALD Hub",
+  ended: "Not kept in step any more",
+  consent_given: "Consent recorded",
+  consent_withdrawn: "Consent refused or withdrawn",
+};
+
+/** What happened, for the list of what left this PC. */
+export function leftWords(what: string): string {
+  return LEFT[what] ?? what;
 }

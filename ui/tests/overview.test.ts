@@ -202,9 +202,11 @@ describe("the window", () => {
   it("goes to each screen by Alt and a digit, and puts the focus on its title", async () => {
     const { user } = await open("healthy");
     for (const [key, title] of [
-      ["2", "Bookings"],
-      ["3", "Connections"],
-      ["4", "Settings"],
+      ["2", /^Today/],
+      ["3", "Bookings"],
+      ["4", "Patients"],
+      ["5", "Connections"],
+      ["6", "Settings"],
       ["1", /in step/],
     ] as const) {
       await user.keyboard(`{Alt>}[Digit${key}]{/Alt}`);

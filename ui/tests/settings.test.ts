@@ -21,7 +21,16 @@ describe("settings", () => {
     await user.click(screen.getByRole("button", { name: "Save" }));
     expect(fake.asked.at(-1)).toEqual({
       command: "changeSettings",
-      with: [{ autostart: false, retentionDays: 30, minutesToDecide: 5, logLevel: "warn", listener: null }],
+      with: [
+        {
+          autostart: false,
+          retentionDays: 30,
+          minutesToDecide: 5,
+          logLevel: "warn",
+          listener: null,
+          quickOpenKeys: "Ctrl+Alt+V",
+        },
+      ],
     });
     expect(await screen.findByText("Saved.")).toBeVisible();
   });

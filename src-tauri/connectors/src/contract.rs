@@ -90,6 +90,11 @@ struct Case {
 }
 
 impl Case {
+    /// A partner that does not say how long to wait may have a time of its own.
+    fn fits(&self, told: &str) -> bool {
+        told == self.expected || self.expected.ends_with("slow down") && told.starts_with(self.expected)
+    }
+
     fn deadlines(&self) -> Deadlines {
         if self.fault.delay_before_effect().or(self.fault.delay_after_effect()).is_some() {
             IMPATIENT
@@ -111,7 +116,7 @@ fn read_cases() -> Vec<Case> {
         (Fault::SlowAnswer { milliseconds: AGES }, "unreachable"),
         (Fault::Unauthorised, "not authorised"),
         (Fault::Forbidden, "no consent"),
-        (Fault::TooManyRequests { retry_after_seconds: 9 }, "slow down 9 s"),
+        (Fault::TooManyRequests { retry_after_seconds: Some(9) }, "slow down 9 s"),
         (Fault::ServerError, "unreachable"),
         (Fault::Unavailable { retry_after_seconds: Some(7) }, "slow down 7 s"),
         (Fault::Unavailable { retry_after_seconds: None }, "slow down"),
@@ -131,7 +136,7 @@ fn write_cases() -> Vec<Case> {
         (Fault::SlowAnswer { milliseconds: AGES }, "unknown: unreachable"),
         (Fault::Unauthorised, "untouched: not authorised"),
         (Fault::Forbidden, "untouched: no consent"),
-        (Fault::TooManyRequests { retry_after_seconds: 9 }, "untouched: slow down 9 s"),
+        (Fault::TooManyRequests { retry_after_seconds: Some(9) }, "untouched: slow down 9 s"),
         (Fault::ServerError, "unknown: unreachable"),
         (Fault::Unavailable { retry_after_seconds: Some(7) }, "unknown: slow down 7 s"),
         (elsewhere(), "unknown: unreachable"),
@@ -144,25 +149,31 @@ async fn checks_itself(subject: &impl Subject) -> Vec<ReadError> {
     subject.partner().check().await.unwrap();
     let mut refused = Vec::new();
     for (fault, expected) in [(Fault::Unauthorised, "not authorised"), (Fault::Forbidden, "no consent")] {
-        subject.strike(FaultRule::once(fault));
+        // More than once, because a token that is refused may be replaced and tried again.
+        subject.strike(FaultRule::always(fault));
         let error = subject.partner().check().await.unwrap_err();
         assert_eq!(in_words(&error), expected);
         refused.push(error);
+        subject.calm();
+        subject.partner().check().await.unwrap();
     }
     subject.partner().check().await.unwrap();
     refused
 }
 
 async fn read_survives(subject: &impl Subject, case: &Case) -> ReadError {
+    // Whoever needs a token has one by now, so that the request itself is struck.
+    subject.partner().check().await.unwrap();
     subject.strike(FaultRule::always(case.fault.clone()));
     let error = subject.read().await.unwrap_err();
-    assert_eq!(in_words(&error), case.expected, "{:?}", case.fault);
+    assert!(case.fits(&in_words(&error)), "{:?}: {}", case.fault, in_words(&error));
     subject.calm();
     subject.read().await.unwrap();
     error
 }
 
 async fn write_survives(subject: &impl Subject, case: &Case) -> WriteError {
+    subject.partner().check().await.unwrap();
     subject.strike(FaultRule::always(case.fault.clone()));
     let error = subject.write().await.unwrap_err();
     let told = match &error {
@@ -170,7 +181,7 @@ async fn write_survives(subject: &impl Subject, case: &Case) -> WriteError {
         WriteError::Untouched(beneath) => format!("untouched: {}", in_words(beneath)),
         WriteError::Unknown(beneath) => format!("unknown: {}", in_words(beneath)),
     };
-    assert_eq!(told, case.expected, "{:?}", case.fault);
+    assert!(case.fits(&told), "{:?}: {told}", case.fault);
     let known_undone = matches!(error, WriteError::Untouched(_) | WriteError::Refused(_));
     assert!(!(known_undone && subject.stands()), "{:?} took effect unnoticed", case.fault);
     subject.calm();

@@ -3,6 +3,7 @@
 //! Nothing here logs, and no error names a path, a header or a part of a body, because any of them may hold what is
 //! personal or secret.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -25,9 +26,11 @@ mod reason;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
+pub use turns::{Turn, Turns};
 
 /// A body of more bytes than this is sent compressed.
 const COMPRESS_ABOVE_BYTES: usize = 1024;
@@ -81,6 +84,7 @@ pub struct Http {
     deadlines: Deadlines,
     clients: Arc<Mutex<Clients>>,
     refusals: Option<Refusals>,
+    turns: Arc<Mutex<BTreeMap<String, Turns>>>,
 }
 
 #[derive(Default)]
@@ -111,7 +115,7 @@ pub enum EndpointError {
 impl Http {
     /// Uses other deadlines than the normal ones.
     pub fn with_deadlines(deadlines: Deadlines) -> Self {
-        Self { deadlines, clients: Arc::default(), refusals: None }
+        Self { deadlines, clients: Arc::default(), refusals: None, turns: Arc::default() }
     }
 
     /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
@@ -146,8 +150,15 @@ impl Http {
             deadlines: self.deadlines,
             refusals: self.refusals.clone(),
             standing: None,
+            compresses: true,
             retired: Arc::default(),
         })
+    }
+
+    /// The turns that everybody takes who asks this account in this process. Pass a name of the account, no secret.
+    pub fn turns(&self, account: &str) -> Turns {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(account.to_owned()).or_default().clone()
     }
 
     /// What time the service at this address believes it is, whatever else it answers. No credentials are sent.
@@ -225,6 +236,8 @@ pub struct Endpoint {
     deadlines: Deadlines,
     refusals: Option<Refusals>,
     standing: Option<Arc<Standing>>,
+    /// Whether long bodies are compressed; not every service says that it unpacks them.
+    compresses: bool,
     /// What may still be asked for after the account was replaced; empty until then.
     retired: Arc<OnceLock<&'static str>>,
 }
@@ -234,6 +247,13 @@ impl Endpoint {
     #[must_use]
     pub fn with_shared_key(mut self, key: &str) -> Self {
         self.standing = self.refusals.as_ref().map(|refusals| Arc::new(refusals.account(key)));
+        self
+    }
+
+    /// Sends every body as it is.
+    #[must_use]
+    pub fn with_plain_bodies(mut self) -> Self {
+        self.compresses = false;
         self
     }
 
@@ -293,6 +313,66 @@ impl Endpoint {
         decode(&answer.body.map_err(|failure| failure.error)?)
     }
 
+    /// Reads JSON from `path` likewise; none where the answer has no body (204).
+    ///
+    /// # Errors
+    /// Sorted by what can be done about it.
+    pub async fn read_if_any<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        haste: Haste,
+    ) -> Result<Option<T>, ReadError> {
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.client.request(Method::GET, url);
+        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
+        let body = answer.body.map_err(|failure| failure.error)?;
+        if body.is_empty() { Ok(None) } else { decode(&body).map(Some) }
+    }
+
+    /// Posts to `path`, and answers what a refusal with 400 says; none where it worked. A refusal that cannot be read is
+    /// one that says nothing.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn write_unless_refused<T: DeserializeOwned + Default>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+    ) -> Result<Option<T>, WriteError> {
+        let request = self.posting(path, Some(body), haste).map_err(Failure::of_write)?;
+        let response = self.send(path, request, haste).await.map_err(Failure::of_write)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = collect(response).await;
+        if status == StatusCode::BAD_REQUEST {
+            let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+            return Ok(Some(said.unwrap_or_default()));
+        }
+        match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
+            Some(failure) => Err(failure.of_write()),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a request that a library made, to this very address, and gives its answer back as it is. For libraries that
+    /// speak a protocol of their own over HTTP.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn relay(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, ReadError> {
+        let (parts, body) = request.into_parts();
+        let request = self.client.request(parts.method, self.base.clone()).headers(parts.headers).body(body);
+        let response = self.send(&[], request, Haste::Normal).await.map_err(|failure| failure.error)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = collect(response).await.map_err(|failure| failure.error)?;
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
     /// Posts to `path`. The status alone says whether it worked: the body of the answer is not looked at.
     ///
     /// # Errors
@@ -343,8 +423,17 @@ impl Endpoint {
     ///
     /// # Errors
     /// Sorted by whether it may have been deleted.
-    pub async fn delete(&self, path: &[&str], haste: Haste) -> Result<(), WriteError> {
-        let request = self.client.request(Method::DELETE, self.url(path));
+    pub async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        haste: Haste,
+    ) -> Result<(), WriteError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.request(Method::DELETE, url);
         self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
     }
 
@@ -354,6 +443,16 @@ impl Endpoint {
         body: Option<&(impl Serialize + Sync)>,
         haste: Haste,
     ) -> Result<Answer, Failure> {
+        let request = self.posting(path, body, haste)?;
+        self.exchange(path, request, haste).await
+    }
+
+    fn posting(
+        &self,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+        haste: Haste,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
         let mut request = self.client.request(Method::POST, self.url(path));
         if let Some(body) = body {
             let json = serde_json::to_vec(body).map_err(|error| {
@@ -363,13 +462,13 @@ impl Endpoint {
                 )))
             })?;
             request = request.header(CONTENT_TYPE, "application/json");
-            let smaller = if haste == Haste::Bulk { None } else { compressed(&json) };
+            let smaller = if haste == Haste::Bulk || !self.compresses { None } else { compressed(&json) };
             request = match smaller {
                 Some(smaller) => request.header(CONTENT_ENCODING, "gzip").body(smaller),
                 None => request.body(json),
             };
         }
-        self.exchange(path, request, haste).await
+        Ok(request)
     }
 
     fn url(&self, path: &[&str]) -> Url {

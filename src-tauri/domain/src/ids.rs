@@ -39,6 +39,12 @@ text_id! {
     ForeignChangeId,
     /// A document that waits to be filed, as the partner calls it.
     ForeignDocumentId,
+    /// The name under which a partner is told of a patient, chosen once: VALD's sync id.
+    SyncId,
+    /// A profile, as the partner calls it.
+    ForeignProfileId,
+    /// A group of profiles, as the partner calls it.
+    ProfileGroupId,
     /// A subscription to what waits, as the partner calls it.
     SubscriptionId,
     /// An appointment, as the practice system calls it.

@@ -57,6 +57,17 @@ pub struct PatientRecord {
     pub details: PersonDetails,
     /// Whether the record is marked as deceased. Never a match.
     pub deceased: bool,
+    /// Whether staff put the record away: the patient does not come any more.
+    pub inactive: bool,
+    /// The record into which staff merged this one, where the system says so.
+    pub merged_into: Option<PatientRef>,
+}
+
+impl PatientRecord {
+    /// A record that stands, without a number of its own.
+    pub fn new(id: PatientRef, details: PersonDetails) -> Self {
+        Self { id, shown_number: None, details, deceased: false, inactive: false, merged_into: None }
+    }
 }
 
 /// What a booking's patient becomes in the practice's book.

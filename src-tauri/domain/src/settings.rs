@@ -1,8 +1,8 @@
 //! What the practice chose. Secrets are named here and kept elsewhere.
 
-use crate::ids::{LocationRef, PracticeId};
+use crate::ids::{LocationRef, PracticeId, ResourceRef};
 use crate::time::{DayRange, PracticeZone};
-use chrono::Weekday;
+use chrono::{TimeDelta, Weekday};
 use std::collections::BTreeMap;
 
 /// One practice on this computer.
@@ -20,6 +20,8 @@ pub struct PracticeSettings {
     pub system: SystemSettings,
     /// The Healthengine account, where linked.
     pub healthengine: Option<HealthengineSettings>,
+    /// The VALD Hub account, where linked.
+    pub vald: Option<ValdSettings>,
 }
 
 /// How to reach the practice management system. The password is the secret `<practice>/system/password`.
@@ -81,6 +83,55 @@ pub struct HealthengineSettings {
     pub features: Vec<String>,
     /// The liveness contract.
     pub live_hours: LiveHours,
+}
+
+/// A VALD Hub account, which VALD calls a tenant. The credentials are the secrets `<practice>/vald/client_id` and
+/// `…/client_secret`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValdSettings {
+    /// VALD's id of the account, a UUID in lower case.
+    pub tenant_id: String,
+    /// Where its data lies: `aue`, `use` or `euw`.
+    pub region: String,
+    /// Where tokens are fetched.
+    pub token_url: String,
+    /// What the tokens are for.
+    pub audience: String,
+    /// The base address for profiles, no slash at the end.
+    pub profile_url: String,
+    /// The base address for tenants and groups, no slash at the end.
+    pub tenants_url: String,
+    /// The landing address with `{tenantId}` and `{syncId}`; none hides the button (sheet §8).
+    pub hub_url: Option<String>,
+    /// Into which groups new profiles are put, by name or id.
+    pub groups: Vec<ProfileGroupRule>,
+    /// How long after the beginning of one request the next may begin, at the earliest.
+    pub between_requests: TimeDelta,
+    /// What stands before the patient's key in new sync ids, so that two practices of one tenant with books of their
+    /// own never mean the same profile. Chosen when the account is linked, and kept.
+    pub sync_prefix: String,
+    /// Whether everybody who records consent here is an adult (sheet §3, `isCreatedByUserOver18YearsOld`).
+    pub staff_are_adults: bool,
+}
+
+/// A group into which new profiles are put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileGroupRule {
+    /// The group, by its name or id.
+    pub group: String,
+    /// Whose profiles.
+    pub whose: GroupedPatients,
+}
+
+/// Whose profiles are put into a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupedPatients {
+    /// Everybody's.
+    All,
+    /// Those with an appointment with this practitioner or room in the days that are read.
+    SeenBy(ResourceRef),
+    /// Those with an appointment at this location in the days that are read.
+    SeenAt(LocationRef),
 }
 
 /// What Healthengine does only where it was switched on (sheet §4.6).
@@ -204,6 +255,8 @@ pub struct AppSettings {
     pub log_level: String,
     /// Receives webhooks; none is switched off.
     pub listener: Option<ListenerSettings>,
+    /// The keys that bring up the small search box from anywhere, `Ctrl+Alt+V`; empty switches it off.
+    pub quick_open_keys: String,
 }
 
 /// Where webhooks are received, and from whom.
@@ -232,7 +285,13 @@ impl ListenerSettings {
 
 impl Default for AppSettings {
     fn default() -> Self {
-        Self { retention_days: 30, decide_minutes: 8, log_level: "info".into(), listener: None }
+        Self {
+            retention_days: 30,
+            decide_minutes: 8,
+            log_level: "info".into(),
+            listener: None,
+            quick_open_keys: "Ctrl+Alt+V".into(),
+        }
     }
 }
 
@@ -263,12 +322,21 @@ pub enum SecretKind {
     HealthenginePracticeKey,
     /// The last segment of the address at which Healthengine's webhooks come in. Made by us, 160 random bits.
     HealthengineWebhookPath,
+    /// The id of VALD's credentials.
+    ValdClientId,
+    /// The secret of VALD's credentials.
+    ValdClientSecret,
 }
 
 impl SecretKind {
     /// The kinds that people give us. Unlinking a practice forgets every secret of it.
-    pub const ALL: [SecretKind; 3] =
-        [SecretKind::SystemPassword, SecretKind::HealthengineApiKey, SecretKind::HealthenginePracticeKey];
+    pub const ALL: [SecretKind; 5] = [
+        SecretKind::SystemPassword,
+        SecretKind::HealthengineApiKey,
+        SecretKind::HealthenginePracticeKey,
+        SecretKind::ValdClientId,
+        SecretKind::ValdClientSecret,
+    ];
 
     fn path(self) -> &'static str {
         match self {
@@ -276,6 +344,8 @@ impl SecretKind {
             SecretKind::HealthengineApiKey => "healthengine/api_key",
             SecretKind::HealthenginePracticeKey => "healthengine/practice_key",
             SecretKind::HealthengineWebhookPath => "healthengine/webhook_path",
+            SecretKind::ValdClientId => "vald/client_id",
+            SecretKind::ValdClientSecret => "vald/client_secret",
         }
     }
 }

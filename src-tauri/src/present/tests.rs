@@ -4,12 +4,15 @@ use super::*;
 use chrono::NaiveDate;
 use domain::booking::{BookingKey, BookingRequest, Inserted};
 use domain::ids::{AppointmentRef, AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, ResourceRef};
+use domain::link::LinkState;
 use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
-use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings};
+use domain::settings::{
+    DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
+};
 use domain::time::{PracticeTime, Seconds};
-use sync::state::ResourceState;
+use sync::state::{ProfilesState, ResourceState};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -49,11 +52,29 @@ pub fn settings() -> PracticeSettings {
             webhook_url: None,
             live_hours: LiveHours::default(),
         }),
+        vald: None,
+    }
+}
+
+/// A VALD account that the practice may be linked with.
+pub fn vald_settings() -> ValdSettings {
+    ValdSettings {
+        tenant_id: "11111111-2222-4333-8444-55555555abcd".into(),
+        region: "aue".into(),
+        token_url: "https://auth.example.com/oauth/token".into(),
+        audience: "vald-api-external".into(),
+        profile_url: "https://profile.example.com".into(),
+        tenants_url: "https://tenants.example.com".into(),
+        hub_url: None,
+        groups: Vec::new(),
+        between_requests: TimeDelta::milliseconds(250),
+        sync_prefix: "richmond".into(),
+        staff_are_adults: true,
     }
 }
 
 /// A practice with one practitioner, each leg proven that many seconds ago.
-fn practice(proven: i64) -> PracticeState {
+pub fn practice(proven: i64) -> PracticeState {
     let legs = Leg::ALL.into_iter().map(|leg| (leg, health::proven(ago(proven)))).collect();
     let mut practice = PracticeState::new(settings(), legs, domain::ports::store::BookingCounts::default());
     practice.resources = vec![ResourceState {
@@ -127,6 +148,8 @@ impl Scene {
                 logs_folder: String::new(),
                 listener: None,
                 offered_listener: settings::listener_view(&ListenerSettings::at(ListenerSettings::ADDRESS)),
+                quick_open_keys: String::new(),
+                quick_open_problem: None,
             },
             profiles: Vec::new(),
             about: AboutView { version: "1".into(), data_folder: "/data".into() },
@@ -191,6 +214,8 @@ fn decision(plan: PatientPlan) -> Decision {
         shown_number: Some("P-12".into()),
         details: person("Zoe", "Brown", "0412345678"),
         deceased: false,
+        inactive: false,
+        merged_into: None,
     };
     let fields = vec![
         (Field::FirstName, Agreement::Near),
@@ -580,4 +605,54 @@ fn a_wrong_patient_can_be_corrected_until_the_appointment_begins() {
     assert_eq!(correction(&existing, &read_only, ago(0)), over(CorrectionOver::ReadOnly));
     let waits = entry(BookingState::Held(AppointmentRef::new("9")), None);
     assert_eq!(correction(&waits, &practice, ago(0)), None);
+}
+
+/// A practice that is linked with VALD too, with these links.
+fn with_vald(links: &[(LinkState, u32)]) -> PracticeState {
+    let mut practice = practice(2);
+    practice.settings.vald = Some(vald_settings());
+    let links = links.iter().copied().collect();
+    practice.profiles = Some(ProfilesState { links, ..ProfilesState::default() });
+    practice
+}
+
+#[test]
+fn profiles_that_wait_for_a_person_colour_their_card_and_nothing_else() {
+    let links = [(LinkState::Linked, 310), (LinkState::Conflict, 1), (LinkState::NeedsPerson, 2)];
+    let view = Scene::of(with_vald(&links)).view();
+    let vald = view.practices[0].vald.clone().expect("an account");
+    assert_eq!((vald.light, vald.linked, vald.failed, vald.needs_person), (Light::Attention, 310, 1, 2));
+    assert_eq!((view.practices[0].light, view.headline), (Light::Ok, Headline::InStep));
+    assert_eq!(view.attention, []);
+    let fine = Scene::of(with_vald(&[(LinkState::Linked, 310)])).view();
+    assert_eq!(fine.practices[0].vald.as_ref().map(|vald| vald.light), Some(Light::Ok));
+}
+
+#[test]
+fn a_vald_account_that_does_not_work_turns_the_light_red_with_its_sentence() {
+    let mut broken = with_vald(&[]);
+    failing(&mut broken, Leg::Profiles, ProblemKind::Credentials, 300);
+    let view = Scene::of(broken).view();
+    assert_eq!((view.practices[0].light, view.headline), (Light::Down, Headline::Down));
+    let problem = view.practices[0].vald.as_ref().and_then(|vald| vald.problem.as_ref());
+    assert_eq!(problem.map(|problem| problem.code), Some(ErrorCode::ValdKeyRefused));
+    assert_eq!(view.attention, [AttentionView::Vald { practice_id: "richmond".into() }]);
+    assert_eq!(tray_facts(&view).trouble.as_deref(), Some("profiles does not work."));
+    // Healthengine's own silence is still told with its own words.
+    let healthengine = view.practices[0].healthengine.as_ref().expect("linked");
+    assert_eq!((healthengine.light, healthengine.problem.as_ref()), (Light::Ok, None));
+}
+
+#[test]
+fn vald_need_not_be_heard_of_as_often_as_healthengine() {
+    let mut quiet = with_vald(&[]);
+    quiet.legs.insert(Leg::Profiles, health::proven(ago(3000)));
+    assert_eq!(Scene::of(quiet.clone()).view().practices[0].light, Light::Ok);
+    quiet.legs.insert(Leg::Profiles, health::proven(ago(4000)));
+    let view = Scene::of(quiet.clone()).view();
+    let said = view.practices[0].vald.as_ref().and_then(|vald| vald.problem.clone()).expect("a problem");
+    assert!(said.message.contains("VALD"), "{}", said.message);
+    // While many are on their way, that is proof enough.
+    quiet.profiles = Some(ProfilesState { sending: Some((3, 9)), ..ProfilesState::default() });
+    assert_eq!(Scene::of(quiet).view().practices[0].light, Light::Working);
 }

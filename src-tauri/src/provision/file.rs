@@ -1,5 +1,7 @@
 //! The provisioning file (`interface.md`): its words, and every mistake in them by line and column.
 
+mod vald;
+
 use super::secret::{GivenSecret, SecretSources};
 use crate::compose::Sockets;
 use crate::inputs;
@@ -18,6 +20,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use toml::Spanned;
 use url::Url;
+use vald::RawVald;
 
 /// A mistake in the file, where it is, and what to do about it. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +89,7 @@ struct RawPractice {
     enabled: bool,
     system: RawSystem,
     healthengine: Option<RawHealthengine>,
-    vald: Option<Later>,
+    vald: Option<RawVald>,
     validic: Option<Later>,
     hint: Option<Later>,
     provet: Option<Later>,
@@ -165,7 +168,7 @@ pub fn read(
     sockets: &Sockets,
     stored: &[PracticeSettings],
 ) -> Result<WantedFile, Mistake> {
-    let reader = Reader { text, folder, sources, sockets };
+    let reader = Reader { text, folder, sources, sockets, stored };
     let raw: RawFile = toml::from_str(text)
         .map_err(|error| reader.mistake(&error.span().unwrap_or_default(), in_our_words(error.message())))?;
     let listener = raw.listener.as_ref().map(|listener| reader.listener(listener)).transpose()?;
@@ -175,7 +178,7 @@ pub fn read(
     let mut taken = BTreeSet::new();
     let mut wanted: Vec<Wanted> = Vec::with_capacity(raw.practice.len());
     for practice in &raw.practice {
-        let read = reader.practice(practice)?;
+        let read = reader.practice(practice, &wanted)?;
         let others = wanted.iter().map(|wanted| &wanted.settings);
         if let (Some(account), Some(twin)) = (&practice.healthengine, same_account(&read.settings, others)) {
             return Err(reader.mistake(&account.practice_id.span(), already_linked(twin)));
@@ -203,6 +206,8 @@ struct Reader<'a> {
     folder: &'a Path,
     sources: &'a SecretSources<'a>,
     sockets: &'a Sockets,
+    /// The practices that are linked already.
+    stored: &'a [PracticeSettings],
 }
 
 impl Reader<'_> {
@@ -244,9 +249,9 @@ impl Reader<'_> {
         Ok(settings)
     }
 
-    fn practice(&self, raw: &RawPractice) -> Result<Wanted, Mistake> {
+    /// A practice. `earlier` stand before it in the file.
+    fn practice(&self, raw: &RawPractice, earlier: &[Wanted]) -> Result<Wanted, Mistake> {
         for (partner, title, found) in [
-            ("vald", "VALD Hub", &raw.vald),
             ("validic", "Validic", &raw.validic),
             ("hint", "Hint", &raw.hint),
             ("provet", "Provet Cloud", &raw.provet),
@@ -274,13 +279,16 @@ impl Reader<'_> {
         let mut secrets = Vec::new();
         let system = self.system(&raw.system, &mut secrets)?;
         let mut settings =
-            PracticeSettings { id, name, zone, enabled: raw.enabled, system, healthengine: None };
+            PracticeSettings { id, name, zone, enabled: raw.enabled, system, healthengine: None, vald: None };
         let password = secrets.first().map(|(_, secret)| secret.clone());
         self.sockets
             .practice_database(&settings, password)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
+        }
+        if let Some(raw) = &raw.vald {
+            settings.vald = Some(self.vald(raw, &settings, earlier, &mut secrets)?);
         }
         Ok(Wanted { settings, secrets })
     }
@@ -532,6 +540,7 @@ fn in_our_words(message: &str) -> String {
         "a sequence" => "a list ([[…]] or […])",
         "a boolean" => "true or false",
         "i64" => "a whole number",
+        "f64" => "a number",
         other => other,
     };
     format!("{found} stands where {expected} belongs")

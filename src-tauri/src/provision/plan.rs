@@ -1,14 +1,15 @@
 //! What a provisioning file would change, in words, and carrying it out.
 
 use super::file::{Wanted, WantedFile};
-use crate::webhook_path;
+use crate::{vald_account, webhook_path};
 use chrono::{DateTime, Utc};
 use connectors::listener::is_open_to_others;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::store::{SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    AppSettings, ListenerSettings, LiveHours, PracticeSettings, SecretKind, SecretName, WriteMode,
+    AppSettings, GroupedPatients, ListenerSettings, LiveHours, PracticeSettings, SecretKind, SecretName,
+    ValdSettings, WriteMode,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,7 +51,8 @@ struct PracticePlan {
     settings: PracticeSettings,
     /// Those that differ; `None` is forgotten.
     secrets: Vec<(SecretName, Option<SecretString>)>,
-    is_new: bool,
+    /// As it is linked already.
+    before: Option<PracticeSettings>,
     /// It was switched off, and is to be switched on.
     is_switched_on: bool,
     lines: Vec<String>,
@@ -88,6 +90,7 @@ impl Plan {
                 // As the on/off switch does (HE-10, HE-14, HE-17).
                 practices::resync(store, &practice.settings.id, &practices::EVERYTHING, now).await?;
             }
+            vald_account::forget_replaced(store, practice.before.as_ref(), &practice.settings).await?;
             store.link_practice(&practice.settings, practice.secrets.clone()).await?;
             tracing::info!(practice.id = %practice.settings.id, "Set as the provisioning file says.");
         }
@@ -166,6 +169,9 @@ impl PracticePlan {
         let was = before.map(described).unwrap_or_default();
         let becomes = described(&settings);
         let mut lines = differences(&was, &becomes);
+        if before.is_some_and(|before| vald_account::is_replaced(before, &settings)) {
+            lines.push("vald links: forgotten, because the organisation is another one".to_owned());
+        }
         let mut secrets = Vec::new();
         for kind in SecretKind::ALL {
             let name = SecretName::of(&settings.id, kind);
@@ -197,7 +203,7 @@ impl PracticePlan {
         }
         Ok(Self {
             secrets,
-            is_new: before.is_none(),
+            before: before.cloned(),
             is_switched_on: settings.enabled && before.is_some_and(|before| !before.enabled),
             settings,
             lines,
@@ -205,17 +211,17 @@ impl PracticePlan {
     }
 
     fn is_empty(&self) -> bool {
-        !self.is_new && self.lines.is_empty()
+        self.before.is_some() && self.lines.is_empty()
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for practice in &self.practices {
-            let how = match (practice.is_new, practice.is_empty()) {
-                (true, _) => "added",
-                (false, false) => "changed",
-                (false, true) => "no changes",
+            let how = match (&practice.before, practice.is_empty()) {
+                (None, _) => "added",
+                (Some(_), false) => "changed",
+                (Some(_), true) => "no changes",
             };
             writeln!(f, "practice {}: {how}", practice.settings.id)?;
             for line in &practice.lines {
@@ -246,6 +252,8 @@ fn known_as(kind: SecretKind) -> &'static str {
         SecretKind::HealthengineApiKey => "healthengine.api_key",
         SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
         SecretKind::HealthengineWebhookPath => "webhook path",
+        SecretKind::ValdClientId => "vald.client_id",
+        SecretKind::ValdClientSecret => "vald.client_secret",
     }
 }
 
@@ -289,6 +297,41 @@ fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
         if !account.live_hours.weekdays.is_empty() {
             found.insert("healthengine.live_hours", live_hours(&account.live_hours));
         }
+    }
+    if let Some(account) = &settings.vald {
+        found.extend(described_vald(account));
+    }
+    found
+}
+
+fn described_vald(account: &ValdSettings) -> BTreeMap<&'static str, String> {
+    let mut found = BTreeMap::from([
+        ("vald.tenant_id", account.tenant_id.clone()),
+        ("vald.region", account.region.clone()),
+        ("vald.token_url", account.token_url.clone()),
+        ("vald.audience", account.audience.clone()),
+        ("vald.profile_url", account.profile_url.clone()),
+        ("vald.tenants_url", account.tenants_url.clone()),
+        ("vald.requests_per_second", vald_account::requests_per_second(account)),
+        ("vald.staff_are_adults", account.staff_are_adults.to_string()),
+        ("vald.sync_prefix", account.sync_prefix.clone()),
+    ]);
+    found.extend(account.hub_url.as_ref().map(|url| ("vald.hub_url", url.clone())));
+    let mut groups: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for rule in &account.groups {
+        let group = quoted(&rule.group);
+        let (key, line) = match &rule.whose {
+            GroupedPatients::All => ("vald.groups", group),
+            GroupedPatients::SeenBy(resource) => {
+                ("vald.groups_by_practitioner", format!("{resource} {group}"))
+            }
+            GroupedPatients::SeenAt(location) => ("vald.groups_by_location", format!("{location} {group}")),
+        };
+        groups.entry(key).or_default().push(line);
+    }
+    for (key, mut lines) in groups {
+        lines.sort();
+        found.insert(key, lines.join(", "));
     }
     found
 }

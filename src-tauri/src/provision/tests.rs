@@ -1,5 +1,7 @@
 //! The provisioning file: what it may say, how its mistakes are named, and what it changes.
 
+mod vald;
+
 use super::file::{self, Mistake, Wanted, WantedFile};
 use super::plan::Plan;
 use super::secret::SecretSources;
@@ -335,7 +337,6 @@ fn no_mistake_quotes_a_secret() {
 #[test]
 fn what_comes_later_is_refused_and_named() {
     for (table, says) in [
-        ("[practice.vald]\ntenant_id = \"x\"\n", "VALD Hub yet; remove [practice.vald]"),
         ("[practice.validic]\ntoken = \"x\"\n", "Validic yet; remove [practice.validic]"),
         ("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]"),
         ("[practice.provet]\nprovet_id = 1\n", "Provet Cloud yet; remove [practice.provet]"),
@@ -496,7 +497,7 @@ async fn switching_on_asks_for_everything_again() {
     assert_eq!(store.open_wishes().await.unwrap().len(), 0);
     let on = apply(&store, WHOLE).await;
     assert!(on.contains("enabled: false → true"), "{on}");
-    assert_eq!(store.open_wishes().await.unwrap().len(), 2);
+    assert_eq!(store.open_wishes().await.unwrap().len(), 3);
 }
 
 #[tokio::test]

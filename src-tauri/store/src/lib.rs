@@ -5,11 +5,14 @@
 #![warn(missing_docs)]
 
 mod activity;
+mod audit;
 mod bookings;
 mod columns;
+mod consents;
 mod documents;
 mod files;
 pub mod keys;
+mod links;
 mod marks;
 mod migrations;
 mod notes;

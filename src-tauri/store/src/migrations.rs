@@ -10,6 +10,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0022_documents.sql"),
     include_str!("../migrations/0023_webhooks.sql"),
     include_str!("../migrations/0024_placing.sql"),
+    include_str!("../migrations/0025_people.sql"),
 ];
 
 #[derive(Debug)]

@@ -56,7 +56,7 @@ named!(AgreementJson, Agreement { Same, Swapped, ShortForm, Near, Partly, Differ
 
 impl CandidateJson {
     pub(crate) fn of(comparison: &Comparison) -> Self {
-        let PatientRecord { id, shown_number, details, deceased } = &comparison.record;
+        let PatientRecord { id, shown_number, details, deceased, .. } = &comparison.record;
         let text = |text: &Private<String>| text.reveal().clone();
         Self {
             id: id.to_string(),
@@ -98,10 +98,9 @@ impl CandidateJson {
         };
         Comparison {
             record: PatientRecord {
-                id: PatientRef::new(self.id),
                 shown_number: self.shown_number,
-                details,
                 deceased: self.deceased,
+                ..PatientRecord::new(PatientRef::new(self.id), details)
             },
             fields: self.fields.into_iter().map(|(field, how)| (field.into(), how.into())).collect(),
             score: self.score,

@@ -1,16 +1,19 @@
 //! What the practice chose.
 
 use crate::columns::{Columns, Fault, Unreadable, all, json};
+use crate::links;
 use crate::thread::Store;
 use async_trait::async_trait;
-use domain::ids::{LocationRef, PracticeId};
+use chrono::TimeDelta;
+use domain::ids::{LocationRef, PracticeId, ResourceRef};
 use domain::ports::store::{SettingsBook, StoreError};
 use domain::settings::{
-    AppSettings, DocumentFolders, HealthengineSettings, ListenerSettings, LiveDay, LiveHours,
-    PracticeSettings, SystemSettings, WriteMode,
+    AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
+    LiveHours, PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[async_trait]
@@ -21,8 +24,11 @@ impl SettingsBook for Store {
                               system_poll_seconds, system_documents_in, system_documents_out,
                               account.practice AS linked, base_url, practice_id,
                               user_agent_email, environment, horizon_days, poll_seconds, features, live_hours,
-                              webhook_url
+                              webhook_url, vald.practice AS vald_linked, tenant_id, region, token_url, audience,
+                              profile_url, tenants_url, hub_url, group_rules, between_requests, sync_prefix,
+                              staff_are_adults
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
+                                     LEFT JOIN vald_account AS vald ON vald.practice = practice.id
                        ORDER BY id";
             all(conn, sql, [], read_practice)
         })
@@ -57,6 +63,7 @@ impl SettingsBook for Store {
                 decide_minutes: number(DECIDE_MINUTES, default.decide_minutes)?,
                 log_level: app_setting(conn, LOG_LEVEL)?.unwrap_or(default.log_level),
                 listener: listener(conn)?,
+                quick_open_keys: app_setting(conn, QUICK_OPEN_KEYS)?.unwrap_or(default.quick_open_keys),
             })
         })
         .await
@@ -70,6 +77,7 @@ impl SettingsBook for Store {
                 (RETENTION_DAYS, settings.retention_days.to_string()),
                 (DECIDE_MINUTES, settings.decide_minutes.to_string()),
                 (LOG_LEVEL, settings.log_level),
+                (QUICK_OPEN_KEYS, settings.quick_open_keys),
             ] {
                 tx.execute(
                     "INSERT INTO app_setting (name, value) VALUES (?1, ?2)
@@ -88,6 +96,7 @@ impl SettingsBook for Store {
 const RETENTION_DAYS: &str = "retention_days";
 const DECIDE_MINUTES: &str = "decide_minutes";
 const LOG_LEVEL: &str = "log_level";
+const QUICK_OPEN_KEYS: &str = "quick_open_keys";
 const LISTENER_ADDRESS: &str = "listener_address";
 const LISTENER_SOURCES: &str = "listener_sources";
 const LISTENER_CHECKS_SOURCES: &str = "listener_checks_sources";
@@ -165,6 +174,7 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
         },
     )?;
     conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
+    save_vald(conn, id.as_str(), settings.vald.as_ref())?;
     let Some(account) = &settings.healthengine else { return Ok(()) };
     conn.execute(
         "INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment,
@@ -187,12 +197,99 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     Ok(())
 }
 
+fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) -> Result<(), Fault> {
+    let former = "SELECT tenant_id FROM vald_account WHERE practice = ?1";
+    let former: Option<String> = conn.query_row(former, [practice], |row| row.get(0)).optional()?;
+    if former.is_some() && former.as_deref() != account.map(|account| account.tenant_id.as_str()) {
+        // Another tenant knows nothing of what this one was told.
+        links::forget(conn, practice, Some(VALD))?;
+        conn.execute(
+            "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, 9) = 'profiles/'",
+            [practice],
+        )?;
+    }
+    conn.execute("DELETE FROM vald_account WHERE practice = ?1", [practice])?;
+    let Some(account) = account else { return Ok(()) };
+    conn.execute(
+        "INSERT INTO vald_account (practice, tenant_id, region, token_url, audience, profile_url, tenants_url, hub_url,
+                                   group_rules, between_requests, sync_prefix, staff_are_adults)
+         VALUES (:practice, :tenant_id, :region, :token_url, :audience, :profile_url, :tenants_url, :hub_url,
+                 :group_rules, :between_requests, :sync_prefix, :staff_are_adults)",
+        named_params! {
+            ":practice": practice,
+            ":tenant_id": account.tenant_id,
+            ":region": account.region,
+            ":token_url": account.token_url,
+            ":audience": account.audience,
+            ":profile_url": account.profile_url,
+            ":tenants_url": account.tenants_url,
+            ":hub_url": account.hub_url,
+            ":group_rules": json(&account.groups.iter().map(GroupJson::of).collect::<Vec<_>>(), "group_rules")?,
+            ":between_requests": account.between_requests.num_microseconds().unwrap_or(i64::MAX),
+            ":sync_prefix": account.sync_prefix,
+            ":staff_are_adults": account.staff_are_adults,
+        },
+    )?;
+    Ok(())
+}
+
+/// The name of VALD's folder, by which its links are known.
+const VALD: &str = "vald";
+
+/// A group and whose profiles are put into it. With neither resource nor location it is everybody's.
+#[derive(Serialize, Deserialize)]
+struct GroupJson {
+    group: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+}
+
+impl GroupJson {
+    fn of(rule: &ProfileGroupRule) -> Self {
+        let (resource, location) = match &rule.whose {
+            GroupedPatients::All => (None, None),
+            GroupedPatients::SeenBy(resource) => (Some(resource.to_string()), None),
+            GroupedPatients::SeenAt(location) => (None, Some(location.to_string())),
+        };
+        Self { group: rule.group.clone(), resource, location }
+    }
+
+    fn rule(self) -> ProfileGroupRule {
+        let whose = match (self.resource, self.location) {
+            (Some(resource), _) => GroupedPatients::SeenBy(ResourceRef::new(resource)),
+            (None, Some(location)) => GroupedPatients::SeenAt(LocationRef::new(location)),
+            (None, None) => GroupedPatients::All,
+        };
+        ProfileGroupRule { group: self.group, whose }
+    }
+}
+
+fn read_vald(row: &Row<'_>) -> Result<ValdSettings, Fault> {
+    let groups = row.json_value::<Vec<GroupJson>>("group_rules")?;
+    Ok(ValdSettings {
+        tenant_id: row.text("tenant_id")?,
+        region: row.text("region")?,
+        token_url: row.text("token_url")?,
+        audience: row.text("audience")?,
+        profile_url: row.text("profile_url")?,
+        tenants_url: row.text("tenants_url")?,
+        hub_url: row.value("hub_url")?,
+        groups: groups.into_iter().map(GroupJson::rule).collect(),
+        between_requests: TimeDelta::microseconds(row.value("between_requests")?),
+        sync_prefix: row.text("sync_prefix")?,
+        staff_are_adults: row.value("staff_are_adults")?,
+    })
+}
+
 fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
     let removed = conn.execute("DELETE FROM practice WHERE id = ?1", [practice])?;
     // By prefix, so that a secret of whatever kind goes too.
     conn.execute("DELETE FROM secret WHERE substr(name, 1, length(?1) + 1) = ?1 || '/'", [practice])?;
     conn.execute("DELETE FROM wish WHERE practice = ?1 AND granted_at IS NULL", [practice])?;
     conn.execute("DELETE FROM settled_person WHERE practice = ?1", [practice])?;
+    links::forget(conn, practice, None)?;
     forget_progress(conn, practice)?;
     Ok(removed > 0)
 }
@@ -205,6 +302,7 @@ fn forget_progress(conn: &Connection, practice: &str) -> Result<(), Fault> {
 
 fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
     let linked = row.value::<Option<String>>("linked")?.is_some();
+    let vald_linked = row.value::<Option<String>>("vald_linked")?.is_some();
     let locations = row.json_if_given::<Vec<String>>("system_locations")?;
     Ok(PracticeSettings {
         id: PracticeId::new(row.text("id")?),
@@ -227,6 +325,7 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
             },
         },
         healthengine: if linked { Some(read_account(row)?) } else { None },
+        vald: if vald_linked { Some(read_vald(row)?) } else { None },
     })
 }
 

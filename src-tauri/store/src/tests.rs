@@ -7,6 +7,7 @@ mod keyring;
 mod keys;
 mod ledger;
 mod opening;
+mod people;
 mod ports;
 mod processes;
 mod round_trip;

@@ -16,6 +16,7 @@ impl Wishes for Store {
             let (kind, detail) = match &wish {
                 Wish::ResyncConfiguration => ("resync_configuration", ""),
                 Wish::ResyncAvailability => ("resync_availability", ""),
+                Wish::ResyncPatients => ("resync_patients", ""),
                 Wish::AcceptShrink(list) => ("accept_shrink", list.as_str()),
             };
             tx.execute(
@@ -56,6 +57,7 @@ fn read(row: &Row<'_>) -> Result<OpenWish, Fault> {
     let wish = match row.text("kind")?.as_str() {
         "resync_configuration" => Wish::ResyncConfiguration,
         "resync_availability" => Wish::ResyncAvailability,
+        "resync_patients" => Wish::ResyncPatients,
         "accept_shrink" => Wish::AcceptShrink(row.text("detail")?),
         _ => return Err(Unreadable("kind").into()),
     };

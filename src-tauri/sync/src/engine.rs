@@ -5,14 +5,16 @@ use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
+use crate::flows::people::{People, Searching};
+use crate::flows::profiles::{self, Profiles};
 use crate::flows::subscriptions::{self, Subscriptions};
-use crate::flows::{Flow, FlowName, Outcome, Ports, error_chain};
+use crate::flows::{Flow, FlowName, Hurried, Outcome, Ports, error_chain};
 use crate::health;
 use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
 use crate::webhooks::{EngineBell, Mail, WebhookState, Webhooks};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::PracticeId;
+use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
@@ -62,10 +64,25 @@ pub trait Connect: Send + Sync {
 pub struct Connected {
     /// The practice's book.
     pub practice: Arc<dyn PracticeSystem>,
-    /// The partner, where linked.
+    /// The partner that takes bookings and shows free times, where linked.
     pub partner: Option<Arc<dyn Partner>>,
+    /// The further partners.
+    pub partners: Vec<Arc<dyn Partner>>,
+    /// Further partners that cannot be spoken to as they are set, and why. The others go on without them.
+    pub troubles: Vec<(Leg, Problem)>,
     /// The public address at which the partner's webhooks come in; none while they are switched off.
     pub callback: Option<SecretString>,
+}
+
+impl Connected {
+    fn accounts(&self) -> impl Iterator<Item = (PartnerId, String)> {
+        self.partner.iter().chain(&self.partners).map(|partner| account_of(partner.as_ref()))
+    }
+}
+
+/// Which account of which partner.
+fn account_of(partner: &dyn Partner) -> (PartnerId, String) {
+    (partner.id().clone(), partner.account())
 }
 
 /// What the engine runs on.
@@ -144,6 +161,8 @@ pub struct EngineHandle {
     ended: watch::Receiver<bool>,
     running: watch::Receiver<usize>,
     mail: Arc<Mutex<Mail>>,
+    hurried: Hurried,
+    searching: Searching,
 }
 
 impl EngineHandle {
@@ -172,6 +191,22 @@ impl EngineHandle {
         let _ = self.commands.try_send(Command::Nudge(practice));
     }
 
+    /// Keeps who is in the books in memory until `until`, because somebody searches. Reads them at once where they are
+    /// not there yet.
+    pub fn search_until(&self, until: DateTime<Utc>) {
+        self.searching.extend(until);
+        let state = self.state.borrow();
+        if state.practices.values().any(|practice| practice.people.is_none()) {
+            self.nudge(None);
+        }
+    }
+
+    /// Asks the engine to send the profiles of these patients before all others, as soon as they may be sent.
+    pub fn hurry(&self, practice: PracticeId, patients: BTreeSet<PatientRef>) {
+        self.hurried.add(&practice, patients);
+        self.nudge(Some(practice));
+    }
+
     /// Finishes what is in flight and returns when that is done.
     pub async fn stop(&self) {
         if self.commands.send(Command::Stop).await.is_ok() {
@@ -187,18 +222,24 @@ pub fn start(foundations: Foundations) -> EngineHandle {
     let state = StateBoard::default();
     let running = watch::Sender::new(0);
     let mail: Arc<Mutex<Mail>> = Arc::default();
+    let hurried = Hurried::default();
+    let searching = Searching::default();
     let handle = EngineHandle {
         commands,
         state: state.subscribe(),
         ended,
         running: running.subscribe(),
         mail: mail.clone(),
+        hurried: hurried.clone(),
+        searching: searching.clone(),
     };
     let engine = Engine {
         foundations,
         state,
         inbox,
         mail,
+        hurried,
+        searching,
         slots: BTreeMap::new(),
         practices: BTreeMap::new(),
         passes: JoinSet::new(),
@@ -233,11 +274,18 @@ struct Practice {
     webhooks: Arc<Webhooks>,
     /// The partner that passes speak to, those of the former set-up that are still under way included.
     partner: Option<Arc<dyn Partner>>,
+    /// The further partners, likewise.
+    partners: Vec<Arc<dyn Partner>>,
     /// The partner that the former set-up subscribed to webhooks with.
     former_partner: Option<Arc<dyn Partner>>,
 }
 
 impl Practice {
+    /// Every partner that passes speak to.
+    fn all_partners(&self) -> impl Iterator<Item = &Arc<dyn Partner>> {
+        self.partner.iter().chain(&self.partners)
+    }
+
     /// The partner with which a subscription may stand.
     fn subscribed_with(&self) -> Option<Arc<dyn Partner>> {
         let subscribes = self.webhooks.callback().is_some();
@@ -250,6 +298,8 @@ struct Engine {
     state: StateBoard,
     inbox: mpsc::Receiver<Command>,
     mail: Arc<Mutex<Mail>>,
+    hurried: Hurried,
+    searching: Searching,
     slots: BTreeMap<SlotKey, Slot>,
     practices: BTreeMap<PracticeId, Practice>,
     passes: JoinSet<PassEnded>,
@@ -476,6 +526,11 @@ impl Engine {
         if self.revision != Some(revision) || self.surroundings != surroundings {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
+            // Somebody may have recorded consent.
+            let profiles = self.slots.keys().filter(|key| key.1 == FlowName::Profiles).cloned();
+            for key in profiles.collect::<Vec<_>>() {
+                self.wake(&key, now);
+            }
             self.revision = Some(revision);
             self.surroundings = surroundings;
         }
@@ -505,7 +560,7 @@ impl Engine {
         for practice in gone {
             self.take_down(&practice);
             let gone = self.practices.remove(&practice);
-            if let Some(partner) = gone.as_ref().and_then(|gone| gone.partner.as_ref()) {
+            for partner in gone.iter().flat_map(Practice::all_partners) {
                 partner.retire();
             }
             if let Some(former) = gone.and_then(|gone| gone.subscribed_with()) {
@@ -521,13 +576,12 @@ impl Engine {
                 continue;
             }
             let partner = before.and_then(|before| before.partner.clone());
+            let partners = before.map(|before| before.partners.clone()).unwrap_or_default();
             let generation = before.map_or(0, |before| before.generation) + 1;
             let former_partner = before.and_then(Practice::subscribed_with);
-            if let Some(partner) = &partner
-                && !self.is_account_of(&settings, partner.as_ref()).await
-            {
+            if let Some(before) = before {
                 // What is still under way says nothing more to an account that was replaced (HE-04).
-                partner.retire();
+                self.retire_replaced(before, &settings).await;
             }
             let practice = Practice {
                 settings,
@@ -535,6 +589,7 @@ impl Engine {
                 generation,
                 look_closely: Arc::new(AtomicBool::new(true)),
                 partner,
+                partners,
                 set_up_again_at: None,
                 set_up_when_idle: false,
                 webhooks: Arc::default(),
@@ -546,11 +601,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether these settings still mean that partner's account.
-    async fn is_account_of(&self, settings: &PracticeSettings, partner: &dyn Partner) -> bool {
+    /// Ends the accounts on our side that these settings do not mean any more.
+    async fn retire_replaced(&self, before: &Practice, settings: &PracticeSettings) {
         let connected = self.foundations.connect.connect(settings).await;
-        let account = connected.ok().and_then(|connected| connected.partner).map(|partner| partner.account());
-        account == Some(partner.account())
+        let meant: BTreeSet<_> = connected.iter().flat_map(Connected::accounts).collect();
+        for partner in before.all_partners().filter(|partner| !meant.contains(&account_of(partner.as_ref())))
+        {
+            partner.retire();
+        }
     }
 
     fn take_down(&mut self, practice: &PracticeId) {
@@ -597,9 +655,16 @@ impl Engine {
             }
         };
         practice.set_up_again_at = None;
+        for (leg, problem) in connected.troubles {
+            tracing::warn!(practice.id = %id, "{}", problem.sentence);
+            let note = health::failed(None, problem, now);
+            store.note(id, leg, &note).await?;
+            self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
+        }
         tracing::info!(practice.id = %id, "Set up.");
         practice.webhooks = Arc::new(Webhooks::at(connected.callback));
         practice.partner = connected.partner.clone();
+        practice.partners = connected.partners.clone();
         let subscribes = practice.webhooks.callback().is_some();
         if subscribes {
             self.state.change_practice(id, |shown| shown.webhooks = Some(WebhookState::default()));
@@ -612,16 +677,20 @@ impl Engine {
             app: self.app.clone(),
             practice: connected.practice,
             partner: connected.partner,
+            partners: connected.partners,
             store: store.clone(),
             clock: self.foundations.clock.clone(),
             state: self.state.clone(),
             look_closely: practice.look_closely.clone(),
             writes_fail: Arc::default(),
             webhooks: practice.webhooks.clone(),
+            hurried: self.hurried.clone(),
+            searching: self.searching.clone(),
             noted: Arc::default(),
             half_hours: Arc::default(),
         };
-        let mut flows: Vec<Arc<dyn Flow>> = vec![Arc::new(Availability::new(ports.clone()))];
+        let mut flows: Vec<Arc<dyn Flow>> =
+            vec![Arc::new(Availability::new(ports.clone())), Arc::new(People::new(ports.clone()))];
         if let Some(changes) = Changes::new(ports.clone()) {
             flows.push(Arc::new(changes));
         }
@@ -633,6 +702,9 @@ impl Engine {
         }
         if let Some(snapshots) = ClientSnapshots::new(ports.clone()) {
             flows.push(Arc::new(snapshots));
+        }
+        if let Some(profiles) = Profiles::new(ports.clone()) {
+            flows.push(Arc::new(profiles));
         }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));
@@ -677,6 +749,9 @@ impl Engine {
                 }
                 Wish::ResyncAvailability => {
                     store.forget_marks(&open.practice, AVAILABILITY).await?;
+                }
+                Wish::ResyncPatients => {
+                    store.forget_marks(&open.practice, profiles::COMPARED).await?;
                 }
                 Wish::AcceptShrink(list) => {
                     // Accepted is what waits at this moment; where nothing waits any more there is nothing to accept.

@@ -11,6 +11,9 @@ pub const PATIENCE: TimeDelta = TimeDelta::minutes(1);
 /// For how long a leg may stay unproven before it is no longer in order.
 pub const STALE_AFTER: TimeDelta = TimeDelta::minutes(2);
 
+/// How often VALD is asked for something although there is nothing to tell it.
+pub const PROFILES_PROVEN_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// How a practice or a leg is doing, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -62,6 +65,8 @@ pub fn stale_after(settings: &PracticeSettings, leg: Leg) -> TimeDelta {
             STALE_AFTER.max(TimeDelta::seconds(i64::from(account.poll_seconds)) + PATIENCE)
         }
         (Leg::System | Leg::Desk | Leg::Board, _) => STALE_AFTER,
+        // VALD is asked only where there is something to tell, and once an hour to prove that it answers.
+        (Leg::Profiles, _) => PROFILES_PROVEN_EVERY + STALE_AFTER,
     }
 }
 
@@ -94,6 +99,7 @@ pub fn who(leg: Leg) -> &'static str {
     match leg {
         Leg::System => "The practice database",
         Leg::Desk | Leg::Board => "Healthengine",
+        Leg::Profiles => "VALD",
     }
 }
 
@@ -108,6 +114,18 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ReadError::NotAuthorised if leg == Leg::System => (
             ProblemKind::Credentials,
             "The practice database refuses the user name or password. Open Connections to renew them.".to_owned(),
+        ),
+        ReadError::NotAuthorised if leg == Leg::Profiles => (
+            ProblemKind::Credentials,
+            "VALD refuses the client id and secret. Those of before March 2026 and expired ones do not work any more: ask \
+             support@vald.com for new ones and enter them in Connections. What waits here is kept."
+                .to_owned(),
+        ),
+        ReadError::NoConsent if leg == Leg::Profiles => (
+            ProblemKind::Consent,
+            "VALD does not let these credentials work with this organisation (403). Check the organisation id and the \
+             region in Connections, or ask support@vald.com to open the organisation for them. What waits here is kept."
+                .to_owned(),
         ),
         ReadError::NotAuthorised => (
             ProblemKind::Credentials,

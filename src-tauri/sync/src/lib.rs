@@ -3,6 +3,7 @@
 //! One loop ([`engine`]) wakes flows; a flow's pass takes no input, may be repeated, and never retries inside.
 
 pub mod desk;
+mod digest;
 pub mod engine;
 pub mod flows;
 pub mod health;

@@ -5,7 +5,7 @@ use domain::ids::PracticeId;
 use domain::ports::store::{Store, StoreError, Wish};
 
 /// The wishes for everything to be sent again; outstanding requests are looked for as well (HE-10, HE-14, HE-17).
-pub const EVERYTHING: [Wish; 2] = [Wish::ResyncConfiguration, Wish::ResyncAvailability];
+pub const EVERYTHING: [Wish; 3] = [Wish::ResyncConfiguration, Wish::ResyncAvailability, Wish::ResyncPatients];
 
 /// Switches a practice on or off. Switching on asks for configuration and availability to be sent again and for
 /// outstanding requests to be looked for (HE-10, HE-14, HE-17). Returns whether anything changed, or `None` when there

@@ -1,14 +1,16 @@
 //! What the engine knows right now, for the tray and the window. Whole, never in parts.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::diary::{BookDay, PracticeCard};
+use domain::diary::{Appointment, BookDay, PracticeCard};
+use domain::directory::Directory;
 use domain::free_times::FreeTimes;
-use domain::ids::{AppointmentTypeRef, ForeignBookingId, PracticeId, ResourceRef};
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, LocationRef, PracticeId, ResourceRef};
+use domain::link::LinkState;
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::ports::webhooks::ListenerState;
 use domain::settings::{Feature, PracticeSettings};
 use domain::time::{Horizon, Minutes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -62,8 +64,12 @@ pub struct PracticeState {
     pub documents_problem: Option<String>,
     /// How webhooks are doing; none while they are switched off.
     pub webhooks: Option<WebhookState>,
+    /// How profiles of patients at a partner are doing; none where none keeps them.
+    pub profiles: Option<ProfilesState>,
     /// The book as it was last read; none before the first reading.
     pub reading: Option<Arc<BookReading>>,
+    /// Who is in the book, as last read; none while nobody needs it.
+    pub people: Option<Arc<PeopleReading>>,
     /// Days on which the partner does not show what the book shows, as far as is known, and when that was noticed.
     pub differing: Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>>,
 }
@@ -77,6 +83,42 @@ pub struct BookReading {
     pub slot: Minutes,
     /// Working and busy time, with that of bookings on their way; a resource and day that is missing has none.
     pub days: BTreeMap<(ResourceRef, NaiveDate), BookDay>,
+    /// Appointments of patients, of the first days only: who is about to come.
+    pub visits: Vec<Appointment>,
+    /// Where each resource is, as far as the book says.
+    pub places: BTreeMap<ResourceRef, LocationRef>,
+}
+
+/// How profiles of patients are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfilesState {
+    /// How many links stand in each state.
+    pub links: BTreeMap<LinkState, u32>,
+    /// Profiles being sent: done, of all.
+    pub sending: Option<(usize, usize)>,
+    /// Groups that the settings name and the partner does not know.
+    pub unknown_groups: BTreeSet<String>,
+}
+
+/// Who is in the book.
+#[derive(Debug)]
+pub struct PeopleReading {
+    /// Rises whenever anybody's record differs from the reading before.
+    pub revision: u64,
+    /// The book's stamp of its patients, from before they were read; none where it could not tell.
+    pub stamp: Option<String>,
+    /// When they were read.
+    pub read_at: DateTime<Utc>,
+    /// Differs whenever anybody's record does.
+    pub digest: u64,
+    /// The patients.
+    pub directory: Directory,
+}
+
+impl PartialEq for PeopleReading {
+    fn eq(&self, other: &Self) -> bool {
+        (self.revision, self.read_at, self.digest) == (other.revision, other.read_at, other.digest)
+    }
 }
 
 /// One of the partner's extra features.
@@ -155,7 +197,9 @@ impl PracticeState {
             features: Vec::new(),
             documents_problem: None,
             webhooks: None,
+            profiles: None,
             reading: None,
+            people: None,
             differing: Arc::default(),
         }
     }
@@ -216,6 +260,23 @@ impl StateBoard {
     pub fn differing(&self, practice: &PracticeId) -> Arc<BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>> {
         let state = self.sender.borrow();
         state.practices.get(practice).map(|practice| practice.differing.clone()).unwrap_or_default()
+    }
+
+    /// Who is in a practice's book.
+    pub fn people(&self, practice: &PracticeId) -> Option<Arc<PeopleReading>> {
+        self.sender.borrow().practices.get(practice)?.people.clone()
+    }
+
+    /// How many patients the practice system said it has; zero before it did.
+    pub fn patients(&self, practice: &PracticeId) -> u64 {
+        let state = self.sender.borrow();
+        let card = state.practices.get(practice).and_then(|practice| practice.card.as_ref());
+        card.map_or(0, |card| card.patients)
+    }
+
+    /// A practice's book as it was last read.
+    pub fn reading(&self, practice: &PracticeId) -> Option<Arc<BookReading>> {
+        self.sender.borrow().practices.get(practice)?.reading.clone()
     }
 
     /// The last note of a leg.

@@ -49,6 +49,32 @@ export const commands = {
 	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
+	/**  Who matches what was typed, from memory. */
+	findPatients: (query: PatientQuery) => typedError<PatientHits, UiError>(__TAURI_INVOKE("find_patients", { query })),
+	/**  Everything about one patient. */
+	patientCard: (practiceId: string, patientId: string) => typedError<PatientCardView, UiError>(__TAURI_INVOKE("patient_card", { practiceId, patientId })),
+	/**  Links that need a person or were refused, or those of one state. */
+	patientLinks: (practiceId: string, state: string | null) => typedError<LinkView[], UiError>(__TAURI_INVOKE("patient_links", { practiceId, state })),
+	/**  Who comes today, with the state of each VALD profile. */
+	today: (practiceId: string) => typedError<TodayView, UiError>(__TAURI_INVOKE("today", { practiceId })),
+	/**  Records consent for VALD. */
+	giveConsent: (practiceId: string, patientId: string, consent: ConsentInput) => typedError<null, UiError>(__TAURI_INVOKE("give_consent", { practiceId, patientId, consent })),
+	/**  Records that consent for VALD was refused or withdrawn. */
+	withdrawConsent: (practiceId: string, patientId: string, recordedBy: string) => typedError<null, UiError>(__TAURI_INVOKE("withdraw_consent", { practiceId, patientId, recordedBy })),
+	/**  Sends these patients before all others, as far as they consented. Answers how many. */
+	linkPatients: (practiceId: string, patientIds: string[]) => typedError<number, UiError>(__TAURI_INVOKE("link_patients", { practiceId, patientIds })),
+	/**  Opens the profile's page in the browser; with `link_first` waits for it to be linked. */
+	openInVald: (practiceId: string, patientId: string, linkFirst: boolean) => typedError<null, UiError>(__TAURI_INVOKE("open_in_vald", { practiceId, patientId, linkFirst })),
+	/**  Tries the credentials, finds the region, reads the groups. */
+	testVald: (practiceId: string | null, account: ValdInput) => typedError<ValdTest, UiError>(__TAURI_INVOKE("test_vald", { practiceId, account })),
+	/**  Checks the landing address, and opens it for a patient who is linked where one is given. */
+	checkLanding: (practiceId: string | null, hubUrl: string, tenantId: string, patientId: string | null) => typedError<null, UiError>(__TAURI_INVOKE("check_landing", { practiceId, hubUrl, tenantId, patientId })),
+	/**  Removes the sync ids of a former system from the whole VALD account. */
+	removeFormerLinks: (practiceId: string, typed: string, recordedBy: string) => typedError<null, UiError>(__TAURI_INVOKE("remove_former_links", { practiceId, typed, recordedBy })),
+	/**  Writes the audit trail as CSV and answers where it lies. */
+	exportAudit: () => typedError<string, UiError>(__TAURI_INVOKE("export_audit")),
+	/**  Closes the small search box. */
+	closeQuickOpen: () => typedError<null, UiError>(__TAURI_INVOKE("close_quick_open")),
 	/**  Opens one of the known pages in the browser. */
 	openLink: (link: ExternalLink) => typedError<null, UiError>(__TAURI_INVOKE("open_link", { link })),
 };
@@ -82,7 +108,10 @@ export type AppView = {
 	headline: Headline,
 	/**  What stops everything, such as a locked store. With it `practices` says nothing. */
 	problem: ProblemView | null,
-	/**  What happened to the records at this start, such as damaged ones that were moved aside. */
+	/**
+	 *  What happened to the records at this start, such as damaged ones that were moved aside, and what another program
+	 *  asked for a moment ago and did not get.
+	 */
 	notices: ProblemView[],
 	/**  Present while the app runs on its simulators. */
 	demo: boolean,
@@ -140,6 +169,10 @@ practiceId: string } |
 practiceId: string; 
 /**  Others that have the same trouble for the same reason: an API key that they share, or no way to Healthengine. */
 also: string[] } | 
+/**  The `problem` of the practice's VALD account. */
+{ kind: "vald"; 
+/**  The practice. */
+practiceId: string } | 
 /**  Something happened that somebody has to look at, and nobody has said yet that they did. */
 { kind: "notice"; 
 /**  The practice. */
@@ -356,6 +389,53 @@ export type Consent =
 /**  Nothing was asked yet. */
 "unknown";
 
+/**  How consent came to us. */
+export type ConsentHowView = 
+/**  Asked at the desk. */
+"atDesk" | 
+/**  On a form. */
+"form" | 
+/**  Collected before this program came. */
+"collectedBefore" | 
+/**  Read from the practice system. */
+"practiceSystem";
+
+/**  What somebody writes down about consent. */
+export type ConsentInput = {
+	/**  The guardian who agreed, for a minor. */
+	guardian: string | null,
+	/**  Whether photos and videos are agreed to. */
+	photoAndVideo: boolean,
+	/**  How it was said. */
+	how: ConsentHowView,
+	/**  The version of the wording; may be empty. */
+	wording: string,
+	/**  Who writes it down. */
+	recordedBy: string,
+};
+
+/**  A line about consent. */
+export type ConsentView = {
+	/**  Its number, which the lines about what left refer to. */
+	number: number,
+	/**  `vald`. */
+	partner: string,
+	/**  True for yes. */
+	given: boolean,
+	/**  The guardian who agreed. */
+	guardian: string | null,
+	/**  Whether photos and videos were agreed to. */
+	photoAndVideo: boolean,
+	/**  How it was said. */
+	how: ConsentHowView,
+	/**  Who wrote it down. */
+	recordedBy: string,
+	/**  The version of the wording; empty where nobody said. */
+	wording: string,
+	/**  When it was written down. */
+	at: string,
+};
+
 /**  Why a patient cannot be corrected here. */
 export type CorrectionOver = 
 /**  The booking came in more than 30 days ago. */
@@ -536,6 +616,18 @@ export type ErrorCode =
 "partnerBusy" | 
 /**  Healthengine's answer cannot be understood, or it has an error of its own (5xx). */
 "partnerGarbled" | 
+/**  VALD does not answer, or not in a way that can be understood. */
+"valdUnreachable" | 
+/**  VALD refuses the client id and secret. */
+"valdKeyRefused" | 
+/**  VALD does not let these credentials work with this organisation, or does not know it in any region. */
+"valdTenantRefused" | 
+/**  The patient has no profile in VALD Hub yet; the message says what is missing. */
+"notLinkedYet" | 
+/**  There is no such patient in the book any more. */
+"patientUnknown" | 
+/**  The landing address is missing or cannot be right; the message says which. */
+"landingInvalid" | 
 /**  An address is not one, or it is not encrypted and not on this computer. */
 "addressInvalid" | 
 /**  The name of the time zone is not known. */
@@ -666,6 +758,16 @@ message: string } |
 /**  Nothing was published yet. */
 { kind: "notYet" };
 
+/**  A group and whose new profiles are put into it. With neither resource nor location it is everybody's. */
+export type GroupRuleView = {
+	/**  The group's name or id. */
+	group: string,
+	/**  Only of those who see this practitioner. */
+	resourceId: string | null,
+	/**  Only of those who come to this location. */
+	locationId: string | null,
+};
+
 /**  Half an hour of round trips. */
 export type HalfHourView = {
 	/**  When it began. */
@@ -773,6 +875,24 @@ export type HistoryEntry = {
 	sentence: string,
 };
 
+/**  Something that left this computer, or happened to what left. */
+export type LeftView = {
+	/**  Its number in the audit trail. */
+	number: number,
+	/**  When. */
+	at: string,
+	/**  `vald`. */
+	partner: string,
+	/**  `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`. */
+	what: string,
+	/**  The names of the fields that left, in the partner's words. */
+	fields: string[],
+	/**  Under which consent. */
+	consent: number | null,
+	/**  Who did it, where a person did. */
+	by: string | null,
+};
+
 /**  How something is doing; shown by icon, word and colour. */
 export type Light = 
 /**  Proven within the last seconds. */
@@ -787,6 +907,26 @@ export type Light =
 "paused" | 
 /**  Nothing is known yet, or the computer was off. */
 "unknown";
+
+/**  A link to a partner. */
+export type LinkView = {
+	/**  The patient. */
+	patientId: string,
+	/**  The name to show; empty where the record is gone. */
+	patientName: string,
+	/**  `vald`. */
+	partner: string,
+	/**  `linked`, `pending`, `needs_person`, `conflict`, `failed`, `ended`. */
+	state: string,
+	/**  What the partner calls it. */
+	partnerId: string | null,
+	/**  Since when it has been in this state. */
+	since: string,
+	/**  Why it is not linked. */
+	reason: string | null,
+	/**  When the partner accepted something last. */
+	acceptedAt: string | null,
+};
 
 /**  What a person says about a list that shrank. */
 export type ListDecision = 
@@ -906,6 +1046,30 @@ export type OutageView = {
 	bookingsWaited: number,
 };
 
+/**  Everything about one patient. */
+export type PatientCardView = {
+	/**  Who. */
+	patient: PatientView,
+	/**  The links to partners. */
+	links: LinkView[],
+	/**  Every line about consent, newest first. */
+	consents: ConsentView[],
+	/**  What left this computer about the patient, newest first, at most a hundred lines. */
+	left: LeftView[],
+	/**  Appointments from today on, as far as the book was read. */
+	visits: VisitView[],
+};
+
+/**  Who was found. */
+export type PatientHits = {
+	/**  The best first. */
+	hits: PatientView[],
+	/**  True while the book's patients are still being read, so that more may be found in a moment. */
+	reading: boolean,
+	/**  How many patients are searched. */
+	patients: number,
+};
+
 /**  How a booking's patient was found. */
 export type PatientMatch = 
 /**  Was in the book. */
@@ -914,6 +1078,38 @@ export type PatientMatch =
 "created" | 
 /**  A new record that may duplicate another one. */
 "possibleDuplicate";
+
+/**  What somebody types to find a patient. */
+export type PatientQuery = {
+	/**  Only of this practice; None is all of them. */
+	practiceId: string | null,
+	/**  Letters of a name, a birth date, a patient number or a phone number. */
+	text: string,
+	/**  How many at most. */
+	limit: number,
+};
+
+/**  A patient in a row. */
+export type PatientView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  The practice system's key. */
+	patientId: string,
+	/**  Given name. */
+	givenName: string,
+	/**  Family name. */
+	familyName: string,
+	/**  A date. */
+	birthDate: string | null,
+	/**  The number that staff know the patient by. */
+	number: string,
+	/**  Inactive or deceased in the practice system. */
+	inactive: boolean,
+	/**  True below eighteen, and where the birth date is not known: a guardian has to agree. */
+	minor: boolean,
+	/**  How it stands with VALD Hub; None where the practice has no VALD account. */
+	vald: ValdPatientView | null,
+};
 
 /**  Fields of a person or an appointment. */
 export type PersonField = 
@@ -952,6 +1148,8 @@ export type PracticeInput = {
 	system: SystemInput,
 	/**  None to link Healthengine later. */
 	healthengine: HealthengineInput | null,
+	/**  None to link VALD Hub later, or to unlink it. */
+	vald: ValdInput | null,
 	/**  When this computer is on. */
 	liveHours: LiveHours,
 };
@@ -974,6 +1172,8 @@ export type PracticeSetupView = {
 	documentsOut: string,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
+	/**  None before VALD Hub is linked. */
+	vald: ValdSetupView | null,
 	/**  When this computer is on. */
 	liveHours: LiveHours,
 };
@@ -994,6 +1194,8 @@ export type PracticeView = {
 	system: SystemView,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineView | null,
+	/**  None before VALD Hub is linked. */
+	vald: ValdView | null,
 	/**  Each practitioner, room or device that can be booked. */
 	practitioners: PractitionerView[],
 	/**  The last practice-local date whose free times are published. */
@@ -1054,7 +1256,7 @@ export type ProfileView = {
 	problem: ProblemView | null,
 };
 
-/**  Publishing more days of free times than fit into one request. */
+/**  Long work, as far as it is done. */
 export type ProgressView = {
 	/**  How many are done. */
 	done: number,
@@ -1115,7 +1317,9 @@ export type ResyncWhat =
 "configuration" | 
 /**  All free times. */
 "availability" | 
-/**  Both, and Healthengine is asked for what is outstanding. */
+/**  Every patient's profile is compared with what VALD accepted, and what it refused is sent again. */
+"patients" | 
+/**  All of it, and Healthengine is asked for what is outstanding. */
 "all";
 
 /**  The last 24 hours as a strip. */
@@ -1144,6 +1348,8 @@ export type SettingsInput = {
 	logLevel: LogLevel,
 	/**  Receives webhooks; None switches that off. */
 	listener: ListenerInput | null,
+	/**  The keys of the small search box, `Ctrl+Alt+V`; empty switches it off. */
+	quickOpenKeys: string,
 };
 
 /**  What was chosen on the settings screen. */
@@ -1162,6 +1368,10 @@ export type SettingsView = {
 	listener: ListenerView | null,
 	/**  What a listener that is switched on begins with. */
 	offeredListener: ListenerInput,
+	/**  The keys that bring the small search box up from anywhere, `Ctrl+Alt+V`; empty switches it off. */
+	quickOpenKeys: string,
+	/**  Why those keys do not work, such as another program that has them. */
+	quickOpenProblem: string | null,
 };
 
 /**  A list that lost more than half of its entries, or all of them. */
@@ -1372,12 +1582,139 @@ export type TimeRange = {
 	end: string,
 };
 
+/**  A practitioner's day. */
+export type TodayColumnView = {
+	/**  The resource. */
+	resourceId: string,
+	/**  The name people see. */
+	name: string,
+	/**  In the order of their times. */
+	visits: VisitView[],
+};
+
+/**  Who comes today, by practitioner. */
+export type TodayView = {
+	/**  The practice. */
+	practiceId: string,
+	/**  The practice-local date. */
+	day: string,
+	/**  When the book was read; None before its first reading. */
+	readAt: string | null,
+	/**  In the order of the practitioners' names; those whom nobody sees today are left out. */
+	practitioners: TodayColumnView[],
+	/**  How many patients come today, each counted once. */
+	patients: number,
+	/**  How many of them are linked to VALD Hub. */
+	linked: number,
+	/**  How many consented and are not linked yet: one click links them. */
+	canLink: number,
+	/**  Whether the practice has a VALD account. */
+	hasVald: boolean,
+};
+
 /**  Why a command was not carried out. */
 export type UiError = {
 	/**  Chooses the sentence. */
 	code: ErrorCode,
 	/**  What exactly, in the words of the part that failed. */
 	message: string,
+};
+
+/**  What has to be entered for VALD Hub. */
+export type ValdInput = {
+	/**  VALD's id of the organisation, a UUID. */
+	tenantId: string,
+	/**  None keeps what is stored. */
+	clientId: string | null,
+	/**  None keeps what is stored. */
+	clientSecret: string | null,
+	/**  `aue`, `use` or `euw`; None lets it be found. */
+	region: string | null,
+	/**  The landing address with its two placeholders; None hides the button. */
+	hubUrl: string | null,
+	/**  Into which groups new profiles are put. */
+	groups: GroupRuleView[],
+	/**  Whether everybody who records consent is an adult. */
+	staffAreAdults: boolean,
+};
+
+/**  How far a patient's VALD profile is. */
+export type ValdPatientState = 
+/**  Nobody asked the patient for consent yet. */
+"notAsked" | 
+/**  Consent was refused or withdrawn. */
+"withdrawn" | 
+/**  Consented, and on its way or about to be. */
+"onItsWay" | 
+/**  VALD has it. */
+"linked" | 
+/**  Somebody has to supply or decide something; see the reason. */
+"needsPerson" | 
+/**  VALD refused it; see the reason. */
+"refused" | 
+/**  Not kept in step any more; see the reason. */
+"ended";
+
+/**  How it stands with a patient's VALD profile. */
+export type ValdPatientView = {
+	/**  Which sentence is shown. */
+	state: ValdPatientState,
+	/**  What is missing or was refused, in words. */
+	reason: string | null,
+	/**  Whether the profile's page can be opened: it is linked, and the landing address is known. */
+	canOpen: boolean,
+	/**  Whether it can be sent now: consent is there, and it is not linked yet. */
+	canLink: boolean,
+};
+
+/**  What stands in the fields of a linked VALD account. */
+export type ValdSetupView = {
+	/**  VALD's id of the organisation. */
+	tenantId: string,
+	/**  Where its data lies. */
+	region: string,
+	/**  Whether an id and a secret are stored. */
+	hasCredentials: boolean,
+	/**  The landing address. */
+	hubUrl: string | null,
+	/**  Into which groups new profiles are put. */
+	groups: GroupRuleView[],
+	/**  Whether everybody who records consent is an adult. */
+	staffAreAdults: boolean,
+};
+
+/**  What VALD answered to a test of its fields. */
+export type ValdTest = {
+	/**  The organisation's name, to be confirmed by a person. */
+	tenantName: string,
+	/**  Where its data lies: `aue`, `use`, `euw`. */
+	region: string,
+	/**  Its groups. */
+	groups: NamedView[],
+};
+
+/**  The VALD account of a practice. */
+export type ValdView = {
+	/**  How it is doing. */
+	light: Light,
+	/**  Profiles that VALD has. */
+	linked: number,
+	/**  Profiles on their way. */
+	pending: number,
+	/**  Profiles that wait for a person. */
+	needsPerson: number,
+	/**  Profiles that VALD refused, or has linked otherwise. */
+	failed: number,
+	/**  Profiles being sent. */
+	progress: ProgressView | null,
+	/**  When VALD last answered. */
+	lastAnswerAt: string | null,
+	/**  Whether the landing address is known, so that pages can be opened. */
+	canOpen: boolean,
+	/**  Groups that the settings name and VALD does not know. */
+	unknownGroups: string[],
+	/**  What is wrong. */
+	problem: ProblemView | null,
 };
 
 /**  How two fields compare. */
@@ -1393,6 +1730,24 @@ export type Verdict =
 
 /**  The event that carries every new view, `view-changed`. */
 export type ViewChanged = AppView;
+
+/**  An appointment of a patient. */
+export type VisitView = {
+	/**  The practice system's key. */
+	appointmentId: string,
+	/**  A date. */
+	day: string,
+	/**  A time of day. */
+	starts: string,
+	/**  Minutes. */
+	length: number,
+	/**  The practitioner or room. */
+	resource: string,
+	/**  What it is, `Initial consultation`. */
+	appointmentType: string | null,
+	/**  Who comes; None where the record cannot be read. */
+	patient: PatientView | null,
+};
 
 /**  What can be on its way. */
 export type WaitingKind = 

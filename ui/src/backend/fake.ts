@@ -15,6 +15,7 @@ import type {
 } from "./index";
 import { localDate } from "../format";
 import { fakeDay, fakeStory } from "./fakeDay";
+import { FakePeople } from "./fakePeople";
 import {
   freeTimesOf,
   historyOf,
@@ -43,12 +44,15 @@ export class FakeBackend implements Backend {
   #view: AppView;
   #finished: BookingView[];
   readonly #scenario: Scenario;
+  readonly #people: FakePeople;
   readonly #listeners = new Set<(view: AppView) => void>();
 
   constructor(name: ScenarioName) {
     this.#scenario = SCENARIOS[name]();
     this.#view = this.#scenario.view;
     this.#finished = this.#scenario.finished;
+    const practice = this.#view.practices[0];
+    this.#people = new FakePeople(practice?.id ?? "richmond", Boolean(practice?.vald));
     this.commands = this.#record(this.#answers());
   }
 
@@ -259,6 +263,54 @@ export class FakeBackend implements Backend {
       openLogsFolder: () => ok(null),
       exportLogs: () =>
         this.#scenario.failingLists ? refuse("diskFull") : ok("Downloads/clinic-companion-logs.zip"),
+      findPatients: (query) =>
+        this.#scenario.failingLists
+          ? refuse("practiceUnreachable")
+          : ok(this.#people.find(query.text, query.limit)),
+      patientCard: (_practiceId, patientId) => {
+        const card = this.#people.card(patientId);
+        return card ? ok(card) : refuse("patientUnknown");
+      },
+      patientLinks: () => (this.#scenario.failingLists ? refuse("unknown") : ok(this.#people.needing())),
+      today: (practiceId) =>
+        this.#scenario.failingLists || !this.#practice(practiceId)
+          ? refuse("practiceUnreachable")
+          : ok(this.#people.today(this.#view.now)),
+      giveConsent: (_practiceId, patientId, consent) => {
+        const given = this.#people.give(patientId, consent);
+        if (given === "guardian") return refuse("inputInvalid", "A guardian has to agree for a minor.");
+        return given === "ok" ? ok(null) : refuse("patientUnknown");
+      },
+      withdrawConsent: (_practiceId, patientId) =>
+        this.#people.withdraw(patientId) ? ok(null) : refuse("patientUnknown"),
+      linkPatients: (_practiceId, patientIds) => ok(this.#people.link(patientIds)),
+      openInVald: (_practiceId, patientId, linkFirst) => {
+        const patient = this.#people.patient(patientId);
+        if (!patient) return refuse("patientUnknown");
+        if (linkFirst && patient.vald?.canLink) this.#people.link([patientId]);
+        else if (!patient.vald?.canOpen) return refuse("notLinkedYet", "Consent is not recorded.");
+        return ok(null);
+      },
+      testVald: (_practiceId, account) => {
+        if (account.clientSecret === "wrong") return refuse("valdKeyRefused", "401");
+        if (!/^[0-9a-f-]{36}$/i.test(account.tenantId)) return refuse("inputInvalid", "Organisation id");
+        return ok({
+          tenantName: "Richmond Physiotherapy Group",
+          region: "aue",
+          groups: [
+            { id: "99999999-0000-4000-8000-000000000001", name: "All clients", role: null },
+            { id: "99999999-0000-4000-8000-000000000002", name: "Knees", role: null },
+          ],
+        });
+      },
+      checkLanding: (_practiceId, hubUrl) =>
+        hubUrl.includes("{syncId}")
+          ? ok(null)
+          : refuse("landingInvalid", "It needs {tenantId} and {syncId}."),
+      removeFormerLinks: (_practiceId, typed) =>
+        typed === "Richmond Physiotherapy Group" ? ok(null) : refuse("inputInvalid", "Another name."),
+      exportAudit: () => ok("Downloads/what-left.csv"),
+      closeQuickOpen: () => ok(null),
       openLink: () => ok(null),
     };
   }
@@ -400,6 +452,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
           webhooks: null,
         }
       : null,
+    vald: null,
     practitioners,
     publishedTo: null,
     waiting: [{ kind: "daysToPublish", count: 366, oldestAt: now, answerBy: null }],
@@ -424,6 +477,14 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,
+      vald: practice.vald && {
+        tenantId: practice.vald.tenantId,
+        region: practice.vald.region ?? "aue",
+        hasCredentials: true,
+        hubUrl: practice.vald.hubUrl,
+        groups: practice.vald.groups,
+        staffAreAdults: practice.vald.staffAreAdults,
+      },
       liveHours: practice.liveHours,
     },
   };

@@ -3,6 +3,7 @@
 use crate::card::Card;
 
 pub mod healthengine;
+pub mod vald;
 
 /// How every partner introduces itself, in the order in which people see them.
-pub const CARDS: &[&Card] = &[&healthengine::CARD];
+pub const CARDS: &[&Card] = &[&healthengine::CARD, &vald::CARD];

@@ -26,10 +26,11 @@ pub enum Fault {
     Unauthorised,
     /// 403, no effect.
     Forbidden,
-    /// 429 with `Retry-After`, no effect.
+    /// 429, no effect; with `Retry-After` when given.
     TooManyRequests {
         /// Value of the header, in seconds.
-        retry_after_seconds: u64,
+        #[serde(default)]
+        retry_after_seconds: Option<u64>,
     },
     /// 500, no effect.
     ServerError,
@@ -72,7 +73,8 @@ pub enum Fault {
 pub struct FaultRule {
     /// What goes wrong.
     pub fault: Fault,
-    /// Only the requests of this account (for Healthengine: practice id). Absent: everyone's.
+    /// Only the requests of this account (for Healthengine: practice id; for VALD: what its simulator says).
+    /// Absent: everyone's.
     #[serde(default)]
     pub account: Option<String>,
     /// Only requests with this method. Absent: any.
@@ -323,7 +325,7 @@ mod tests {
             r#"{"fault": {"kind": "tooManyRequests", "retryAfterSeconds": 9}, "times": 2}"#,
         )
         .unwrap();
-        assert_eq!(rule.fault, Fault::TooManyRequests { retry_after_seconds: 9 });
+        assert_eq!(rule.fault, Fault::TooManyRequests { retry_after_seconds: Some(9) });
         assert_eq!(rule.times, Some(2));
         assert!(
             serde_json::from_str::<FaultRule>(r#"{"fault": {"kind": "refuse"}, "sometimes": 1}"#).is_err()

@@ -5,9 +5,13 @@
 //! format in raw JSON, so that a mistake in the client's types cannot hide in a shared definition.
 
 mod body;
+pub mod door;
 pub mod faults;
+pub mod journal;
 mod loopback;
 mod observed;
+#[cfg(test)]
+pub mod testing;
 
 use std::sync::Arc;
 

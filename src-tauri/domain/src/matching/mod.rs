@@ -13,11 +13,11 @@ pub mod population;
 mod tests;
 mod weigh;
 
-pub use normalise::{has_names, identity, medicare_card, name, phones};
+pub use normalise::{email, has_names, identity, medicare_card, name, name_words, phones};
 
 use crate::ids::PatientRef;
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use compare::Level;
 use normalise::Person;
 use std::cmp::Ordering;
@@ -346,24 +346,4 @@ fn sentence(text: &str) -> String {
 /// Compares a person with a record, field by field.
 pub fn compare(details: &PersonDetails, record: &PatientRecord) -> Comparison {
     Weighed::of(&Person::of(details), record).comparison
-}
-
-/// The birth dates that a slip of the pen makes of one: day and month swapped, one digit off. For searching; a record
-/// found by them is still compared.
-pub fn birth_date_slips(born: NaiveDate) -> Vec<NaiveDate> {
-    let mut slips = Vec::new();
-    slips.extend(NaiveDate::from_ymd_opt(born.year(), born.day(), born.month()));
-    let digits: Vec<char> = born.format("%Y%m%d").to_string().chars().collect();
-    // The first two digits are the century, which nobody mistypes unnoticed.
-    for at in 2..digits.len() {
-        for digit in '0'..='9' {
-            let changed: String =
-                digits.iter().enumerate().map(|(here, old)| if here == at { digit } else { *old }).collect();
-            slips.extend(NaiveDate::parse_from_str(&changed, "%Y%m%d").ok());
-        }
-    }
-    slips.sort_unstable();
-    slips.dedup();
-    slips.retain(|slip| *slip != born);
-    slips
 }

@@ -99,6 +99,20 @@ pub fn name(text: &Private<String>) -> String {
     Name::of(text.reveal()).joined
 }
 
+/// The folded words of a name, titles and generations left out, and all of them as one where there are several.
+pub fn name_words(text: &Private<String>) -> Vec<String> {
+    let Name { mut words, joined, .. } = Name::of(text.reveal());
+    if words.len() > 1 {
+        words.push(joined);
+    }
+    words
+}
+
+/// An e-mail address as its mailbox is known; empty where there is none.
+pub fn email(details: &PersonDetails) -> String {
+    email_of(details.email.reveal())
+}
+
 /// A phone number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phone {

@@ -4,7 +4,7 @@
 //! The same seed makes the same people. Shares are what a front desk sees in a year or a little more of what is hard;
 //! see [`SHARES`].
 
-use super::normalise::Person;
+use crate::directory::{Collecting, Directory};
 use crate::ids::PatientRef;
 use crate::people::{PatientRecord, PersonDetails};
 use crate::private::Private;
@@ -654,7 +654,7 @@ impl Maker {
         if self.percent(10) {
             (details.street, details.suburb, details.postcode) = (nothing(), nothing(), nothing());
         }
-        PatientRecord { id: PatientRef::new(id.to_string()), shown_number: None, details, deceased: false }
+        PatientRecord::new(PatientRef::new(id.to_string()), details)
     }
 
     /// What the patient typed: nobody types the card but a few.
@@ -798,52 +798,30 @@ impl Population {
         Self { records, bookings: cases }
     }
 
-    /// What a practice system finds for a booking, as the profiles ask: by birth date and its slips, names, phone,
-    /// e-mail and card.
+    /// Finds candidates for bookings, as the directory of a practice does.
     pub fn index(&self) -> Index<'_> {
-        let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (at, record) in self.records.iter().enumerate() {
-            for key in keys(&record.details, false) {
-                places.entry(key).or_default().push(at);
-            }
+        let mut collecting = Collecting::default();
+        let mut by_id = BTreeMap::new();
+        for record in &self.records {
+            collecting.add(record);
+            by_id.insert(&record.id, record);
         }
-        Index { records: &self.records, places }
+        Index { directory: collecting.finish(), by_id }
     }
 }
 
 /// Finds records by what they say.
 pub struct Index<'a> {
-    records: &'a [PatientRecord],
-    places: BTreeMap<String, Vec<usize>>,
+    directory: Directory,
+    by_id: BTreeMap<&'a PatientRef, &'a PatientRecord>,
 }
 
 impl Index<'_> {
     /// The candidates for a booking.
     pub fn find(&self, details: &PersonDetails) -> Vec<PatientRecord> {
-        let found: BTreeSet<usize> =
-            keys(details, true).iter().filter_map(|key| self.places.get(key)).flatten().copied().collect();
-        found.into_iter().filter_map(|at| self.records.get(at)).cloned().collect()
+        let found = self.directory.candidates(details);
+        found.iter().filter_map(|id| self.by_id.get(id)).map(|record| (*record).clone()).collect()
     }
-}
-
-fn keys(details: &PersonDetails, asking: bool) -> Vec<String> {
-    let person = Person::of(details);
-    let mut keys = vec![format!("n{} {}", person.first.joined, person.last.joined)];
-    keys.extend(person.born.map(|born| format!("b{born}")));
-    if asking {
-        keys.push(format!("n{} {}", person.last.joined, person.first.joined));
-        let slips = person.born.map(super::birth_date_slips).unwrap_or_default();
-        keys.extend(slips.iter().map(|slip| format!("b{slip}")));
-    }
-    keys.extend(person.phones.iter().map(|phone| {
-        let digits = phone.digits();
-        format!("p{}", digits.get(digits.len().saturating_sub(8)..).unwrap_or_default())
-    }));
-    if !person.email.is_empty() {
-        keys.push(format!("e{}", person.email));
-    }
-    keys.extend(person.card.map(|card| format!("c{}", card.number)));
-    keys
 }
 
 impl Maker {
@@ -932,7 +910,7 @@ impl Maker {
                 }
             }
             Kind::BirthDateMistyped => {
-                let slips = super::birth_date_slips(one.born);
+                let slips = birth_date_slips(one.born);
                 who.born = *self.one(&slips);
             }
             Kind::Nickname => {
@@ -949,4 +927,23 @@ impl Maker {
         }
         Some(self.booking(&who))
     }
+}
+
+/// The birth dates that a slip of the pen makes of one: day and month swapped, one digit off.
+fn birth_date_slips(born: NaiveDate) -> Vec<NaiveDate> {
+    let mut slips = Vec::new();
+    slips.extend(NaiveDate::from_ymd_opt(born.year(), born.day(), born.month()));
+    let digits: Vec<char> = born.format("%Y%m%d").to_string().chars().collect();
+    // The first two digits are the century, which nobody mistypes unnoticed.
+    for at in 2..digits.len() {
+        for digit in '0'..='9' {
+            let changed: String =
+                digits.iter().enumerate().map(|(here, old)| if here == at { digit } else { *old }).collect();
+            slips.extend(NaiveDate::parse_from_str(&changed, "%Y%m%d").ok());
+        }
+    }
+    slips.sort_unstable();
+    slips.dedup();
+    slips.retain(|slip| *slip != born);
+    slips
 }

@@ -15,7 +15,7 @@ fn person(first: &str, last: &str, born: &str, phone: &str, email: &str) -> Pers
 }
 
 fn record(id: &str, details: PersonDetails) -> PatientRecord {
-    PatientRecord { id: PatientRef::new(id), shown_number: None, details, deceased: false }
+    PatientRecord::new(PatientRef::new(id), details)
 }
 
 fn plan(details: &PersonDetails, records: &[PatientRecord]) -> PatientPlan {

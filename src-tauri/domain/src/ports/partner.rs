@@ -6,6 +6,7 @@ use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use crate::ports::documents::{DocumentDesk, FeatureSwitch};
+use crate::ports::register::ProfileRegister;
 use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
 use crate::time::Minutes;
@@ -51,6 +52,11 @@ pub trait Partner: Send + Sync {
 
     /// Tells of what waits without being asked.
     fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        None
+    }
+
+    /// Keeps profiles of patients.
+    fn profile_register(&self) -> Option<&dyn ProfileRegister> {
         None
     }
 

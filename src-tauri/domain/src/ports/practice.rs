@@ -37,6 +37,17 @@ pub trait PracticeSystem: Send + Sync {
     /// Every record that could be this person; generous, because [`crate::matching`] decides.
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError>;
 
+    /// A short text that differs whenever any patient's record may differ. None where the system cannot tell just now;
+    /// a moment later it may. Cheap enough for every few seconds, and before each decision on whose a booking is.
+    async fn people_stamp(&self) -> Result<Option<String>, ReadError>;
+
+    /// Records behind `after`, in an order of the system's own that stays the same, at most `limit`; fewer only where
+    /// these are the last. Read page by page, so that nobody holds everybody twice; not one consistent view.
+    async fn people(&self, after: Option<&PatientRef>, limit: u32) -> Result<Vec<PatientRecord>, ReadError>;
+
+    /// Some records by their keys; those that are gone are missing. In no order.
+    async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError>;
+
     /// One record by its key; none where it is gone.
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError>;
 

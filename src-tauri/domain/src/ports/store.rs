@@ -1,8 +1,11 @@
 //! What must survive a restart.
 
+use crate::audit::{AuditEntry, AuditLine};
 use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLine};
+use crate::consent::{Consent, ConsentLine};
 use crate::failure::Cause;
-use crate::ids::{PatientRef, PracticeId};
+use crate::ids::{PartnerId, PatientRef, PracticeId};
+use crate::link::{Link, LinkKey, LinkState};
 use crate::matching::{Decision, Settled};
 use crate::ports::documents::DocumentLedger;
 use crate::private::Private;
@@ -11,6 +14,7 @@ use crate::time::PracticeTime;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 
 /// A store that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -174,11 +178,13 @@ pub enum Leg {
     Desk,
     /// Keeping Healthengine's free times and lists equal to the book.
     Board,
+    /// Keeping VALD's profiles equal to the patients who agreed to that.
+    Profiles,
 }
 
 impl Leg {
     /// All of them.
-    pub const ALL: [Leg; 3] = [Leg::System, Leg::Desk, Leg::Board];
+    pub const ALL: [Leg; 4] = [Leg::System, Leg::Desk, Leg::Board, Leg::Profiles];
 
     /// The name in the store.
     pub fn name(self) -> &'static str {
@@ -186,6 +192,7 @@ impl Leg {
             Leg::System => "system",
             Leg::Desk => "desk",
             Leg::Board => "board",
+            Leg::Profiles => "profiles",
         }
     }
 }
@@ -275,6 +282,8 @@ pub enum Wish {
     ResyncConfiguration,
     /// Send every day of the horizon again.
     ResyncAvailability,
+    /// Compare every patient with what partners were told, and send again what they refused.
+    ResyncPatients,
     /// The list of this name may shrink: `resources`, `appointment_types`, or the watched `appointments`.
     AcceptShrink(String),
 }
@@ -288,6 +297,84 @@ pub struct OpenWish {
     pub practice: PracticeId,
     /// What.
     pub wish: Wish,
+}
+
+/// Who agreed to what. A line is appended and never changed.
+#[async_trait]
+pub trait Consents: Send + Sync {
+    /// Appends the lines that say something new: one that says what the last line about that patient and partner says,
+    /// guardian, photos and wording included, is left out. Each gets its line in the audit trail in the same
+    /// transaction. Returns how many were appended. A partner that was told of a patient before hears nothing by this.
+    async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError>;
+
+    /// The last line about each patient, of those about whom there is any, in the order of their keys.
+    async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError>;
+
+    /// The last line about one patient.
+    async fn consent(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Result<Option<Consent>, StoreError>;
+
+    /// Every line about one patient, of every partner, oldest first.
+    async fn consent_history(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+    ) -> Result<Vec<Consent>, StoreError>;
+
+    /// The number of the last line of all; it rises with every line, from whichever process.
+    async fn last_consent(&self) -> Result<i64, StoreError>;
+}
+
+/// The links between things here and at partners.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// Every link of a practice; of one partner, or of all. In the order of partner, kind and local id.
+    async fn links(
+        &self,
+        practice: &PracticeId,
+        partner: Option<&PartnerId>,
+    ) -> Result<Vec<Link>, StoreError>;
+
+    /// One link.
+    async fn link(&self, key: &LinkKey) -> Result<Option<Link>, StoreError>;
+
+    /// Adds or replaces links, and appends lines to the audit trail, in one transaction, durable when this returns.
+    async fn save_links(&self, links: &[Link], audit: &[AuditLine]) -> Result<(), StoreError>;
+
+    /// How many links of a practice at a partner stand in each state.
+    async fn link_counts(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<BTreeMap<LinkState, u32>, StoreError>;
+
+    /// Forgets every link of a practice at a partner: the account was replaced, and knows none of them.
+    async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError>;
+}
+
+/// What left this computer. See [`crate::audit`].
+#[async_trait]
+pub trait AuditTrail: Send + Sync {
+    /// Appends lines, each with the digest over itself and the one before.
+    async fn audit(&self, lines: &[AuditLine]) -> Result<(), StoreError>;
+
+    /// The lines with a greater number than `after`, oldest first, at most `limit`.
+    async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The lines about one patient, newest first, at most `limit`.
+    async fn audited_of(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The number of the first line whose digest does not fit, or that is missing; none where all fit.
+    async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError>;
 }
 
 /// What the practice chose.
@@ -372,6 +459,9 @@ pub trait Store:
     + Marks
     + Watermarks
     + Wishes
+    + Consents
+    + Links
+    + AuditTrail
     + SettingsBook
     + Vault
     + Activity
@@ -386,6 +476,9 @@ impl<T> Store for T where
         + Marks
         + Watermarks
         + Wishes
+        + Consents
+        + Links
+        + AuditTrail
         + SettingsBook
         + Vault
         + Activity

@@ -246,6 +246,8 @@ async fn people_are_forgotten_once_nobody_needs_them() {
             ..entry.request.patient.clone()
         },
         deceased: false,
+        inactive: false,
+        merged_into: None,
     };
     let decision = decide(&entry.request.patient, None, &[record]);
     assert_eq!(decision.candidates.len(), 1);

@@ -13,7 +13,7 @@ use domain::settings::{
 use domain::time::PracticeZone;
 use secrecy::{ExposeSecret, SecretString};
 
-fn settings(id: &str) -> PracticeSettings {
+pub(super) fn settings(id: &str) -> PracticeSettings {
     PracticeSettings {
         id: PracticeId::new(id),
         name: "Richmond Physiotherapy".into(),
@@ -28,6 +28,7 @@ fn settings(id: &str) -> PracticeSettings {
             documents: DocumentFolders::default(),
         },
         healthengine: None,
+        vald: None,
     }
 }
 
@@ -80,8 +81,7 @@ async fn the_last_note_of_each_leg() {
 #[tokio::test]
 async fn wishes_wait_until_granted() {
     let (_dir, store) = fresh();
-    let wishes =
-        [Wish::ResyncConfiguration, Wish::ResyncAvailability, Wish::AcceptShrink("resources".into())];
+    let wishes = [Wish::ResyncConfiguration, Wish::ResyncPatients, Wish::AcceptShrink("resources".into())];
     for wish in &wishes {
         store.wish(&practice(), wish, second(1)).await.unwrap();
     }
@@ -141,6 +141,7 @@ async fn app_settings_have_defaults() {
         decide_minutes: 5,
         log_level: "debug".into(),
         listener: Some(ListenerSettings { check_sources: false, ..ListenerSettings::at("127.0.0.1:1") }),
+        quick_open_keys: String::new(),
     };
     store.save_app_settings(&chosen).await.unwrap();
     store.close().await;
@@ -173,7 +174,7 @@ async fn secrets_are_kept_and_forgotten_and_never_shown() {
 #[tokio::test]
 async fn a_practice_and_its_secrets_are_linked_together_or_not_at_all() {
     let (_dir, store) = fresh();
-    let [kept, replaced, dropped] = SecretKind::ALL.map(|kind| SecretName::of(&practice(), kind));
+    let [kept, replaced, dropped, ..] = SecretKind::ALL.map(|kind| SecretName::of(&practice(), kind));
     for name in [&kept, &replaced, &dropped] {
         store.keep_secret(name, "old".into()).await.unwrap();
     }

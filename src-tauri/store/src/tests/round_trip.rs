@@ -10,7 +10,8 @@ use domain::matching::{Agreement, Comparison, Decision, Field};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::SettingsBook;
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings, WriteMode,
+    DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PracticeSettings,
+    ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use proptest::prelude::*;
@@ -173,7 +174,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
     let fields = prop::collection::vec((prop::sample::select(Field::ALL.to_vec()), agreement), 0..7);
     (patient_ref(), prop::option::of(text()), details(), any::<bool>(), fields, any::<u32>()).prop_map(
         |(id, shown_number, details, deceased, fields, score)| Comparison {
-            record: PatientRecord { id, shown_number, details, deceased },
+            record: PatientRecord { shown_number, deceased, ..PatientRecord::new(id, details) },
             fields,
             score,
         },
@@ -225,14 +226,43 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
             poll_seconds,
         },
     );
-    (text(), text(), zone, any::<bool>(), system, prop::option::of(account)).prop_map(
-        |(id, name, zone, enabled, system, healthengine)| PracticeSettings {
+    (text(), text(), zone, any::<bool>(), system, prop::option::of(account), prop::option::of(vald()))
+        .prop_map(|(id, name, zone, enabled, system, healthengine, vald)| PracticeSettings {
             id: PracticeId::new(id),
             name,
             zone,
             enabled,
             system,
             healthengine,
+            vald,
+        })
+}
+
+fn vald() -> impl Strategy<Value = ValdSettings> {
+    let whose = prop_oneof![
+        Just(GroupedPatients::All),
+        text().prop_map(|id| GroupedPatients::SeenBy(ResourceRef::new(id))),
+        text().prop_map(|id| GroupedPatients::SeenAt(domain::ids::LocationRef::new(id))),
+    ];
+    let rule = (text(), whose).prop_map(|(group, whose)| ProfileGroupRule { group, whose });
+    let groups = prop::collection::vec(rule, 0..3);
+    let texts = prop::collection::vec(text(), 7);
+    (texts, prop::option::of(text()), groups, 0_i64..100_000_000, any::<bool>()).prop_map(
+        |(texts, hub_url, groups, microseconds, staff_are_adults)| {
+            let text = |at: usize| texts[at].clone();
+            ValdSettings {
+                tenant_id: text(0),
+                region: text(1),
+                token_url: text(2),
+                audience: text(3),
+                profile_url: text(4),
+                tenants_url: text(5),
+                hub_url,
+                groups,
+                between_requests: TimeDelta::microseconds(microseconds),
+                sync_prefix: text(6),
+                staff_are_adults,
+            }
         },
     )
 }

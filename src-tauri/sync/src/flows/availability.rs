@@ -4,13 +4,14 @@
 //! everything is sent (sheet §6). Nothing is sent from a read that failed.
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::digest::Digest;
 use crate::health;
 use crate::shown::{self, CHANGES, Change, Difference};
 use crate::state::{Asked, BookReading, ResourceState, Shrinking};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{BookingState, Entry};
-use domain::diary::{AppointmentType, Book, Resource};
+use domain::diary::{Appointment, AppointmentType, Book, Resource};
 use domain::failure::{ReadError, WriteError};
 use domain::free_times::FreeTimes;
 use domain::ids::ResourceRef;
@@ -18,9 +19,7 @@ use domain::ports::partner::{AvailabilityBoard, DayOffer, Partner};
 use domain::ports::store::{Leg, Mark, Problem, ProblemKind, StoreError};
 use domain::settings::LiveHours;
 use domain::time::{DayRange, Horizon};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,6 +45,8 @@ const UNKNOWN: &str = "";
 const EVERYTHING_EVERY: TimeDelta = TimeDelta::hours(24);
 /// How long a stamp is believed before the whole book is read again.
 const STAMP_LASTS: TimeDelta = TimeDelta::minutes(10);
+/// For how many days from today on it is kept who comes.
+const VISITS_FOR_DAYS: u32 = 7;
 /// How long a day that was refused waits before it is tried again.
 const REFUSED_WAITS: TimeDelta = TimeDelta::minutes(1);
 
@@ -161,7 +162,7 @@ impl Availability {
         let free_times = Arc::new(FreeTimes::of(&book));
         self.ports.state.change_practice(self.ports.id(), |practice| practice.free_times = Some(free_times));
         keep_free_for(&unplaced, &mut book);
-        let reading = BookReading { read_at: reading, slot: book.slot, days: book.days.clone() };
+        let reading = book_reading(reading, &book);
         self.ports
             .state
             .change_practice(self.ports.id(), |practice| practice.reading = Some(Arc::new(reading)));
@@ -634,55 +635,56 @@ fn keep_free_for(on_their_way: &[Entry], book: &mut Book) {
     }
 }
 
+/// What is kept of a book for people to look at.
+fn book_reading(read_at: DateTime<Utc>, book: &Book) -> BookReading {
+    let until = Horizon::from_day(book.horizon.first, VISITS_FOR_DAYS);
+    let soon = |visit: &&Appointment| visit.patient.is_some() && until.contains(visit.starts.day());
+    let place = |resource: &Resource| Some((resource.id.clone(), resource.location.clone()?));
+    BookReading {
+        read_at,
+        slot: book.slot,
+        days: book.days.clone(),
+        visits: book.appointments.iter().filter(soon).cloned().collect(),
+        places: book.resources.iter().filter_map(place).collect(),
+    }
+}
+
 /// What should be shown for one resource on one day.
 pub fn offer(book: &Book, resource: &ResourceRef, day: NaiveDate) -> DayOffer {
     DayOffer { resource: resource.clone(), day, free: book.free(resource, day), slot: book.slot }
 }
 
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Hashes fields so that no two lists of fields look alike.
-pub(super) fn field(hash: &mut Sha256, text: &str) {
-    hash.update((text.len() as u64).to_be_bytes());
-    hash.update(text.as_bytes());
-}
-
 fn digest_of_resources(resources: &[Resource]) -> String {
-    let mut hash = Sha256::new();
+    let mut digest = Digest::default();
     for resource in resources {
-        field(&mut hash, resource.id.as_str());
-        field(&mut hash, &resource.name);
+        digest.field(resource.id.as_str());
+        digest.field(&resource.name);
         for part in [&resource.title, &resource.first_name, &resource.last_name, &resource.specialty] {
-            field(&mut hash, part.as_deref().unwrap_or_default());
+            digest.field(part.as_deref().unwrap_or_default());
         }
     }
-    hex(hash)
+    digest.hex()
 }
 
 fn digest_of_types(types: &[AppointmentType]) -> String {
-    let mut hash = Sha256::new();
+    let mut digest = Digest::default();
     for kind in types {
-        field(&mut hash, kind.id.as_str());
-        field(&mut hash, &kind.name);
-        hash.update(kind.length.0.to_be_bytes());
-        field(&mut hash, kind.resource.as_ref().map(ResourceRef::as_str).unwrap_or_default());
+        digest.field(kind.id.as_str());
+        digest.field(&kind.name);
+        digest.number(kind.length.0);
+        digest.field(kind.resource.as_ref().map(ResourceRef::as_str).unwrap_or_default());
     }
-    hex(hash)
+    digest.hex()
 }
 
 fn digest_of_hours(hours: &LiveHours) -> String {
-    let mut hash = Sha256::new();
+    let mut digest = Digest::default();
     for (day, ranges) in &hours.weekdays {
-        field(&mut hash, day.name());
+        digest.field(day.name());
         for range in ranges {
-            hash.update(range.start.minutes().to_be_bytes());
-            hash.update(range.end.minutes().to_be_bytes());
+            digest.number(range.start.minutes().into());
+            digest.number(range.end.minutes().into());
         }
     }
-    hex(hash)
+    digest.hex()
 }

@@ -2,7 +2,7 @@
 
 mod whose;
 
-use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain};
+use super::{Flow, FlowName, Outcome, Ports, Stop, changes, error_chain, people};
 use crate::pace;
 use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
@@ -664,7 +664,10 @@ impl Bookings {
             Ok(None) => {}
             Err(error) => return Ok(Err(error)),
         }
-        let found = match self.ports.practice.find_patients(&request.patient).await {
+        let people = self.ports.people();
+        let found =
+            people::candidates(self.ports.practice.as_ref(), people.as_deref(), &request.patient).await;
+        let found = match found {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };

@@ -4,6 +4,7 @@
 //! the appointments of bookings; it is woken when the book's stamp moved, and runs now and then all the same.
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::digest::Digest;
 use crate::state::Shrinking;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +14,6 @@ use domain::matching::Decision;
 use domain::people::PatientPlan;
 use domain::ports::store::{Leg, Mark, StoreError};
 use domain::time::PracticeTime;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// The list of watched appointments, as one that can shrink.
@@ -203,11 +203,11 @@ async fn note_doubt(ports: &Ports, doubtful: bool, now: DateTime<Utc>) -> Result
 fn digest(gone: &[&Entry]) -> String {
     let mut keys: Vec<&str> = gone.iter().map(|entry| entry.request.key.booking.as_str()).collect();
     keys.sort_unstable();
-    let mut hash = Sha256::new();
+    let mut digest = Digest::default();
     for key in keys {
-        super::availability::field(&mut hash, key);
+        digest.field(key);
     }
-    super::availability::hex(hash)
+    digest.hex()
 }
 
 /// A booking by its number and time. Names nobody.

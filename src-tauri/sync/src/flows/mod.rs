@@ -6,12 +6,14 @@ pub mod changes;
 pub mod client_snapshots;
 pub mod documents;
 pub mod features;
+pub mod people;
+pub mod profiles;
 pub mod subscriptions;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::failure::ReadError;
-use domain::ids::PracticeId;
+use domain::ids::{PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
@@ -23,8 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::health;
 use crate::pace;
-use crate::state::StateBoard;
+use crate::state::{PeopleReading, StateBoard};
 use crate::webhooks::Webhooks;
+pub use people::Searching;
 
 /// The kinds of work, in the order of their urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +44,10 @@ pub enum FlowName {
     Subscriptions,
     /// Days with their patients, for a partner that asks for them.
     ClientSnapshots,
+    /// Who is in the book.
+    People,
+    /// Profiles of patients at a partner that keeps them.
+    Profiles,
 }
 
 /// What a pass asks of the engine.
@@ -101,6 +108,8 @@ pub struct Ports {
     pub practice: Arc<dyn PracticeSystem>,
     /// The partner that takes bookings and shows free times.
     pub partner: Option<Arc<dyn Partner>>,
+    /// The further partners.
+    pub partners: Vec<Arc<dyn Partner>>,
     /// What survives a restart.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -113,10 +122,31 @@ pub struct Ports {
     pub writes_fail: Arc<AtomicBool>,
     /// What is known of webhooks.
     pub webhooks: Arc<Webhooks>,
+    /// Patients for whose profiles somebody waits.
+    pub hurried: Hurried,
+    /// Whether somebody at the desk searches.
+    pub searching: Searching,
     /// When each leg's note was last written to the store.
     pub noted: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
     /// The last half hour in which each leg was noted to work.
     pub half_hours: Arc<Mutex<BTreeMap<Leg, DateTime<Utc>>>>,
+}
+
+/// Patients for whose profiles somebody waits in front of the screen. Harmless to lose.
+#[derive(Clone, Debug, Default)]
+pub struct Hurried(Arc<Mutex<BTreeMap<PracticeId, BTreeSet<PatientRef>>>>);
+
+impl Hurried {
+    /// Adds patients of a practice.
+    pub fn add(&self, practice: &PracticeId, patients: BTreeSet<PatientRef>) {
+        let mut hurried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hurried.entry(practice.clone()).or_default().extend(patients);
+    }
+
+    /// Takes those of a practice.
+    pub fn take(&self, practice: &PracticeId) -> BTreeSet<PatientRef> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(practice).unwrap_or_default()
+    }
 }
 
 /// Marks of the half hours in which a leg worked.
@@ -147,6 +177,11 @@ impl Ports {
     /// The practice.
     pub fn id(&self) -> &PracticeId {
         &self.settings.id
+    }
+
+    /// Who is in the book, as last read; none before, and while nobody needs it.
+    pub fn people(&self) -> Option<Arc<PeopleReading>> {
+        self.state.people(self.id())
     }
 
     /// Asks the next availability pass to read the whole book, whatever its stamp says.

@@ -7,7 +7,7 @@ use super::store::FakeStore;
 use crate::flows::availability::Availability;
 use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
-use crate::flows::{Flow, Outcome, Ports};
+use crate::flows::{Flow, Hurried, Outcome, Ports, Searching};
 use crate::state::{PracticeState, StateBoard};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{BookingKey, BookingRequest, BookingState};
@@ -113,6 +113,7 @@ pub fn settings(id: &str) -> PracticeSettings {
                 weekdays: [(LiveDay::Monday, vec![super::practice::range(480, 1080)])].into(),
             },
         }),
+        vald: None,
     }
 }
 
@@ -154,6 +155,8 @@ impl Clinic {
                 shown_number: None,
                 details: ada(),
                 deceased: false,
+                inactive: false,
+                merged_into: None,
             });
         });
         clinic
@@ -175,12 +178,15 @@ impl Clinic {
             app: self.app.clone(),
             practice: Arc::new(self.practice.clone()),
             partner: Some(Arc::new(self.partner.clone())),
+            partners: Vec::new(),
             store: Arc::new(self.store.clone()),
             clock: Arc::new(self.clock.clone()),
             state,
             look_closely: Arc::default(),
             writes_fail: Arc::default(),
             webhooks: Arc::default(),
+            hurried: Hurried::default(),
+            searching: Searching::default(),
             noted: Arc::default(),
             half_hours: Arc::default(),
         }

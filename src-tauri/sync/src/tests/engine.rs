@@ -38,7 +38,13 @@ impl Connect for Switchboard {
         let partner = self.partners.lock().unwrap()[&(settings.id.clone(), account)].clone();
         let callback =
             settings.healthengine.as_ref().unwrap().webhook_url.as_ref().map(|url| url.as_str().into());
-        Ok(Connected { practice: Arc::new(practice), partner: Some(Arc::new(partner)), callback })
+        Ok(Connected {
+            practice: Arc::new(practice),
+            partner: Some(Arc::new(partner)),
+            partners: Vec::new(),
+            troubles: Vec::new(),
+            callback,
+        })
     }
 
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
@@ -77,6 +83,8 @@ impl House {
                 shown_number: None,
                 details,
                 deceased: false,
+                inactive: false,
+                merged_into: None,
             });
         });
         self.switchboard.practices.lock().unwrap().insert(PracticeId::new(id), practice.clone());

@@ -139,7 +139,7 @@ impl Story {
             clinic.partner.desk(|desk| desk.patients_are_corrected = true);
             clinic.practice.diary(|diary| {
                 let (id, details) = (PatientRef::new("p2"), person("Mabel", "Stone", "0491 570 110"));
-                diary.patients.push(PatientRecord { id, shown_number: None, details, deceased: false });
+                diary.patients.push(PatientRecord::new(id, details));
             });
         }
         let again = request("2", patient.clone(), at("15:00"));

@@ -85,6 +85,10 @@ pub struct Diary {
     pub garbles: Option<NaiveDate>,
     /// Every book that was read.
     pub books_read: usize,
+    /// How often every row was searched for a person.
+    pub searches: usize,
+    /// Cannot tell whether anybody's record changed.
+    pub forgets_changes: bool,
     pub shelf: super::documents::Shelf,
     pub violations: Vec<String>,
 }
@@ -142,6 +146,8 @@ impl Diary {
             serves_snapshots: false,
             garbles: None,
             books_read: 0,
+            searches: 0,
+            forgets_changes: false,
             shelf: super::documents::Shelf::default(),
             violations: Vec::new(),
         }
@@ -291,6 +297,8 @@ impl Diary {
                     shown_number: None,
                     details: details.clone(),
                     deceased: false,
+                    inactive: false,
+                    merged_into: None,
                 });
                 self.created.push((id.clone(), possible_duplicate_of.clone()));
                 Some(id)
@@ -471,7 +479,40 @@ impl PracticeSystem for FakePractice {
     }
 
     async fn find_patients(&self, _: &PersonDetails) -> Result<Candidates, ReadError> {
-        self.ask(|diary| Candidates { records: diary.patients.clone(), complete: true }).await
+        self.ask(|diary| {
+            diary.searches += 1;
+            Candidates { records: diary.patients.clone(), complete: true }
+        })
+        .await
+    }
+
+    async fn people_stamp(&self) -> Result<Option<String>, ReadError> {
+        self.ask(|diary| {
+            (!diary.forgets_changes).then(|| format!("{}/{}", diary.version, diary.patients.len()))
+        })
+        .await
+    }
+
+    async fn people(&self, after: Option<&PatientRef>, limit: u32) -> Result<Vec<PatientRecord>, ReadError> {
+        self.ask(|diary| {
+            let mut behind: Vec<PatientRecord> = diary
+                .patients
+                .iter()
+                .filter(|record| after.is_none_or(|after| record.id > *after))
+                .cloned()
+                .collect();
+            behind.sort_by(|one, other| one.id.cmp(&other.id));
+            behind.truncate(usize::try_from(limit).unwrap());
+            behind
+        })
+        .await
+    }
+
+    async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
+        self.ask(|diary| {
+            diary.patients.iter().filter(|record| patients.contains(&record.id)).cloned().collect()
+        })
+        .await
     }
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {

@@ -3,14 +3,18 @@
 use super::reaper::Reaper;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use domain::audit::{AuditEntry, AuditEvent, AuditLine};
 use domain::booking::{
     BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step, Undoing,
 };
-use domain::ids::{PatientRef, PracticeId};
+use domain::consent::{Consent, ConsentLine, Said};
+use domain::ids::{PartnerId, PatientRef, PracticeId};
+use domain::link::{Link, LinkKey, LinkState};
 use domain::matching::{Decision, Settled};
 use domain::ports::store::{
-    Activity, ActivityLine, BookingCounts, BookingLedger, Leg, LegNote, Mark, Marks, OpenWish, Revision,
-    SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks, Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, Leg, LegNote, Links, Mark,
+    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks,
+    Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
@@ -36,6 +40,9 @@ pub struct Disk {
     unsaved: BTreeMap<BookingKey, Entry>,
     pub people_forgotten_before: Option<DateTime<Utc>>,
     pub documents: super::documents::DocumentTable,
+    pub consents: Vec<Consent>,
+    pub links: BTreeMap<LinkKey, Link>,
+    pub audit: Vec<AuditEntry>,
 }
 
 impl Disk {
@@ -44,6 +51,19 @@ impl Disk {
         for (key, entry) in std::mem::take(&mut self.unsaved) {
             self.entries.insert(key, entry);
         }
+    }
+
+    fn append(&mut self, lines: &[AuditLine]) {
+        for line in lines {
+            let number = self.audit.len() as i64 + 1;
+            self.audit.push(AuditEntry { number, line: line.clone(), digest: String::new() });
+        }
+    }
+
+    /// The last line about each patient.
+    fn last_consents(&self, practice: &PracticeId, partner: &PartnerId) -> BTreeMap<PatientRef, Consent> {
+        let of = self.consents.iter().filter(|c| c.line.practice == *practice && c.line.partner == *partner);
+        of.map(|consent| (consent.line.patient.clone(), consent.clone())).collect()
     }
 
     pub fn state(&self, booking: &str) -> Option<BookingState> {
@@ -437,5 +457,159 @@ impl Activity for FakeStore {
 impl Revision for FakeStore {
     async fn revision(&self) -> Result<u64, StoreError> {
         self.touch(|disk| disk.revision).await
+    }
+}
+
+#[async_trait]
+impl Consents for FakeStore {
+    async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError> {
+        self.touch(|disk| {
+            let mut appended = 0;
+            for line in lines {
+                let known = disk.last_consents(&line.practice, &line.partner).remove(&line.patient);
+                if known
+                    .is_some_and(|known| known.line.said == line.said && known.line.wording == line.wording)
+                {
+                    continue;
+                }
+                appended += 1;
+                let number = disk.consents.len() as i64 + 1;
+                disk.consents.push(Consent { number, line: line.clone() });
+                let what = match line.said {
+                    Said::Yes(_) => AuditEvent::ConsentGiven,
+                    Said::No => AuditEvent::ConsentWithdrawn,
+                };
+                disk.append(&[AuditLine {
+                    at: line.at,
+                    practice: line.practice.clone(),
+                    partner: line.partner.clone(),
+                    patient: Some(line.patient.clone()),
+                    what,
+                    fields: Vec::new(),
+                    consent: Some(number),
+                    told_as: None,
+                    by: Some(line.recorded_by.clone()),
+                }]);
+            }
+            disk.revision += 1;
+            appended
+        })
+        .await
+    }
+
+    async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
+        self.touch(|disk| disk.last_consents(practice, partner).into_values().collect()).await
+    }
+
+    async fn consent(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Result<Option<Consent>, StoreError> {
+        self.touch(|disk| disk.last_consents(practice, partner).remove(patient)).await
+    }
+
+    async fn consent_history(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.touch(|disk| {
+            let of =
+                disk.consents.iter().filter(|c| c.line.practice == *practice && c.line.patient == *patient);
+            of.cloned().collect()
+        })
+        .await
+    }
+
+    async fn last_consent(&self) -> Result<i64, StoreError> {
+        self.touch(|disk| disk.consents.len() as i64).await
+    }
+}
+
+#[async_trait]
+impl Links for FakeStore {
+    async fn links(
+        &self,
+        practice: &PracticeId,
+        partner: Option<&PartnerId>,
+    ) -> Result<Vec<Link>, StoreError> {
+        self.touch(|disk| {
+            let of = disk.links.values().filter(|link| link.key.practice == *practice);
+            of.filter(|link| partner.is_none_or(|partner| link.key.partner == *partner)).cloned().collect()
+        })
+        .await
+    }
+
+    async fn link(&self, key: &LinkKey) -> Result<Option<Link>, StoreError> {
+        self.touch(|disk| disk.links.get(key).cloned()).await
+    }
+
+    async fn save_links(&self, links: &[Link], audit: &[AuditLine]) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.links.extend(links.iter().map(|link| (link.key.clone(), link.clone())));
+            disk.append(audit);
+        })
+        .await
+    }
+
+    async fn link_counts(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<BTreeMap<LinkState, u32>, StoreError> {
+        self.touch(|disk| {
+            let mut counts = BTreeMap::new();
+            for link in disk.links.values() {
+                if link.key.practice == *practice && link.key.partner == *partner {
+                    *counts.entry(link.state).or_default() += 1;
+                }
+            }
+            counts
+        })
+        .await
+    }
+
+    async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError> {
+        self.touch(|disk| {
+            let before = disk.links.len();
+            disk.links.retain(|key, _| key.practice != *practice || key.partner != *partner);
+            (before - disk.links.len()) as u64
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl AuditTrail for FakeStore {
+    async fn audit(&self, lines: &[AuditLine]) -> Result<(), StoreError> {
+        self.touch(|disk| disk.append(lines)).await
+    }
+
+    async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.touch(|disk| {
+            let behind = disk.audit.iter().filter(|entry| entry.number > after);
+            behind.take(limit as usize).cloned().collect()
+        })
+        .await
+    }
+
+    async fn audited_of(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.touch(|disk| {
+            let of = disk.audit.iter().rev();
+            let of = of.filter(|e| e.line.practice == *practice && e.line.patient.as_ref() == Some(patient));
+            of.take(limit as usize).cloned().collect()
+        })
+        .await
+    }
+
+    async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
+        Ok(None)
     }
 }

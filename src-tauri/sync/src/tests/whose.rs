@@ -18,7 +18,7 @@ fn clinic() -> Clinic {
     clinic.partner.desk(|desk| desk.patients_are_corrected = true);
     clinic.practice.diary(|diary| {
         let (id, details) = (PatientRef::new("p2"), person("Mabel", "Stone", "0491 570 110"));
-        diary.patients.push(PatientRecord { id, shown_number: None, details, deceased: false });
+        diary.patients.push(PatientRecord::new(id, details));
     });
     clinic
 }

@@ -64,21 +64,26 @@ impl SqlPractice {
         let mut digest = Sha256::new();
         digest.update(format!("{} {}\n", horizon.first, horizon.last));
         for statement in &self.profile.query.stamp {
-            let rows = run(session, statement, &values).await?;
-            for row in &rows.rows {
-                for cell in row {
-                    match cell {
-                        Value::Null => digest.update(b"-"),
-                        Value::Integer(number) => digest.update(number.to_le_bytes()),
-                        Value::Real(number) => digest.update(number.to_le_bytes()),
-                        Value::Text(text) => digest.update(text.as_bytes()),
-                    }
-                    digest.update(b"\0");
-                }
-                digest.update(b"\n");
-            }
+            take_in(&mut digest, &run(session, statement, &values).await?);
         }
-        Ok(digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Ok(short(digest))
+    }
+
+    /// The stamp of the patients; none where the profile has none, or a cell is null, which is how it says that it
+    /// cannot tell just now.
+    pub(super) async fn read_people_stamp(
+        &self,
+        session: &mut Session,
+        known: &Known,
+    ) -> Result<Option<String>, Failure> {
+        let Some(statement) = &self.profile.query.people_stamp else { return Ok(None) };
+        let rows = run(session, statement, &known.probes).await?;
+        if rows.rows.iter().flatten().any(|cell| *cell == Value::Null) {
+            return Ok(None);
+        }
+        let mut digest = Sha256::new();
+        take_in(&mut digest, &rows);
+        Ok(Some(short(digest)))
     }
 
     async fn read_locations(&self, session: &mut Session, known: &Known) -> Result<Vec<Location>, Failure> {
@@ -323,4 +328,23 @@ fn make_names_unique(resources: &mut [Resource]) {
             resource.name = format!("{} ({})", resource.name, resource.id);
         }
     }
+}
+
+fn take_in(digest: &mut Sha256, rows: &Rows) {
+    for row in &rows.rows {
+        for cell in row {
+            match cell {
+                Value::Null => digest.update(b"-"),
+                Value::Integer(number) => digest.update(number.to_le_bytes()),
+                Value::Real(number) => digest.update(number.to_le_bytes()),
+                Value::Text(text) => digest.update(text.as_bytes()),
+            }
+            digest.update(b"\0");
+        }
+        digest.update(b"\n");
+    }
+}
+
+fn short(digest: Sha256) -> String {
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -120,7 +120,7 @@ impl SqlPractice {
         for name in ["from", "to", "day", "birth_date", "birth_date_swapped"] {
             values.set(name, Value::day(today));
         }
-        for name in ["patient", "appointment", "resource"] {
+        for name in ["patient", "appointment", "resource", "after", "limit"] {
             values.set(name, Value::Text("0".into()));
         }
         for name in
@@ -379,6 +379,18 @@ impl PracticeSystem for SqlPractice {
 
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError> {
         self.reading(async |session, known| self.read_patients(session, known, person).await).await
+    }
+
+    async fn people_stamp(&self) -> Result<Option<String>, ReadError> {
+        self.reading(async |session, known| self.read_people_stamp(session, known).await).await
+    }
+
+    async fn people(&self, after: Option<&PatientRef>, limit: u32) -> Result<Vec<PatientRecord>, ReadError> {
+        self.reading(async |session, known| self.read_people(session, known, after, limit).await).await
+    }
+
+    async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
+        self.reading(async |session, known| self.read_some_patients(session, known, patients).await).await
     }
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {

@@ -14,6 +14,7 @@ use domain::time::Horizon;
 use super::day::{Calendar, appointments};
 use super::failure::Failure;
 use super::session::{Known, Session};
+use super::statement::{LIST_LENGTH, list_item};
 use super::value::{Parameters, Rows, Value};
 use super::{SqlPractice, run};
 
@@ -113,6 +114,54 @@ impl SqlPractice {
         Ok(self.records(&rows)?.into_iter().next())
     }
 
+    /// A page of all patients, behind one of them.
+    pub(super) async fn read_people(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        after: Option<&PatientRef>,
+        limit: u32,
+    ) -> Result<Vec<PatientRecord>, Failure> {
+        let Some(statement) = &self.profile.query.people else {
+            return Err(Failure::Misfit(format!(
+                "the profile {} has no query `people`, so that patients cannot be searched or passed on",
+                self.profile.name
+            )));
+        };
+        // As a number and as text it stands before every key that a system gives out.
+        let after = after.map_or_else(|| "-1".to_owned(), PatientRef::to_string);
+        let values = known
+            .probes
+            .clone()
+            .with("after", Value::Text(after))
+            .with("limit", Value::Integer(i64::from(limit)));
+        self.records(&run(session, statement, &values).await?)
+    }
+
+    /// Some patients by their keys.
+    pub(super) async fn read_some_patients(
+        &self,
+        session: &mut Session,
+        known: &Known,
+        patients: &[PatientRef],
+    ) -> Result<Vec<PatientRecord>, Failure> {
+        let mut found = Vec::with_capacity(patients.len());
+        let Some(statement) = &self.profile.query.patients else {
+            for patient in patients {
+                found.extend(self.read_patient(session, known, patient).await?);
+            }
+            return Ok(found);
+        };
+        for some in patients.chunks(LIST_LENGTH) {
+            let mut values = known.probes.clone();
+            for (at, patient) in some.iter().enumerate() {
+                values.set(list_item("patients", at), Value::Text(patient.to_string()));
+            }
+            found.extend(self.records(&run(session, statement, &values).await?)?);
+        }
+        Ok(found)
+    }
+
     pub(super) async fn read_day_with_patients(
         &self,
         session: &mut Session,
@@ -146,7 +195,8 @@ impl SqlPractice {
             ["street", "suburb", "state", "postcode"].map(|name| rows.optional(name));
         let [number, reference, expiry] =
             ["medicare_number", "medicare_irn", "medicare_expiry"].map(|name| rows.optional(name));
-        let deceased = rows.optional("deceased");
+        let [deceased, inactive, merged_into] =
+            ["deceased", "inactive", "merged_into"].map(|name| rows.optional(name));
         let mut records = Vec::with_capacity(rows.rows.len());
         for row in &rows.rows {
             let text = |column| Private::new(Rows::text(row, column).unwrap_or_default());
@@ -156,6 +206,8 @@ impl SqlPractice {
                 shown_number: Rows::text(row, shown_number).filter(|shown| *shown != id),
                 id: PatientRef::new(id),
                 deceased: rows.flag(row, deceased)?,
+                inactive: rows.flag(row, inactive)?,
+                merged_into: Rows::text(row, merged_into).map(PatientRef::new),
                 details: PersonDetails {
                     first_name: text(first_name),
                     last_name: text(last_name),

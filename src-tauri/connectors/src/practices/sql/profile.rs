@@ -181,6 +181,12 @@ struct RawQueries {
     stamp: Vec<Sql>,
     patient_count: Sql,
     patient: Sql,
+    #[serde(default)]
+    people_stamp: Option<Sql>,
+    #[serde(default)]
+    people: Option<Sql>,
+    #[serde(default)]
+    patients: Option<Sql>,
     patients_by_person: Sql,
     #[serde(default)]
     patients_by_phone: Option<Sql>,
@@ -308,6 +314,9 @@ pub(super) struct Queries {
     pub(super) stamp: Vec<Statement>,
     pub(super) patient_count: Statement,
     pub(super) patient: Statement,
+    pub(super) people_stamp: Option<Statement>,
+    pub(super) people: Option<Statement>,
+    pub(super) patients: Option<Statement>,
     pub(super) patients_by_person: Statement,
     pub(super) patients_by_phone: Option<Statement>,
     pub(super) appointment: Statement,
@@ -549,6 +558,9 @@ impl Reader<'_> {
             stamp: self.several("stamp", &raw.stamp, window)?,
             patient_count: self.statement("patient_count", &raw.patient_count, none)?,
             patient: self.statement("patient", &raw.patient, &["patient"])?,
+            people_stamp: self.optional("people_stamp", &raw.people_stamp, none)?,
+            people: self.optional("people", &raw.people, &["after", "limit"])?,
+            patients: self.optional("patients", &raw.patients, &["patients"])?,
             patients_by_person: self.statement(
                 "patients_by_person",
                 &raw.patients_by_person,
@@ -695,6 +707,7 @@ impl Profile {
         all.extend(&query.patients_by_phone);
         all.push(&query.appointment);
         all.extend(&query.appointments);
+        all.extend([&query.people_stamp, &query.people, &query.patients].into_iter().flatten());
         all.push(&query.appointment_by_mark);
         if let Some(snapshot) = &self.snapshot {
             all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);

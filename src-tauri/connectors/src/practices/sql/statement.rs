@@ -34,15 +34,15 @@ pub struct StatementMistake {
 
 const AS_NUMBER: &str = "_number";
 
-/// The one parameter that is a list.
-const LIST: &str = "appointments";
+/// The parameters that are lists.
+const LISTS: [&str; 2] = ["appointments", "patients"];
 
 /// How many values a list takes at once.
 pub const LIST_LENGTH: usize = 100;
 
-/// The parameter that holds one value of the list.
-pub fn list_item(at: usize) -> String {
-    format!("{LIST}.{at}")
+/// The parameter that holds one value of a list.
+pub fn list_item(list: &str, at: usize) -> String {
+    format!("{list}.{at}")
 }
 
 impl Statement {
@@ -75,8 +75,9 @@ impl Statement {
                         1
                     } else {
                         let parameter = known_parameter(name, word, known)?;
-                        if parameter.name == LIST {
-                            let each = |at| Parameter { name: list_item(at), ..parameter.clone() };
+                        if LISTS.contains(&parameter.name.as_str()) {
+                            let each =
+                                |at| Parameter { name: list_item(&parameter.name, at), ..parameter.clone() };
                             parameters.extend((0..LIST_LENGTH).map(each));
                             sql.push_str(&["?"; LIST_LENGTH].join(", "));
                         } else {
@@ -188,11 +189,11 @@ mod tests {
     #[test]
     fn a_list_takes_what_it_is_given_and_the_rest_equals_nothing() {
         let text = "SELECT 1 FROM t WHERE id IN (:appointments_number)";
-        let statement = Statement::parse("q", text, Engine::Mysql, &[LIST]).unwrap();
+        let statement = Statement::parse("q", text, Engine::Mysql, &["appointments"]).unwrap();
         assert_eq!(statement.sql.matches('?').count(), LIST_LENGTH);
         let values = Parameters::default()
-            .with(list_item(0), Value::Text("17".into()))
-            .with(list_item(1), Value::Text("5@2026-09-14".into()));
+            .with(list_item("appointments", 0), Value::Text("17".into()))
+            .with(list_item("appointments", 1), Value::Text("5@2026-09-14".into()));
         let bound = statement.bind(&values);
         assert_eq!((bound.len(), &bound[0]), (LIST_LENGTH, &Value::Integer(17)));
         assert!(bound[1..].iter().all(|value| *value == Value::Null));

@@ -78,7 +78,7 @@ impl SqlPractice {
         };
         let mut values = known.probes.clone();
         for (at, one) in some.iter().enumerate() {
-            values.set(list_item(at), Value::Text(one.appointment.to_string()));
+            values.set(list_item("appointments", at), Value::Text(one.appointment.to_string()));
         }
         let rows = run(session, statement, &values).await?;
         self.standings_in(&rows)

@@ -25,9 +25,10 @@ use url::{Host, Url};
 
 use super::HealthengineSim;
 use super::http::Shared;
-use super::state::{Consent, SimState, push_bounded, wire_time};
+use super::state::{Consent, SimState, wire_time};
 use super::subscriptions::{is_live, text};
 use crate::sim::faults::Fault;
+use crate::sim::journal::push_bounded;
 
 /// A callback must be answered within this time.
 pub const CALLBACK_LIMIT: Duration = Duration::from_secs(5);

@@ -2,20 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::routes::{self, Operation, Refused};
 use super::rules;
 use super::state::{Consent, Refusal, SimState};
-use crate::sim::faults::{Fault, Strike};
+use crate::sim::door::{Instead, Reply, Struck, header_text, is_media_type};
+use crate::sim::faults::Fault;
 use crate::sim::{ConnectionCut, Observed, SimClock, Stopping, read_body};
 
 /// Where the service's paths begin.
@@ -55,6 +53,30 @@ impl Outcome {
     fn error(status: u16, reason: &str) -> Self {
         Self { status, body: Some(json!({"error": reason})), headers: Vec::new() }
     }
+
+    /// What is answered in the service's place; in its words where it has any.
+    fn instead(instead: Instead) -> Self {
+        let reason = match instead.status {
+            Some(401) => "the API key is not valid",
+            Some(403) => "the practice has not given its consent",
+            Some(429) => "too many requests",
+            Some(500) => "something went wrong",
+            Some(503) => "the service is not available",
+            status => {
+                return Self { status: status.unwrap_or_default(), body: None, headers: instead.headers };
+            }
+        };
+        Self { headers: instead.headers, ..Self::error(instead.status.unwrap_or_default(), reason) }
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply {
+            status: self.status,
+            headers: self.headers,
+            content_type: "application/json; charset=utf-8",
+            text: self.body.map(|body| body.to_string()).unwrap_or_default(),
+        }
+    }
 }
 
 /// Handles every request below [`API_PATH`].
@@ -78,79 +100,24 @@ pub async fn handle(
     let strikes = shared
         .state
         .change(|state| state.faults.strike(arrival.practice_id.as_deref(), &arrival.method, &arrival.path));
-    for strike in &strikes {
-        if let Some(delay) = strike.fault.delay_before_effect() {
-            hold_back(&shared, &connection, strike.rule, delay).await;
-        }
-    }
-    let instead = strikes.iter().find_map(|strike| instead_of_effect(&strike.fault, &connection));
-    let mut outcome = match instead {
-        Some(outcome) => {
-            let status = (outcome.status != 0).then_some(outcome.status);
+    let struck = Struck::new(&shared.state, &shared.stopping, connection, strikes);
+    struck.before_effect().await;
+    let mut outcome = match struck.instead_of_effect() {
+        Some(instead) => {
             shared.state.change(|state| {
                 let practice = arrival.practice_id.as_deref();
+                let status = instead.status;
                 state.note_exchange(shared.now(), practice, &arrival.method, &arrival.path, status, false);
             });
-            outcome
+            Outcome::instead(instead)
         }
         None => shared.state.change(|state| act(state, &arrival, body, shared.now())),
     };
-    for Strike { rule, fault } in &strikes {
+    for fault in struck.faults() {
         spoil_list(&mut outcome, fault);
-        if let Some(delay) = fault.delay_after_effect() {
-            hold_back(&shared, &connection, *rule, delay).await;
-        }
-        if *fault == Fault::CutAfterEffect {
-            connection.cut();
-        }
     }
-    respond(outcome, &strikes, shared.now())
-}
-
-/// Waits until the time is up, the fault is switched off, or the server stops (which cuts the connection).
-async fn hold_back(shared: &Shared, connection: &ConnectionCut, rule: u64, delay: Duration) {
-    let mut stopping = shared.stopping.clone();
-    let switched_off = shared.state.wait_until(|state| !state.faults.contains(rule), delay);
-    tokio::select! {
-        // Both ends of this wait are alike: the request goes on.
-        _ = switched_off => {}
-        () = stopping.wait() => connection.cut(),
-    }
-}
-
-/// The answer of a fault that keeps the service from seeing the request. Status 0 stands for none at all.
-fn instead_of_effect(fault: &Fault, connection: &ConnectionCut) -> Option<Outcome> {
-    let retry_after = |seconds: u64| (header::RETRY_AFTER, seconds.to_string());
-    match fault {
-        Fault::Refuse => {
-            connection.cut();
-            Some(Outcome { status: 0, body: None, headers: Vec::new() })
-        }
-        Fault::Unauthorised => Some(Outcome::error(401, "the API key is not valid")),
-        Fault::Forbidden => Some(Outcome::error(403, "the practice has not given its consent")),
-        Fault::TooManyRequests { retry_after_seconds } => Some(Outcome {
-            headers: vec![retry_after(*retry_after_seconds)],
-            ..Outcome::error(429, "too many requests")
-        }),
-        Fault::ServerError => Some(Outcome::error(500, "something went wrong")),
-        Fault::Unavailable { retry_after_seconds } => Some(Outcome {
-            headers: retry_after_seconds.map(retry_after).into_iter().collect(),
-            ..Outcome::error(503, "the service is not available")
-        }),
-        Fault::Redirect { to } => {
-            Some(Outcome { status: 302, body: None, headers: vec![(header::LOCATION, to.clone())] })
-        }
-        Fault::CutAfterEffect
-        | Fault::Slow { .. }
-        | Fault::SlowAnswer { .. }
-        | Fault::GarbledJson
-        | Fault::TruncatedBody
-        | Fault::DuplicateItems
-        | Fault::WrongPageTotals { .. }
-        | Fault::LostCallback
-        | Fault::DuplicateCallback
-        | Fault::OvertakenCallback => None,
-    }
+    struck.after_effect().await;
+    struck.respond(outcome.into_reply(), r#"{"data": [{"bookingId": 9001, "#, shared.now())
 }
 
 fn act(
@@ -237,13 +204,9 @@ fn admit(
     Ok((practice_id.to_owned(), body))
 }
 
-fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
-}
-
 /// True for `application/json`, with or without parameters.
 pub fn is_json(content_type: &str) -> bool {
-    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    is_media_type(content_type, "application/json")
 }
 
 fn spoil_list(outcome: &mut Outcome, fault: &Fault) {
@@ -276,44 +239,4 @@ fn spoil_list(outcome: &mut Outcome, fault: &Fault) {
         | Fault::DuplicateCallback
         | Fault::OvertakenCallback => {}
     }
-}
-
-fn respond(outcome: Outcome, strikes: &[Strike], now: DateTime<Utc>) -> Response {
-    let text = outcome.body.map(|body| body.to_string()).unwrap_or_default();
-    let garbled = strikes.iter().any(|strike| strike.fault == Fault::GarbledJson);
-    let text = if garbled { r#"{"data": [{"bookingId": 9001, "#.to_owned() } else { text };
-
-    let mut response = Response::new(Body::empty());
-    // Status 0 is a connection that has been cut: whatever stands here is never sent.
-    *response.status_mut() =
-        StatusCode::from_u16(outcome.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let content_type =
-        (!text.is_empty()).then(|| (header::CONTENT_TYPE, "application/json; charset=utf-8".to_owned()));
-    for (name, value) in outcome.headers.into_iter().chain(content_type).chain([(header::DATE, date)]) {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
-    if strikes.iter().any(|strike| strike.fault == Fault::TruncatedBody) {
-        let promised = text.len().max(64);
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(promised));
-        *response.body_mut() = half_of(text);
-    } else {
-        *response.body_mut() = Body::from(text);
-    }
-    response
-}
-
-/// A body that sends the first half of `text` and then breaks the connection.
-fn half_of(text: String) -> Body {
-    let half: Vec<u8> = text.bytes().take(text.len() / 2).collect();
-    let first = stream::once(async move { Ok(half) });
-    let end = stream::once(async {
-        // Yielding once lets the server write what it has; an error at once would take the half with it.
-        tokio::task::yield_now().await;
-        Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
-    });
-    Body::from_stream(first.chain(end))
 }

@@ -17,10 +17,10 @@ use super::configuration::ReceivedConfiguration;
 use super::deliveries::Deliveries;
 use super::documents::{SimUploadRequest, UploadedDocument};
 use super::health::PollGap;
+use crate::sim::door::Faulty;
 use crate::sim::faults::FaultSwitches;
+use crate::sim::journal::{RequestCounts, counted_as, push_bounded};
 
-/// Journals keep this many entries, so that a demo that runs for weeks stays small.
-const JOURNAL_LENGTH: usize = 10_000;
 /// Raw snapshots kept for each resource and day.
 pub(super) const SNAPSHOTS_KEPT: usize = 100;
 
@@ -166,10 +166,16 @@ pub struct SimState {
     pub(super) faults: FaultSwitches,
     pub(super) refused_api_keys: BTreeSet<String>,
     pub(super) deliveries: Deliveries,
-    counts: BTreeMap<(String, String), u64>,
+    counts: RequestCounts,
     exchanges: VecDeque<Exchange>,
     exchange_count: u64,
     refusals: VecDeque<Refusal>,
+}
+
+impl Faulty for SimState {
+    fn faults(&self) -> &FaultSwitches {
+        &self.faults
+    }
 }
 
 impl PracticeRecord {
@@ -229,7 +235,7 @@ impl SimState {
             faults: FaultSwitches::default(),
             refused_api_keys: BTreeSet::new(),
             deliveries: Deliveries::default(),
-            counts: BTreeMap::new(),
+            counts: RequestCounts::default(),
             exchanges: VecDeque::new(),
             exchange_count: 0,
             refusals: VecDeque::new(),
@@ -252,10 +258,7 @@ impl SimState {
         took_effect: bool,
     ) {
         self.exchange_count += 1;
-        *self
-            .counts
-            .entry((practice_id.unwrap_or_default().to_owned(), counted_as(method, path)))
-            .or_default() += 1;
+        self.counts.count(practice_id.unwrap_or_default(), counted_as(method, path, is_number));
         push_bounded(
             &mut self.exchanges,
             Exchange {
@@ -294,7 +297,7 @@ impl SimState {
     /// path count as `{id}`: `requests("1", "POST", "/bookings/{id}/confirmInsert")`.
     #[must_use]
     pub fn requests(&self, practice_id: &str, method: &str, path: &str) -> u64 {
-        self.counts.get(&(practice_id.to_owned(), format!("{method} {path}"))).copied().unwrap_or_default()
+        self.counts.of(practice_id, method, path)
     }
 
     /// Every request and what became of it, oldest first (the last ten thousand).
@@ -364,19 +367,7 @@ pub(super) fn wire_time(instant: DateTime<Utc>) -> String {
     instant.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-pub(super) fn push_bounded<T>(journal: &mut VecDeque<T>, entry: T) {
-    if journal.len() == JOURNAL_LENGTH {
-        journal.pop_front();
-    }
-    journal.push_back(entry);
-}
-
-fn counted_as(method: &str, path: &str) -> String {
-    let path: Vec<&str> =
-        path.split('/')
-            .map(|part| {
-                if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "{id}" } else { part }
-            })
-            .collect();
-    format!("{method} {}", path.join("/"))
+/// What was given out is a number, and everything else in a path is a word.
+fn is_number(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }

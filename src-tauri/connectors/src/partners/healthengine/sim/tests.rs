@@ -1,7 +1,6 @@
 //! Raw requests against the simulator: each refusal and each behaviour of the contract sheet.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
@@ -10,8 +9,8 @@ use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sim::SimClock;
 use crate::sim::faults::{Fault, FaultRule};
+use crate::sim::testing::{Hand, client};
 
 const SOON: Duration = Duration::from_secs(5);
 const FIRST: &str = "1001";
@@ -21,7 +20,7 @@ const THIRD: &str = "1003";
 /// A simulator with three practices, a clock that is moved by hand, and a plain HTTP client.
 struct Bench {
     sim: HealthengineSim,
-    now: Arc<Mutex<DateTime<Utc>>>,
+    hand: Hand,
     http: Client,
 }
 
@@ -54,26 +53,16 @@ fn at(number: u32, hour: u32, minute: u32) -> NaiveDateTime {
     day(number).and_hms_opt(hour, minute, 0).unwrap()
 }
 
-fn client() -> Client {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        rustls::crypto::ring::default_provider().install_default().ok();
-    });
-    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
-}
-
 impl Bench {
     async fn start() -> Self {
         Self::with_file(None).await
     }
 
     async fn with_file(state_file: Option<std::path::PathBuf>) -> Self {
-        let now = Arc::new(Mutex::new(monday_morning()));
-        let hand = Arc::clone(&now);
-        let clock: SimClock = Arc::new(move || *hand.lock().unwrap());
+        let hand = Hand::at(monday_morning());
         let config = HealthengineSimConfig { port: 0, practices: practices(), state_file };
-        let sim = HealthengineSim::start(config, clock).await.unwrap();
-        Self { sim, now, http: client() }
+        let sim = HealthengineSim::start(config, hand.clock()).await.unwrap();
+        Self { sim, hand, http: client() }
     }
 
     /// With two resources, two types and one published day for the first practice.
@@ -86,11 +75,11 @@ impl Bench {
     }
 
     fn pass(&self, time: TimeDelta) {
-        *self.now.lock().unwrap() += time;
+        self.hand.pass(time);
     }
 
     fn now(&self) -> DateTime<Utc> {
-        *self.now.lock().unwrap()
+        self.hand.now()
     }
 
     fn bare(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

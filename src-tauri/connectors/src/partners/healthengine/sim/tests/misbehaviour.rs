@@ -40,7 +40,7 @@ async fn statuses_come_without_effect() {
     for (fault, status) in [
         (Fault::Unauthorised, 401),
         (Fault::Forbidden, 403),
-        (Fault::TooManyRequests { retry_after_seconds: 7 }, 429),
+        (Fault::TooManyRequests { retry_after_seconds: Some(7) }, 429),
         (Fault::ServerError, 500),
         (Fault::Unavailable { retry_after_seconds: None }, 503),
         (Fault::Redirect { to: "http://127.0.0.1:9/".to_owned() }, 302),

@@ -1,0 +1,325 @@
+//! The patients screen, Today, and what people say about consent.
+
+use crate::desktop::{Desk, Running};
+use crate::hub_page;
+use crate::present::people::{self, AtVald, consent_view, hit_of, left_view, link_view, patient_view};
+use crate::ui_error::{bad_input, failure, of_connection};
+use crate::view::{
+    ConsentHowView, ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery,
+    PatientView, TodayView, UiError,
+};
+use chrono::{NaiveDate, TimeDelta};
+use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
+use domain::directory::Hit;
+use domain::ids::{PartnerId, PatientRef, PracticeId};
+use domain::link::{LinkKey, LinkKind, LinkState};
+use domain::ports::store::{AuditTrail, Consents, Leg, Links, StoreError};
+use domain::private::Private;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::Store;
+use sync::state::{PeopleReading, PracticeState};
+
+/// How long after a search who is in the books stays in memory, where nothing else needs it.
+const SEARCHED_FOR: TimeDelta = TimeDelta::minutes(10);
+/// More hits than these nobody reads.
+const MOST_HITS: u32 = 50;
+/// More links than these are not listed.
+const MOST_LINKS: usize = 500;
+/// More lines than these about what left are not shown.
+const MOST_LEFT: u32 = 100;
+/// The longest name of a person, or version of a wording.
+const LONGEST: usize = 100;
+
+/// VALD, as a partner is named.
+pub fn vald() -> PartnerId {
+    PartnerId::new(connectors::partners::vald::NAME)
+}
+
+/// The link of a patient at VALD.
+pub fn link_key(practice: &PracticeId, patient: &PatientRef) -> LinkKey {
+    LinkKey {
+        practice: practice.clone(),
+        partner: vald(),
+        kind: LinkKind::Patient,
+        local_id: patient.to_string(),
+    }
+}
+
+/// What is known of a patient at VALD.
+pub async fn at_vald(
+    store: &Store,
+    practice: &PracticeId,
+    patient: &PatientRef,
+) -> Result<AtVald, StoreError> {
+    Ok(AtVald {
+        consent: store.consent(practice, &vald(), patient).await?,
+        link: store.link(&link_key(practice, patient)).await?,
+    })
+}
+
+fn known(running: &Running, practice: &PracticeId) -> Result<PracticeState, UiError> {
+    let state = running.engine.state();
+    let known = state.borrow().practices.get(practice).cloned();
+    known.ok_or_else(|| failure(ErrorCode::PracticeUnknown, "There is no such practice."))
+}
+
+/// Who matches what was typed.
+pub async fn find(desk: &Desk, query: &PatientQuery) -> Result<PatientHits, UiError> {
+    let running = desk.running()?;
+    let now = desk.now();
+    running.engine.search_until(now + SEARCHED_FOR);
+    let limit = usize::try_from(query.limit.min(MOST_HITS)).unwrap_or_default();
+    let practices: Vec<PracticeState> = {
+        let state = running.engine.state();
+        let state = state.borrow();
+        let wanted = |practice: &&PracticeState| {
+            query.practice_id.as_deref().is_none_or(|id| id == practice.settings.id.as_str())
+        };
+        state.practices.values().filter(wanted).cloned().collect()
+    };
+    let reading = practices.iter().any(|practice| practice.people.is_none());
+    let mut found: Vec<(usize, PatientView)> = Vec::new();
+    let mut patients = 0;
+    for practice in &practices {
+        let Some(people) = practice.people.clone() else { continue };
+        patients += u32::try_from(people.directory.len()).unwrap_or(u32::MAX);
+        let today = practice.settings.zone.today(now);
+        for (rank, hit) in search(people, &query.text, today, limit).await?.into_iter().enumerate() {
+            found.push((rank, shown(&running.store(), practice, &hit, today).await?));
+        }
+    }
+    // How well somebody fits is only known within a practice, so that the practices take turns.
+    found.sort_by_key(|(rank, _)| *rank);
+    let hits = found.into_iter().map(|(_, hit)| hit).take(limit).collect();
+    Ok(PatientHits { hits, reading, patients })
+}
+
+/// A search among hundreds of thousands takes longer than others want to wait for a thread.
+async fn search(
+    people: Arc<PeopleReading>,
+    text: &str,
+    today: NaiveDate,
+    limit: usize,
+) -> Result<Vec<Hit>, UiError> {
+    let text = text.to_owned();
+    tokio::task::spawn_blocking(move || people.directory.search(&text, today, limit))
+        .await
+        .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))
+}
+
+async fn shown(
+    store: &Store,
+    practice: &PracticeState,
+    person: &Hit,
+    today: NaiveDate,
+) -> Result<PatientView, StoreError> {
+    let settings = &practice.settings;
+    let at_vald = match settings.vald {
+        Some(_) => at_vald(store, &settings.id, &person.patient).await?,
+        None => AtVald::default(),
+    };
+    Ok(patient_view(settings, person, &at_vald, today))
+}
+
+/// A patient, from memory or else from the book.
+async fn person(running: &Running, practice: &PracticeState, patient: &PatientRef) -> Result<Hit, UiError> {
+    let remembered = practice.people.as_ref().and_then(|people| people.directory.patient(patient));
+    if let Some(person) = remembered {
+        return Ok(person);
+    }
+    let connections = running.home.connections();
+    let book = connections
+        .practice_system(&practice.settings)
+        .await
+        .map_err(|problem| failure(ErrorCode::PracticeUnreachable, problem.sentence))?;
+    let record = book.patient(patient).await.map_err(|error| of_connection(Leg::System, &error))?;
+    let gone = || failure(ErrorCode::PatientUnknown, "This patient is not in the book any more.");
+    record.as_ref().map(hit_of).ok_or_else(gone)
+}
+
+/// Everything about one patient.
+pub async fn card(
+    desk: &Desk,
+    practice: &PracticeId,
+    patient: &PatientRef,
+) -> Result<PatientCardView, UiError> {
+    let running = desk.running()?;
+    let state = known(running, practice)?;
+    let store = running.store();
+    let today = state.settings.zone.today(desk.now());
+    let person = person(running, &state, patient).await?;
+    let shown = shown(&store, &state, &person, today).await?;
+    let links = store.links(practice, None).await?;
+    let of_patient = links
+        .iter()
+        .filter(|link| link.key.kind == LinkKind::Patient && link.key.local_id == patient.as_str());
+    let mut consents = store.consent_history(practice, patient).await?;
+    consents.reverse();
+    let left = store.audited_of(practice, patient, MOST_LEFT).await?;
+    let visits = state.reading.iter().flat_map(|reading| &reading.visits);
+    let visits = visits.filter(|visit| visit.patient.as_ref() == Some(patient));
+    Ok(PatientCardView {
+        links: of_patient.map(|link| link_view(link, Some(&person))).collect(),
+        consents: consents.iter().map(consent_view).collect(),
+        left: left.iter().map(left_view).collect(),
+        visits: visits.map(|visit| people::visit_view(&state, visit, None)).collect(),
+        patient: shown,
+    })
+}
+
+/// Links that need a person or were refused, or those of one state.
+pub async fn links(
+    desk: &Desk,
+    practice: &PracticeId,
+    state: Option<&str>,
+) -> Result<Vec<LinkView>, UiError> {
+    let running = desk.running()?;
+    let known = known(running, practice)?;
+    let wanted: Vec<LinkState> = match state {
+        None => vec![LinkState::NeedsPerson, LinkState::Conflict, LinkState::Failed],
+        Some(name) => LinkState::ALL.into_iter().filter(|state| state.name() == name).collect(),
+    };
+    if wanted.is_empty() {
+        return Err(bad_input("There is no such state of a link."));
+    }
+    let links = running.store().links(practice, Some(&vald())).await?;
+    let people = known.people.as_ref();
+    let shown = links.iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS).map(|link| {
+        let patient = PatientRef::new(link.key.local_id.as_str());
+        link_view(link, people.and_then(|people| people.directory.patient(&patient)).as_ref())
+    });
+    Ok(shown.collect())
+}
+
+/// Who comes today.
+pub async fn today(desk: &Desk, practice: &PracticeId) -> Result<TodayView, UiError> {
+    let running = desk.running()?;
+    let now = desk.now();
+    running.engine.search_until(now + SEARCHED_FOR);
+    let state = known(running, practice)?;
+    let today = state.settings.zone.today(now);
+    let mut coming = BTreeMap::new();
+    if let (Some(reading), Some(people)) = (&state.reading, &state.people) {
+        let store = running.store();
+        for patient in people::visits_on(reading, today).iter().filter_map(|visit| visit.patient.as_ref()) {
+            if let Some(person) = people.directory.patient(patient).filter(|_| !coming.contains_key(patient))
+            {
+                coming.insert(patient.clone(), shown(&store, &state, &person, today).await?);
+            }
+        }
+    }
+    Ok(people::today_view(&state, today, &coming))
+}
+
+/// Records consent for VALD, and has the profile sent.
+pub async fn give_consent(
+    desk: &Desk,
+    practice: &PracticeId,
+    patient: &PatientRef,
+    input: ConsentInput,
+) -> Result<(), UiError> {
+    let how = match input.how {
+        ConsentHowView::AtDesk => ConsentHow::AtDesk,
+        ConsentHowView::Form => ConsentHow::Form,
+        ConsentHowView::CollectedBefore => ConsentHow::CollectedBefore,
+        ConsentHowView::PracticeSystem => {
+            return Err(bad_input(
+                "What the practice system says is read from there, and not recorded here.",
+            ));
+        }
+    };
+    if input.guardian.as_deref().is_some_and(|name| name.chars().count() > LONGEST) {
+        return Err(bad_input(format!("The guardian's name has at most {LONGEST} letters.")));
+    }
+    let said = Said::Yes(Agreement {
+        guardian: input.guardian.as_deref().and_then(people::typed),
+        photo_and_video: input.photo_and_video,
+    });
+    record(desk, practice, patient, said, how, &input.recorded_by, &input.wording).await
+}
+
+/// Records that consent was refused or withdrawn. Nothing more is sent from then on.
+pub async fn withdraw_consent(
+    desk: &Desk,
+    practice: &PracticeId,
+    patient: &PatientRef,
+    recorded_by: String,
+) -> Result<(), UiError> {
+    record(desk, practice, patient, Said::No, ConsentHow::AtDesk, &recorded_by, "").await
+}
+
+async fn record(
+    desk: &Desk,
+    practice: &PracticeId,
+    patient: &PatientRef,
+    said: Said,
+    how: ConsentHow,
+    recorded_by: &str,
+    wording: &str,
+) -> Result<(), UiError> {
+    let running = desk.running()?;
+    let state = known(running, practice)?;
+    let line = ConsentLine {
+        practice: practice.clone(),
+        partner: vald(),
+        patient: patient.clone(),
+        said,
+        how,
+        recorded_by: recorded_by_name(recorded_by)?,
+        wording: checked_wording(wording)?,
+        at: desk.now(),
+    };
+    if line.said == Said::No {
+        // Also of somebody whose record is gone: what is taken back is taken back.
+    } else {
+        person(running, &state, patient).await?;
+    }
+    running.store().record_consents(&[line]).await?;
+    running.engine.hurry(practice.clone(), BTreeSet::from([patient.clone()]));
+    desk.look_again();
+    Ok(())
+}
+
+/// Who writes something down.
+pub fn recorded_by_name(typed: &str) -> Result<Private<String>, UiError> {
+    let name = people::typed(typed);
+    match name {
+        None => Err(bad_input("Say who records this.")),
+        Some(_) if typed.chars().count() > LONGEST => {
+            Err(bad_input(format!("The name of whoever records this has at most {LONGEST} letters.")))
+        }
+        Some(name) => Ok(name),
+    }
+}
+
+/// The version of a wording.
+pub fn checked_wording(typed: &str) -> Result<String, UiError> {
+    let wording = typed.trim();
+    if wording.chars().count() > LONGEST || wording.chars().any(char::is_control) {
+        return Err(bad_input(format!("The version of the wording has at most {LONGEST} letters.")));
+    }
+    Ok(wording.to_owned())
+}
+
+/// Has these patients sent before all others, as far as they consented and are not linked yet. Answers how many.
+pub async fn link(desk: &Desk, practice: &PracticeId, patients: Vec<PatientRef>) -> Result<u32, UiError> {
+    let running = desk.running()?;
+    let state = known(running, practice)?;
+    hub_page::account(&state.settings)?;
+    let store = running.store();
+    let today = state.settings.zone.today(desk.now());
+    let mut wanted = BTreeSet::new();
+    for patient in patients {
+        let person = person(running, &state, &patient).await?;
+        let view = shown(&store, &state, &person, today).await?;
+        if view.vald.is_some_and(|vald| vald.can_link) {
+            wanted.insert(patient);
+        }
+    }
+    let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+    if !wanted.is_empty() {
+        running.engine.hurry(practice.clone(), wanted);
+    }
+    Ok(count)
+}

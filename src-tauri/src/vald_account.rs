@@ -1,0 +1,158 @@
+//! What the linking screen, the provisioning file and the demo share about a VALD Hub account.
+
+use crate::patients::vald;
+use chrono::TimeDelta;
+use connectors::partners::vald::{self as partner, Region};
+use domain::ids::PracticeId;
+use domain::ports::store::{Links, StoreError};
+use domain::settings::{PracticeSettings, ValdSettings};
+use store::Store;
+
+/// How many requests a second there are unless somebody says otherwise (VALD sheet §5).
+pub const REQUESTS_PER_SECOND: f64 = 4.0;
+/// How slow and how fast VALD may be asked.
+pub const PACE: std::ops::RangeInclusive<f64> = 0.1..=20.0;
+
+/// An account in a region, with the addresses and the pace that hold there.
+pub fn new(tenant_id: String, region: Region, sync_prefix: String) -> ValdSettings {
+    ValdSettings {
+        tenant_id,
+        region: region.name().to_owned(),
+        token_url: partner::TOKEN_URL.to_owned(),
+        audience: partner::AUDIENCE.to_owned(),
+        profile_url: region.profile_url(),
+        tenants_url: region.tenants_url(),
+        hub_url: None,
+        groups: Vec::new(),
+        between_requests: between_requests(REQUESTS_PER_SECOND),
+        sync_prefix,
+        staff_are_adults: true,
+    }
+}
+
+/// How long lies between the beginnings of two requests.
+pub fn between_requests(per_second: f64) -> TimeDelta {
+    let milliseconds = (1000.0 / per_second.clamp(*PACE.start(), *PACE.end())).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the pace is clamped, so that it lies between 50 and 10,000"
+    )]
+    TimeDelta::milliseconds(milliseconds as i64)
+}
+
+/// An organisation's id as VALD Hub shows it: a UUID, in capitals or braces too.
+pub fn tenant_id(typed: &str) -> Result<String, &'static str> {
+    const NO_ID: &str = "this is not an organisation id; VALD Hub shows it as 32 letters a to f and digits, in groups of 8, 4, 4, 4 and 12";
+    let typed = typed.trim();
+    let bare = typed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(typed);
+    let id = bare.to_ascii_lowercase();
+    let groups: Vec<&str> = id.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let digits = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if lengths != [8, 4, 4, 4, 12] || !digits {
+        return Err(NO_ID);
+    }
+    if id.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        return Err("this organisation id is nothing but zeros: put in the one that VALD Hub shows");
+    }
+    Ok(id)
+}
+
+/// What stands before the patient's key in the names that VALD is told (VALD sheet §9). Kept for ever once it is
+/// chosen. It is the practice's id; only practices of one organisation that share one book have the same patients, and
+/// so the same names.
+pub fn sync_prefix(
+    practice: &PracticeId,
+    system: (&str, &str),
+    tenant_id: &str,
+    before: Option<&PracticeSettings>,
+    others: &[PracticeSettings],
+) -> String {
+    if let Some(kept) = before.and_then(|before| before.vald.as_ref()) {
+        return kept.sync_prefix.clone();
+    }
+    let shares = |other: &&PracticeSettings| {
+        other.id != *practice && (other.system.profile.as_str(), other.system.url.as_str()) == system
+    };
+    let of_tenant = |other: &PracticeSettings| {
+        let account = other.vald.as_ref()?;
+        (account.tenant_id == tenant_id).then(|| account.sync_prefix.clone())
+    };
+    others.iter().filter(shares).find_map(of_tenant).unwrap_or_else(|| practice.to_string())
+}
+
+/// How many requests a second an account allows, as people write it.
+pub fn requests_per_second(account: &ValdSettings) -> String {
+    let milliseconds = account.between_requests.num_milliseconds().max(1);
+    #[expect(clippy::cast_precision_loss, reason = "no pace is slower than one in ten seconds")]
+    let per_second = 1000.0 / milliseconds as f64;
+    let text = format!("{per_second:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Whether another organisation is linked than before.
+pub fn is_replaced(before: &PracticeSettings, settings: &PracticeSettings) -> bool {
+    match (&before.vald, &settings.vald) {
+        (Some(known), Some(wanted)) => known.tenant_id != wanted.tenant_id,
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// Forgets what an organisation knew that the practice is not linked with any more. To be done before the new settings
+/// are saved; nothing that is done in between is worse than sending the same once more.
+pub async fn forget_replaced(
+    store: &Store,
+    before: Option<&PracticeSettings>,
+    settings: &PracticeSettings,
+) -> Result<(), StoreError> {
+    if before.is_some_and(|before| is_replaced(before, settings)) {
+        let forgotten = store.forget_links(&settings.id, &vald()).await?;
+        tracing::info!(practice.id = %settings.id, forgotten, "Another VALD organisation is linked.");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::tests::{settings, vald_settings};
+
+    #[test]
+    fn an_organisation_id_is_a_uuid() {
+        let id = "11111111-2222-4333-8444-55555555abcd";
+        assert_eq!(tenant_id(&format!(" {{{}}} ", id.to_uppercase())), Ok(id.to_owned()));
+        for wrong in [
+            "",
+            "1111",
+            "11111111-2222-4333-8444-55555555abcg",
+            "11111111222243338444-55555555abcd",
+            "11111111-2222-4333-8444-55555555abc",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert!(tenant_id(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_pace_may_be_a_fraction() {
+        assert_eq!(between_requests(4.0), TimeDelta::milliseconds(250));
+        assert_eq!(between_requests(0.5), TimeDelta::seconds(2));
+        assert_eq!(between_requests(3.0), TimeDelta::milliseconds(333));
+    }
+
+    #[test]
+    fn practices_that_share_a_book_and_an_organisation_share_the_names_too() {
+        let tenant = "11111111-2222-4333-8444-55555555abcd";
+        let book = ("openemr", "mysql://openemr@front-desk/openemr");
+        let mut richmond = settings();
+        richmond.vald = Some(ValdSettings { sync_prefix: "first".into(), ..vald_settings() });
+        let prefix = |id: &str, system, tenant, before: Option<&PracticeSettings>| {
+            sync_prefix(&PracticeId::new(id), system, tenant, before, std::slice::from_ref(&richmond))
+        };
+        assert_eq!(prefix("carlton", book, tenant, None), "first");
+        assert_eq!(prefix("carlton", ("openemr", "mysql://elsewhere/openemr"), tenant, None), "carlton");
+        assert_eq!(prefix("carlton", book, "another", None), "carlton");
+        // Kept, whatever else changes.
+        assert_eq!(prefix("richmond", ("demo", "sqlite:x"), "another", Some(&richmond)), "first");
+    }
+}

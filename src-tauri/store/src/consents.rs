@@ -1,0 +1,155 @@
+//! Who agreed to what.
+
+use crate::audit;
+use crate::columns::{Columns, Fault, all, first, time_text};
+use crate::thread::Store;
+use async_trait::async_trait;
+use domain::audit::{AuditEvent, AuditLine};
+use domain::consent::{Agreement, Consent, ConsentHow, ConsentLine, Said};
+use domain::ids::{PartnerId, PatientRef, PracticeId};
+use domain::ports::store::{Consents, StoreError};
+use domain::private::Private;
+use rusqlite::{Connection, Row, Transaction, named_params};
+
+const COLUMNS: &str =
+    "number, practice, partner, patient, given, guardian, photo_and_video, how, recorded_by, wording, at";
+
+#[async_trait]
+impl Consents for Store {
+    async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError> {
+        let lines = lines.to_vec();
+        let appended = self.write(move |tx| record(tx, &lines)).await?;
+        if appended > 0 {
+            self.announce();
+        }
+        Ok(appended)
+    }
+
+    async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
+        let (practice, partner) = (practice.to_string(), partner.to_string());
+        self.call(move |conn| {
+            // The index gives the last number of each patient without a look at the rows before.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM consent
+                 WHERE number IN (SELECT max(number) FROM consent WHERE practice = ?1 AND partner = ?2 GROUP BY patient)
+                 ORDER BY patient"
+            );
+            all(conn, &sql, (practice, partner), read)
+        })
+        .await
+    }
+
+    async fn consent(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        patient: &PatientRef,
+    ) -> Result<Option<Consent>, StoreError> {
+        let (practice, partner, patient) = (practice.clone(), partner.clone(), patient.clone());
+        self.call(move |conn| last_about(conn, &practice, &partner, &patient)).await
+    }
+
+    async fn consent_history(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let (practice, patient) = (practice.to_string(), patient.to_string());
+        self.call(move |conn| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM consent WHERE practice = ?1 AND patient = ?2 ORDER BY number");
+            all(conn, &sql, (practice, patient), read)
+        })
+        .await
+    }
+
+    async fn last_consent(&self) -> Result<i64, StoreError> {
+        self.call(|conn| {
+            let sql = "SELECT coalesce(max(number), 0) AS number FROM consent";
+            Ok(first(conn, sql, [], |row| row.value("number"))?.unwrap_or(0))
+        })
+        .await
+    }
+}
+
+fn last_about(
+    conn: &Connection,
+    practice: &PracticeId,
+    partner: &PartnerId,
+    patient: &PatientRef,
+) -> Result<Option<Consent>, Fault> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM consent WHERE practice = ?1 AND partner = ?2 AND patient = ?3
+         ORDER BY number DESC LIMIT 1"
+    );
+    first(conn, &sql, (practice.as_str(), partner.as_str(), patient.as_str()), read)
+}
+
+fn record(tx: &Transaction<'_>, lines: &[ConsentLine]) -> Result<u64, Fault> {
+    let mut audited = Vec::new();
+    for line in lines {
+        let known = last_about(tx, &line.practice, &line.partner, &line.patient)?;
+        if known.is_some_and(|known| known.line.said == line.said && known.line.wording == line.wording) {
+            continue;
+        }
+        let (agreement, what) = match &line.said {
+            Said::Yes(agreement) => (Some(agreement), AuditEvent::ConsentGiven),
+            Said::No => (None, AuditEvent::ConsentWithdrawn),
+        };
+        tx.prepare_cached(
+            "INSERT INTO consent (practice, partner, patient, given, guardian, photo_and_video, how, recorded_by,
+                                  wording, at)
+             VALUES (:practice, :partner, :patient, :given, :guardian, :photo_and_video, :how, :recorded_by, :wording,
+                     :at)",
+        )?
+        .execute(named_params! {
+            ":practice": line.practice.as_str(),
+            ":partner": line.partner.as_str(),
+            ":patient": line.patient.as_str(),
+            ":given": agreement.is_some(),
+            ":guardian": agreement.and_then(|agreement| agreement.guardian.as_ref()).map(Private::reveal),
+            ":photo_and_video": agreement.is_some_and(|agreement| agreement.photo_and_video),
+            ":how": line.how.name(),
+            ":recorded_by": line.recorded_by.reveal(),
+            ":wording": line.wording,
+            ":at": time_text(line.at),
+        })?;
+        audited.push(AuditLine {
+            at: line.at,
+            practice: line.practice.clone(),
+            partner: line.partner.clone(),
+            patient: Some(line.patient.clone()),
+            what,
+            fields: Vec::new(),
+            consent: Some(tx.last_insert_rowid()),
+            told_as: None,
+            by: Some(line.recorded_by.clone()),
+        });
+    }
+    audit::append(tx, &audited)?;
+    Ok(u64::try_from(audited.len()).unwrap_or(u64::MAX))
+}
+
+fn read(row: &Row<'_>) -> Result<Consent, Fault> {
+    let said = if row.value("given")? {
+        Said::Yes(Agreement {
+            guardian: row.value::<Option<String>>("guardian")?.map(Private::new),
+            photo_and_video: row.value("photo_and_video")?,
+        })
+    } else {
+        Said::No
+    };
+    Ok(Consent {
+        number: row.value("number")?,
+        line: ConsentLine {
+            practice: PracticeId::new(row.text("practice")?),
+            partner: PartnerId::new(row.text("partner")?),
+            patient: PatientRef::new(row.text("patient")?),
+            said,
+            how: row.parsed("how", ConsentHow::named)?,
+            recorded_by: Private::new(row.text("recorded_by")?),
+            wording: row.text("wording")?,
+            at: row.time("at")?,
+        },
+    })
+}

@@ -1,0 +1,497 @@
+//! Profiles of consenting patients, at a partner that keeps them.
+
+use super::clinic::{Clinic, ada, at, grace, person, run_until};
+use super::reaper::Fault;
+use super::register::FakeRegister;
+use crate::flows::people::People;
+use crate::flows::profiles::{COMPARED, Profiles};
+use crate::flows::{Flow, FlowName, Outcome, Ports};
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::audit::AuditEvent;
+use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
+use domain::failure::ReadError;
+use domain::ids::{ForeignProfileId, PartnerId, PatientRef, ProfileGroupId, ResourceRef, SyncId};
+use domain::link::{Link, LinkKey, LinkKind, LinkState};
+use domain::people::{PatientRecord, PersonDetails};
+use domain::ports::store::{AuditTrail, Consents, Leg, Links, Marks};
+use domain::private::Private;
+use domain::settings::{GroupedPatients, ProfileGroupRule, ValdSettings};
+use std::sync::Arc;
+
+/// A clinic with a partner that keeps profiles.
+struct Place {
+    clinic: Clinic,
+    register: FakeRegister,
+}
+
+/// Reading who the patients are, and bringing their profiles forward.
+struct Running {
+    people: People,
+    profiles: Profiles,
+}
+
+impl Running {
+    fn new(ports: Ports) -> Self {
+        Self { people: People::new(ports.clone()), profiles: Profiles::new(ports).unwrap() }
+    }
+}
+
+#[async_trait]
+impl Flow for Running {
+    fn name(&self) -> FlowName {
+        FlowName::Profiles
+    }
+
+    async fn pass(&self) -> Outcome {
+        let read = self.people.pass().await;
+        let brought = self.profiles.pass().await;
+        Outcome { again_at: read.again_at.min(brought.again_at), ..brought }
+    }
+}
+
+fn account() -> ValdSettings {
+    ValdSettings {
+        tenant_id: "11111111-2222-4333-8444-555555555555".into(),
+        region: "aue".into(),
+        token_url: "http://127.0.0.1/token".into(),
+        audience: "vald-api-external".into(),
+        profile_url: "http://127.0.0.1".into(),
+        tenants_url: "http://127.0.0.1".into(),
+        hub_url: None,
+        groups: Vec::new(),
+        between_requests: TimeDelta::zero(),
+        sync_prefix: "richmond".into(),
+        staff_are_adults: true,
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        let mut clinic = Clinic::new();
+        clinic.settings.vald = Some(account());
+        let register = FakeRegister::new(&clinic.clock, &clinic.reaper);
+        clinic.practice.diary(|diary| {
+            diary.patients.push(record("p2", grace()));
+            diary.patients.push(record("p3", person("Kim", "Young", "0491 570 157")));
+        });
+        Self { clinic, register }
+    }
+
+    fn ports(&self) -> Ports {
+        let mut ports = self.clinic.ports();
+        ports.partners = vec![Arc::new(self.register.clone())];
+        ports
+    }
+
+    /// Starts the program.
+    fn flow(&self) -> Running {
+        Running::new(self.ports())
+    }
+
+    async fn run(&self, flow: &Running, minutes: i64) {
+        run_until(&self.clinic, flow, self.clinic.now() + TimeDelta::minutes(minutes)).await;
+    }
+
+    async fn says(&self, patient: &str, said: Said) {
+        let line = ConsentLine {
+            practice: self.clinic.settings.id.clone(),
+            partner: PartnerId::new("vald"),
+            patient: PatientRef::new(patient),
+            said,
+            how: ConsentHow::AtDesk,
+            recorded_by: Private::new("Kim".into()),
+            wording: "1".into(),
+            at: self.clinic.now(),
+        };
+        self.clinic.store.for_people().record_consents(&[line]).await.unwrap();
+    }
+
+    async fn agrees(&self, patient: &str) {
+        self.says(patient, Said::Yes(Agreement::default())).await;
+    }
+
+    async fn link(&self, patient: &str) -> Option<Link> {
+        let key = LinkKey {
+            practice: self.clinic.settings.id.clone(),
+            partner: PartnerId::new("vald"),
+            kind: LinkKind::Patient,
+            local_id: patient.into(),
+        };
+        self.clinic.store.for_people().link(&key).await.unwrap()
+    }
+
+    async fn state(&self, patient: &str) -> Option<LinkState> {
+        self.link(patient).await.map(|link| link.state)
+    }
+
+    fn change(&self, patient: &str, change: impl FnOnce(&mut PersonDetails)) {
+        self.clinic.practice.diary(|diary| {
+            let found = diary.patients.iter_mut().find(|record| record.id.as_str() == patient).unwrap();
+            change(&mut found.details);
+            diary.version += 1;
+        });
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.register.files(|files| files.profiles.values().map(|kept| kept.given_name.clone()).collect())
+    }
+
+    async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
+        let entries = self.clinic.store.for_people().audited(0, 10_000).await.unwrap();
+        entries.into_iter().map(|entry| (entry.line.what, entry.line.patient)).collect()
+    }
+}
+
+fn record(id: &str, details: PersonDetails) -> PatientRecord {
+    PatientRecord::new(PatientRef::new(id), details)
+}
+
+#[tokio::test]
+async fn who_agreed_is_sent_once_and_nobody_else() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    assert_eq!(place.names(), ["Ada"]);
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.told_as.as_str()), (LinkState::Linked, "richmond-p1"));
+    assert_eq!(link.partner_id.as_deref(), Some("v-0"));
+    assert_eq!(place.register.files(|files| files.calls("import")), 1);
+    place.run(&place.flow(), 3).await;
+    assert_eq!(
+        place.register.files(|files| files.calls("import")),
+        1,
+        "after a restart nothing is sent again"
+    );
+    assert_eq!(place.state("p2").await, None);
+}
+
+#[tokio::test]
+async fn every_field_that_left_stands_in_the_trail_with_its_consent() {
+    let place = Place::new();
+    place.change("p1", |details| details.email = Private::new("ada@example.test".into()));
+    place.agrees("p1").await;
+    place.run(&place.flow(), 1).await;
+    let entries = place.clinic.store.for_people().audited(0, 100).await.unwrap();
+    let sent: Vec<_> = entries.iter().filter(|entry| entry.line.what == AuditEvent::Sent).collect();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].line.fields, ["givenName", "familyName", "dateOfBirth", "email"]);
+    let partner = PartnerId::new("vald");
+    let consents =
+        place.clinic.store.for_people().consents(&place.clinic.settings.id, &partner).await.unwrap();
+    assert_eq!(sent[0].line.consent, Some(consents[0].number));
+}
+
+#[tokio::test]
+async fn a_change_in_the_book_is_sent_and_nothing_else() {
+    let place = Place::new();
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    place.change("p2", |details| details.first_name = Private::new("Gracie".into()));
+    place.run(&flow, 3).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 3);
+    assert!(place.names().contains(&"Gracie".to_owned()));
+}
+
+#[tokio::test]
+async fn consent_that_is_withdrawn_while_it_waits_is_heard() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    place.register.files(|files| files.fails = Some(|| ReadError::Unreachable("no network".into())));
+    let flow = place.flow();
+    place.run(&flow, 1).await;
+    place.says("p1", Said::No).await;
+    place.register.files(|files| files.fails = None);
+    place.run(&flow, 10).await;
+    assert!(place.names().is_empty());
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    let audited = place.audited().await;
+    let count = |what| audited.iter().filter(|(event, _)| *event == what).count();
+    assert_eq!(count(AuditEvent::Sent), count(AuditEvent::NotSent), "{audited:?}");
+}
+
+#[tokio::test]
+async fn withdrawn_consent_stops_the_sync_and_says_what_is_left() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    place.says("p1", Said::No).await;
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 5).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Ended);
+    assert!(link.reason.unwrap().contains("remove the profile in VALD Hub by hand"));
+    assert_eq!(place.names(), ["Ada"]);
+    assert!(place.audited().await.contains(&(AuditEvent::Ended, Some(PatientRef::new("p1")))));
+}
+
+#[tokio::test]
+async fn an_email_that_is_taken_is_left_out_and_told() {
+    let place = Place::new();
+    place.change("p1", |details| details.email = Private::new("family@example.test".into()));
+    place.register.files(|files| files.taken_emails.insert("family@example.test".into()));
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Linked);
+    assert!(link.reason.unwrap().contains("without it"));
+    assert_eq!(place.register.files(|files| files.profiles[&SyncId::new("richmond-p1")].email.clone()), "");
+    place.run(&place.flow(), 120).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 2, "it is not tried again and again");
+}
+
+#[tokio::test]
+async fn a_refused_profile_waits_for_a_correction_or_for_somebody_to_ask() {
+    let place = Place::new();
+    place.register.files(|files| files.refused_names.insert("Ada".into()));
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let flow = place.flow();
+    place.run(&flow, 120).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Failed);
+    assert!(link.reason.unwrap().contains("givenName: is not accepted"));
+    assert_eq!(place.state("p2").await, Some(LinkState::Linked), "the others go on");
+    assert_eq!(place.register.files(|files| files.calls("import richmond-p1")), 1);
+    let store = place.clinic.store.for_people();
+    store.forget_marks(&place.clinic.settings.id, COMPARED).await.unwrap();
+    place.run(&flow, 3).await;
+    assert_eq!(place.register.files(|files| files.calls("import richmond-p1")), 2, "asked for at the desk");
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 3).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Linked));
+}
+
+#[tokio::test]
+async fn a_profile_that_shows_late_is_found() {
+    let place = Place::new();
+    place.register.files(|files| files.visible_after = TimeDelta::seconds(20));
+    place.agrees("p1").await;
+    let flow = place.flow();
+    run_until(&place.clinic, &flow, place.clinic.now() + TimeDelta::seconds(10)).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Pending));
+    run_until(&place.clinic, &flow, place.clinic.now() + TimeDelta::seconds(60)).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Linked));
+    assert_eq!(place.register.files(|files| files.calls("import")), 1);
+}
+
+#[tokio::test]
+async fn many_profiles_are_looked_for_in_one_list() {
+    let place = Place::new();
+    for number in 0..50 {
+        let id = format!("m{number}");
+        place.clinic.practice.diary(|diary| diary.patients.push(record(&id, person("Many", &id, ""))));
+        place.agrees(&id).await;
+    }
+    let flow = place.flow();
+    place.run(&flow, 5).await;
+    for number in 0..50 {
+        assert_eq!(place.state(&format!("m{number}")).await, Some(LinkState::Linked), "{number}");
+    }
+    let (one_by_one, lists) = place.register.files(|files| (files.calls("profile"), files.calls("list")));
+    assert!(one_by_one <= 6 && lists <= 6, "{one_by_one} questions, {lists} lists");
+}
+
+#[tokio::test]
+async fn new_profiles_are_put_into_their_groups() {
+    let mut place = Place::new();
+    let rule = |group: &str, whose| ProfileGroupRule { group: group.into(), whose };
+    place.clinic.settings.vald.as_mut().unwrap().groups = vec![
+        rule("all clients", GroupedPatients::All),
+        rule("g-2", GroupedPatients::SeenBy(ResourceRef::new("r1"))),
+        rule("Nobody knows it", GroupedPatients::All),
+    ];
+    place.clinic.practice.diary(|diary| diary.enter("r1", at("14:00"), "p1"));
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let ports = place.ports();
+    crate::flows::availability::Availability::new(ports.clone()).pass().await;
+    let flow = Running::new(ports);
+    place.run(&flow, 3).await;
+    let groups = |patient: &str| {
+        let sync_id = SyncId::new(format!("richmond-{patient}"));
+        place.register.files(|files| files.profiles[&sync_id].groups.iter().cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(groups("p1"), [ProfileGroupId::new("g-1"), ProfileGroupId::new("g-2")]);
+    assert_eq!(groups("p2"), [ProfileGroupId::new("g-1")]);
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Linked);
+    assert!(link.reason.unwrap().contains("VALD has no group “Nobody knows it”"));
+}
+
+#[tokio::test]
+async fn a_profile_that_is_being_merged_is_followed_and_not_written_to() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let sync_id = SyncId::new("richmond-p1");
+    let other = ForeignProfileId::new("v-other");
+    place.register.files(|files| {
+        let kept = files.profiles.get_mut(&sync_id).unwrap();
+        kept.merging_into = Some(other.clone());
+        kept.modified_at = place.clinic.now();
+    });
+    place.run(&flow, 61).await;
+    assert_eq!(place.link("p1").await.unwrap().partner_id.as_deref(), Some("v-other"));
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 30).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 1, "nothing is written to it meanwhile");
+    place.register.files(|files| {
+        let kept = files.profiles.get_mut(&sync_id).unwrap();
+        kept.merging_into = None;
+        kept.id = other.clone();
+    });
+    place.run(&flow, 130).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 2);
+    assert_eq!(place.state("p1").await, Some(LinkState::Linked));
+}
+
+#[tokio::test]
+async fn a_sync_id_that_went_with_a_merged_profile_is_a_matter_for_people() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let sync_id = SyncId::new("richmond-p1");
+    place.register.files(|files| {
+        let kept = files.profiles.get_mut(&sync_id).unwrap();
+        kept.merging_into = Some(ForeignProfileId::new("v-other"));
+        kept.modified_at = place.clinic.now();
+    });
+    place.run(&flow, 61).await;
+    place.register.files(|files| files.profiles.clear());
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Conflict));
+    assert!(place.names().is_empty(), "no second profile of the same person was made");
+}
+
+#[tokio::test]
+async fn who_is_waited_for_comes_first() {
+    let place = Place::new();
+    for number in 0..60 {
+        let id = format!("m{number}");
+        place.clinic.practice.diary(|diary| diary.patients.push(record(&id, person("Many", &id, ""))));
+        place.agrees(&id).await;
+    }
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    ports.hurried.add(ports.id(), [PatientRef::new("m0")].into());
+    flow.pass().await;
+    let first =
+        place.register.files(|files| files.log.iter().find(|call| call.starts_with("import")).cloned());
+    assert_eq!(first.as_deref(), Some("import richmond-m0"));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_account_is_a_sentence_about_vald_and_waits_a_minute() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    place.register.files(|files| files.fails = Some(|| ReadError::NotAuthorised));
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 10).await;
+    let note = ports.state.leg(ports.id(), Leg::Profiles).unwrap();
+    assert!(note.problem.unwrap().sentence.starts_with("VALD refuses the client id and secret."));
+    let calls = place.register.files(|files| files.log.len());
+    assert!(calls <= 11, "{calls} calls in ten minutes");
+}
+
+#[tokio::test]
+async fn vald_proves_itself_once_an_hour_while_there_is_nothing_to_tell() {
+    let place = Place::new();
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 300).await;
+    let calls = place.register.files(|files| files.log.len());
+    assert!((5..=7).contains(&calls), "{calls} calls in five hours");
+    let proven_at = ports.state.leg(ports.id(), Leg::Profiles).unwrap().proven_at.unwrap();
+    assert!(place.clinic.now() - proven_at <= TimeDelta::minutes(62));
+}
+
+/// Whatever fails or dies, and whenever: in the end each profile stands there as the book says, known by its id, and
+/// nobody left this computer without a line in the trail.
+#[tokio::test]
+async fn whatever_dies_every_profile_stands_there_once_and_with_a_line() {
+    let touches = walk(&[]).await;
+    assert!(touches > 20, "{touches}");
+    for touch in 1..=touches {
+        for fault in Fault::ALL {
+            walk(&[(touch, fault)]).await;
+        }
+    }
+}
+
+/// Returns how often the world was touched until both were linked.
+async fn walk(faults: &[(usize, Fault)]) -> usize {
+    let mut place = Place::new();
+    place.clinic.settings.system.poll_seconds = 600;
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let somebody = {
+        let store = place.clinic.store.for_people();
+        let line = ConsentLine {
+            practice: place.clinic.settings.id.clone(),
+            partner: PartnerId::new("vald"),
+            patient: PatientRef::new("p3"),
+            said: Said::Yes(Agreement::default()),
+            how: ConsentHow::AtDesk,
+            recorded_by: Private::new("Kim".into()),
+            wording: String::new(),
+            at: place.clinic.now(),
+        };
+        move || -> futures_util::future::BoxFuture<'static, ()> {
+            let (store, line) = (store.clone(), line.clone());
+            Box::pin(async move { drop(store.record_consents(&[line]).await) })
+        }
+    };
+    place.clinic.reaper.somebody(Arc::new(somebody));
+    place.clinic.reaper.plan(faults);
+    let (first, until) =
+        (place.clinic.now() + TimeDelta::minutes(1), place.clinic.now() + TimeDelta::minutes(20));
+    let mut touches = 0;
+    while place.clinic.now() < until {
+        let flow = place.flow();
+        let life = async {
+            run_until(&place.clinic, &flow, first).await;
+            touches = place.clinic.reaper.touches();
+            run_until(&place.clinic, &flow, until).await;
+        };
+        tokio::select! {
+            () = life => {}
+            () = place.clinic.reaper.death() => {
+                place.clinic.reaper.revive();
+                place.clinic.clock.move_by(TimeDelta::seconds(1));
+            }
+        }
+    }
+    let story = format!("{faults:?}");
+    for (patient, name) in [("p1", ada()), ("p2", grace())] {
+        let link = place.link(patient).await.unwrap_or_else(|| panic!("{story}: {patient} has no link"));
+        assert_eq!(link.state, LinkState::Linked, "{story}: {link:?}");
+        let kept = place.register.files(|files| files.profiles[&SyncId::new(link.told_as.clone())].clone());
+        assert_eq!(
+            (&kept.given_name, Some(kept.id.to_string())),
+            (name.first_name.reveal(), link.partner_id)
+        );
+    }
+    let audited = place.audited().await;
+    for sync_id in place.register.files(|files| files.profiles.keys().cloned().collect::<Vec<_>>()) {
+        let patient = PatientRef::new(sync_id.as_str().trim_start_matches("richmond-"));
+        assert!(
+            audited.contains(&(AuditEvent::Sent, Some(patient))),
+            "{story}: {sync_id} left without a line"
+        );
+    }
+    touches
+}

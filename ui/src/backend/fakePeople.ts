@@ -1,0 +1,229 @@
+// Made-up patients for the fake backend: one for each way in which a profile can stand.
+import type {
+  ConsentInput,
+  LinkView,
+  PatientCardView,
+  PatientHits,
+  PatientView,
+  TodayView,
+  ValdPatientState,
+  VisitView,
+} from "./index";
+
+interface Person {
+  id: string;
+  given: string;
+  family: string;
+  born: string | null;
+  state: ValdPatientState;
+  reason?: string;
+  minor?: boolean;
+}
+
+const PEOPLE: Person[] = [
+  { id: "5521", given: "Sam", family: "Nguyen", born: "1984-11-09", state: "linked" },
+  { id: "1207", given: "Thị Lan", family: "Nguyễn", born: "1970-02-02", state: "onItsWay" },
+  { id: "9001", given: "Alice", family: "Nagangu", born: "2012-06-30", state: "notAsked", minor: true },
+  { id: "77", given: "Priya", family: "Raman", born: "1991-06-17", state: "linked" },
+  {
+    id: "78",
+    given: "Jo",
+    family: "O’Brien",
+    born: null,
+    state: "needsPerson",
+    reason: "The record has no birth date.",
+    minor: true,
+  },
+  {
+    id: "79",
+    given: "Zoë",
+    family: "Wärn",
+    born: "1980-12-03",
+    state: "refused",
+    reason:
+      "VALD refuses the profile. GivenName: must not be empty. Correct the record; it is sent again by itself.",
+  },
+  { id: "80", given: "יעל", family: "כהן", born: "1975-05-05", state: "notAsked" },
+  {
+    id: "81",
+    given: "Bartholomew Maximilian",
+    family: "Featherstonehaugh-Cholmondeley",
+    born: "1949-01-31",
+    state: "withdrawn",
+  },
+];
+
+/** What the fake backend knows of patients. */
+export class FakePeople {
+  #people = PEOPLE.map((each) => ({ ...each }));
+  readonly #practiceId: string;
+  readonly #hasVald: boolean;
+
+  constructor(practiceId: string, hasVald: boolean) {
+    this.#practiceId = practiceId;
+    this.#hasVald = hasVald;
+  }
+
+  #view(person: Person): PatientView {
+    return {
+      practiceId: this.#practiceId,
+      patientId: person.id,
+      givenName: person.given,
+      familyName: person.family,
+      birthDate: person.born,
+      number: person.id,
+      inactive: false,
+      minor: person.minor ?? false,
+      vald: this.#hasVald
+        ? {
+            state: person.state,
+            reason: person.reason ?? null,
+            canOpen: person.state === "linked",
+            canLink: person.state === "onItsWay",
+          }
+        : null,
+    };
+  }
+
+  find(text: string, limit: number): PatientHits {
+    const bare = (word: string) => word.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+    const fits = (person: Person) =>
+      bare(text)
+        .split(/\s+/)
+        .every((word) =>
+          `${bare(person.given)} ${bare(person.family)} ${person.id}`
+            .split(/[ -]/)
+            .some((each) => each.startsWith(word)),
+        );
+    const hits = this.#people.filter(fits).map((each) => this.#view(each));
+    return { hits: hits.slice(0, limit), reading: false, patients: 14_310 };
+  }
+
+  patient(id: string): PatientView | undefined {
+    const person = this.#people.find((each) => each.id === id);
+    return person && this.#view(person);
+  }
+
+  #visit(person: Person, starts: string): VisitView {
+    return {
+      appointmentId: `a${person.id}`,
+      day: "2026-11-20",
+      starts,
+      length: 30,
+      resource: "Dr Mei Lee",
+      appointmentType: "Standard consultation",
+      patient: this.#view(person),
+    };
+  }
+
+  card(id: string): PatientCardView | undefined {
+    const person = this.#people.find((each) => each.id === id);
+    if (!person) return undefined;
+    const agreed = person.state !== "notAsked";
+    const at = "2026-11-18T02:10:00.000Z";
+    return {
+      patient: this.#view(person),
+      links: agreed
+        ? [
+            {
+              patientId: id,
+              patientName: `${person.given} ${person.family}`,
+              partner: "vald",
+              state: person.state === "linked" ? "linked" : "pending",
+              partnerId: person.state === "linked" ? "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee" : null,
+              since: at,
+              reason: person.reason ?? null,
+              acceptedAt: at,
+            },
+          ]
+        : [],
+      consents: agreed
+        ? [
+            {
+              number: 12,
+              partner: "vald",
+              given: person.state !== "withdrawn",
+              guardian: null,
+              photoAndVideo: false,
+              how: "atDesk",
+              recordedBy: "Kim",
+              wording: "2026-1",
+              at,
+            },
+          ]
+        : [],
+      left: agreed
+        ? [
+            {
+              number: 31,
+              at,
+              partner: "vald",
+              what: "sent",
+              fields: ["tenantId", "syncId", "givenName", "familyName", "dateOfBirth", "sex"],
+              consent: 12,
+              by: null,
+            },
+          ]
+        : [],
+      visits: [this.#visit(person, "10:30")],
+    };
+  }
+
+  needing(): LinkView[] {
+    const needing = this.#people.filter((each) => each.state === "needsPerson" || each.state === "refused");
+    return needing.map((each) => ({
+      patientId: each.id,
+      patientName: `${each.given} ${each.family}`,
+      partner: "vald",
+      state: each.state === "refused" ? "failed" : "needs_person",
+      partnerId: null,
+      since: "2026-11-18T02:10:00.000Z",
+      reason: each.reason ?? null,
+      acceptedAt: null,
+    }));
+  }
+
+  today(readAt: string): TodayView {
+    const half = Math.ceil(this.#people.length / 2);
+    const visits = (some: Person[]) =>
+      some.map((each, index) => this.#visit(each, `${String(9 + index).padStart(2, "0")}:00`));
+    const count = (state: ValdPatientState) => this.#people.filter((each) => each.state === state).length;
+    return {
+      practiceId: this.#practiceId,
+      day: "2026-11-20",
+      readAt,
+      practitioners: [
+        { resourceId: "7", name: "Dr Mei Lee", visits: visits(this.#people.slice(0, half)) },
+        { resourceId: "8", name: "Sam Okafor", visits: visits(this.#people.slice(half)) },
+      ],
+      patients: this.#people.length,
+      linked: this.#hasVald ? count("linked") : 0,
+      canLink: this.#hasVald ? count("onItsWay") : 0,
+      hasVald: this.#hasVald,
+    };
+  }
+
+  #become(id: string, state: ValdPatientState): boolean {
+    const person = this.#people.find((each) => each.id === id);
+    if (!person) return false;
+    person.state = state;
+    delete person.reason;
+    return true;
+  }
+
+  give(id: string, consent: ConsentInput): "ok" | "unknown" | "guardian" {
+    const person = this.#people.find((each) => each.id === id);
+    if (!person) return "unknown";
+    if (person.minor && consent.guardian === null) return "guardian";
+    this.#become(id, "onItsWay");
+    return "ok";
+  }
+
+  withdraw(id: string): boolean {
+    return this.#become(id, "withdrawn");
+  }
+
+  link(ids: string[]): number {
+    return ids.filter((id) => this.#become(id, "linked")).length;
+  }
+}
