@@ -987,7 +987,8 @@ impl Bookings {
         let answer = desk.decline(&entry.request.key.booking, why, by_desk && !self.is_early(entry)).await;
         let taken = matches!(answer, Ok(()) | Err(WriteError::Refused(Refusal::UnknownToPartner)));
         if taken && self.nobody_told_the_patient(entry) {
-            return Ok(Some(Next::of(entry.clone(), BookingEvent::RefusedLate(why.clone()))));
+            let late = self.record(entry, &BookingEvent::RefusedLate(why.clone()), None).await?;
+            return self.told(&late, answer).await;
         }
         self.told(entry, answer).await
     }

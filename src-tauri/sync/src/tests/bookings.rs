@@ -161,9 +161,10 @@ async fn a_refusal_that_could_not_be_delivered_in_time_is_told_by_a_person() {
     let program = clinic.program();
     run_until(&clinic, &program.bookings, start() + seconds(60)).await;
     assert!(matches!(clinic.state("1"), BookingState::Refused { tell_patient: false, .. }));
-    clinic.partner.desk(|desk| desk.fails = None);
+    clinic.partner.desk(|desk| (desk.fails, desk.log) = (None, Vec::new()));
     run_until(&clinic, &program.bookings, start() + seconds(180)).await;
     assert!(rejected(&clinic, true), "{:?}", clinic.state("1"));
+    assert_eq!(clinic.partner.desk(|desk| desk.calls("decline").len()), 1, "what it took is not sent again");
     clinic.decide("1", Choice::SeenTo).await;
     assert!(rejected(&clinic, false));
 }
