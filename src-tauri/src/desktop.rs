@@ -138,8 +138,10 @@ fn context() -> tauri::Context {
 
 /// Runs the desktop app until somebody quits. Tokio's runtime is the caller's.
 pub fn run(start: Start) -> anyhow::Result<()> {
-    // A former run may have ended before it could.
-    start.folder.clear_opened();
+    // A former run may have ended before it could. Where another one runs, they are that one's.
+    if start.running.is_ok() {
+        start.folder.clear_opened();
+    }
     let first = start.first.clone();
     // The made-up clinic may stand beside the real one; its folder is locked by itself.
     let is_demo = start.patient_page.is_some();

@@ -997,7 +997,7 @@ pub fn correction(
     let stands = entry.state.held()?.patient?;
     let mut others = candidates(entry);
     others.retain(|candidate| candidate.patient_id != stands.as_str());
-    let begins = practice.zone.instant(entry.request.starts);
+    let begins = practice.zone.instant(entry.placed_at());
     let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
     Some(CorrectionView::Offered { until, candidates: others })
 }

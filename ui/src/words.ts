@@ -594,10 +594,8 @@ export function otherwise(need: NeedView): string {
     case "newRecord":
       return "If nobody answers, we make a new record and mark it as a possible duplicate.";
     case "declines":
-      // Too late for the patient to be asked again, or it would have been declined at once.
-      return need.task.kind === "notPlaced"
-        ? "If nobody decides, we decline, and ask you to phone the patient."
-        : "If nobody answers, we decline, and the patient chooses another time.";
+      // By then it is too late for Healthengine to ask the patient for another time.
+      return "If nobody decides, we decline, and ask you to phone the patient.";
     case "stays":
       return "If nobody answers, it stays here, in red.";
   }
@@ -606,7 +604,7 @@ export function otherwise(need: NeedView): string {
 const ACTIONS: Record<BookingAction, string> = {
   samePerson: "Same person",
   newPatient: "New patient",
-  decline: "Decline and let them choose again",
+  decline: "Decline",
   cancel: "Cancel the booking",
   tryAgain: "Try again",
   enteredByHand: "I have entered it",
@@ -623,12 +621,17 @@ export function actionWord(action: BookingAction, need: NeedView): string {
   return ACTIONS[action];
 }
 
-/** What declining or cancelling does, before it is done. */
-export function actionQuestion(action: BookingAction): string | null {
-  if (action === "decline") return "Healthengine asks the patient to choose another time.";
-  if (action === "cancel") return "Healthengine tells the patient that the appointment is cancelled.";
-  if (action === "newPatient") return null;
-  return null;
+/** What declining or cancelling does, before it is done. What is declined late is cancelled there. */
+export function actionQuestion(
+  action: BookingAction,
+  deadlines: DeadlinesView | null,
+  now: number,
+): string | null {
+  if (action !== "decline" && action !== "cancel") return null;
+  const repick = deadlines?.repickUntil ? secondsLeft(deadlines.repickUntil, now) : 0;
+  return action === "decline" && repick > 0
+    ? "Healthengine asks the patient to choose another time."
+    : "Healthengine tells the patient that the appointment is cancelled.";
 }
 
 const CORRECTION_OVER: Record<CorrectionOver, string> = {

@@ -49,11 +49,14 @@ describe("a booking that could be an existing patient", () => {
 
   it("asks once more before it declines, in the row itself", async () => {
     const { user, fake } = await openBookings("decision");
-    await user.click(screen.getByRole("button", { name: "Decline and let them choose again" }));
-    expect(screen.getByText("Healthengine asks the patient to choose another time.")).toBeVisible();
+    fake.push((view) => ({ now: new Date(Date.parse(view.now) + 60_000).toISOString() }));
+    await user.click(screen.getByRole("button", { name: "Decline" }));
+    expect(
+      screen.getByText("Healthengine tells the patient that the appointment is cancelled."),
+    ).toBeVisible();
     await user.click(screen.getByRole("button", { name: "Keep it" }));
     expect(decisions(fake)).toHaveLength(0);
-    await user.click(screen.getByRole("button", { name: "Decline and let them choose again" }));
+    await user.click(screen.getByRole("button", { name: "Decline" }));
     await user.click(screen.getByRole("button", { name: "Decline" }));
     expect(decisions(fake)[0]?.[2]).toEqual({ kind: "decline" });
   });

@@ -289,3 +289,24 @@ describe("pressed keys", () => {
       expect(words.keysOf({ ...none, key: code, code })).toEqual({ kind: "others" });
   });
 });
+
+describe("declining", () => {
+  it("promises another choice only while Healthengine can still offer one", () => {
+    const until = (seconds: number) => ({
+      repickUntil: new Date(now + seconds * 1000).toISOString(),
+      answerBy: new Date(now + 600_000).toISOString(),
+    });
+    const chooses = "Healthengine asks the patient to choose another time.";
+    const cancelled = "Healthengine tells the patient that the appointment is cancelled.";
+    expect(words.actionQuestion("decline", until(5), now)).toBe(chooses);
+    expect(words.actionQuestion("decline", until(-1), now)).toBe(cancelled);
+    expect(words.actionQuestion("decline", null, now)).toBe(cancelled);
+    expect(words.actionQuestion("cancel", until(5), now)).toBe(cancelled);
+    expect(words.actionQuestion("samePerson", until(5), now)).toBeNull();
+  });
+
+  it("says that nobody else tells the patient, where nobody enters the appointment in time", () => {
+    const { needs } = firstBooking("read-only");
+    expect(needs && words.otherwise(needs)).toContain("ask you to phone the patient");
+  });
+});

@@ -11,6 +11,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0023_webhooks.sql"),
     include_str!("../migrations/0024_placing.sql"),
     include_str!("../migrations/0025_people.sql"),
+    include_str!("../migrations/0026_counted_links.sql"),
 ];
 
 #[derive(Debug)]

@@ -72,7 +72,7 @@ pub fn is_correctable(
     if now - entry.received_at > CORRECTABLE_FOR || !known {
         return Err(Uncorrectable::TooOld);
     }
-    if practice.zone.instant(entry.request.starts) <= now {
+    if practice.zone.instant(entry.placed_at()) <= now {
         return Err(Uncorrectable::Begun);
     }
     Ok(())

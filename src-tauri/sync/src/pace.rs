@@ -3,6 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::ReadError;
 
+/// Nobody is waited for any longer, whatever they ask for.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// Whether a pause until `until` still lasts. One that would last longer than any does not: the computer's clock was set
+/// back.
+pub fn is_pause(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now < until && until - now <= LONGEST_PAUSE
+}
+
 /// Waits between a second and a quarter of a minute, the longer the longer it has gone wrong already.
 ///
 /// It needs no counter: what has failed for a second is tried after a second. It has so near an end because a booking
@@ -25,7 +34,7 @@ pub fn after(
         }
         ReadError::SlowDown { retry_after } => {
             let asked = retry_after.unwrap_or(TimeDelta::zero());
-            asked.clamp(TimeDelta::zero(), TimeDelta::minutes(10)).max(backoff(failing_since, now)).max(poll)
+            asked.clamp(TimeDelta::zero(), LONGEST_PAUSE).max(backoff(failing_since, now)).max(poll)
         }
         ReadError::Unreachable(_) | ReadError::Garbled(_) | ReadError::NotFound => {
             poll.max(backoff(failing_since, now))

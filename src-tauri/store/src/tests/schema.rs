@@ -1,11 +1,12 @@
 //! Migrations and what the file looks like.
 
-use super::people::yes;
+use super::people::{sent, vald, yes};
 use super::*;
 use crate::migrations::{MigrationError, STEPS, run, version};
 use crate::open::copy_before;
 use crate::{files::Folder, open::unlock};
-use domain::ports::store::{AuditTrail, Consents, Marks, SettingsBook, Watermarks, Wishes};
+use domain::link::LinkState;
+use domain::ports::store::{AuditTrail, Consents, Links, Marks, SettingsBook, Watermarks, Wishes};
 use rusqlite::Connection;
 use std::convert::Infallible;
 
@@ -96,6 +97,46 @@ async fn records_from_before_consents_and_links_are_taken_over() {
     assert_eq!(store.marks(&practice(), "").await.unwrap().len(), 1, "nothing was replaced");
     let copy = Folder::prepare(dir.path()).unwrap().copy_before(newer + 1);
     assert!(copy.exists());
+}
+
+#[tokio::test]
+async fn links_and_the_trail_from_before_they_were_counted_are_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let counted = STEPS.iter().position(|sql| sql.contains("CREATE TABLE link_count")).unwrap();
+    let mut old = Connection::open(dir.path().join("companion.db")).unwrap();
+    unlock(&old, &key()).unwrap();
+    run(&mut old, &STEPS[..counted], no_copy).unwrap();
+    // What today's program writes, in the tables of then.
+    let fresh = open(tempfile::tempdir().unwrap().path());
+    fresh.audit(&[sent("7"), sent("8")]).await.unwrap();
+    for entry in fresh.audited(0, 10).await.unwrap() {
+        old.execute(
+            "INSERT INTO audit (number, at, practice, partner, patient, what, fields, consent, told_as, digest)
+             VALUES (?1, '2026-11-20T00:00:03.000Z', 'richmond', 'vald', ?2, 'sent', 'givenName email', 1, ?3, ?4)",
+            (
+                entry.number,
+                entry.line.patient.as_ref().map(ToString::to_string),
+                entry.line.told_as,
+                entry.digest,
+            ),
+        )
+        .unwrap();
+    }
+    old.execute_batch(
+        "INSERT INTO link (practice, partner, kind, local_id, told_as, state, since)
+         VALUES ('richmond', 'vald', 'patient', '7', 'richmond-7', 'linked', '2026-11-20T00:00:00.000Z'),
+                ('richmond', 'vald', 'patient', '8', 'richmond-8', 'failed', '2026-11-20T00:00:00.000Z');",
+    )
+    .unwrap();
+    old.close().unwrap();
+
+    let store = open(dir.path());
+    let counts = store.link_counts(&practice(), &vald()).await.unwrap();
+    assert_eq!((counts[&LinkState::Linked], counts[&LinkState::Failed]), (1, 1));
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
+    store.audit(&[sent("9")]).await.unwrap();
+    assert_eq!(store.audited(2, 10).await.unwrap()[0].number, 3);
+    assert_eq!(store.audit_broken_at().await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -245,7 +245,8 @@ impl Availability {
     /// refused day, is made up for later.
     async fn begin_anew_every_day(&self, now: DateTime<Utc>) -> Result<(), Stop> {
         let last = self.ports.store.marks(self.ports.id(), EVERYTHING).await?;
-        if last.first().is_some_and(|mark| now - mark.at < EVERYTHING_EVERY) {
+        // One from the future does not count: the computer's clock was set back.
+        if last.first().is_some_and(|mark| (TimeDelta::zero()..EVERYTHING_EVERY).contains(&(now - mark.at))) {
             return Ok(());
         }
         self.ports.store.forget_marks(self.ports.id(), AVAILABILITY).await?;
@@ -284,7 +285,7 @@ impl Availability {
         let mut problem = shrinking.first().map(|waits| Problem {
             kind: ProblemKind::Shrink,
             sentence: format!(
-                "The book lists {} {} where it listed {}. The lists are not sent until somebody says on Overview that this is right.",
+                "The book lists {} {} where it listed {}. The lists are not sent until somebody says on Connections that this is right.",
                 waits.to,
                 if waits.list == RESOURCES { "practitioners" } else { "appointment types" },
                 waits.from

@@ -804,6 +804,7 @@ impl Bookings {
             Ok(held) => {
                 if let Some(former) = former {
                     self.tell_of_unused_record(&request.key, former, &held).await?;
+                    self.tell_of_documents(&request.key, former, &held).await?;
                 }
                 Ok(Some(Next::of(entry.clone(), BookingEvent::FoundInPractice(held))))
             }
@@ -936,22 +937,19 @@ impl Bookings {
                 }
             };
         }
-        let Some((resource, starts)) = entry.placed() else { return next(BookingEvent::Cancelled) };
-        match self.ports.practice.appointments_with_patients(resource, starts.day()).await {
-            Ok(that_day) => {
-                let stands = that_day.iter().any(|(appointment, _)| {
-                    appointment.id == inserted.appointment
-                        && appointment.status != AppointmentStatus::Cancelled
-                });
-                if stands {
-                    self.ports
-                        .store
-                        .postpone(&entry.request.key, self.ports.clock.now() + self.poll())
-                        .await?;
-                    return Ok(None);
-                }
-                next(BookingEvent::Cancelled)
+        // Wherever it stands: who moved it has not cancelled it.
+        let watched = Watched {
+            key: entry.request.key.clone(),
+            appointment: inserted.appointment.clone(),
+            patient: Some(inserted.patient.clone()),
+            place: entry.placed().map(|(resource, starts)| (resource.clone(), starts)),
+        };
+        match self.ports.practice.standings(&[watched]).await {
+            Ok(standings) if standings.iter().any(|standing| matches!(standing, Standing::Stands { .. })) => {
+                self.ports.store.postpone(&entry.request.key, self.ports.clock.now() + self.poll()).await?;
+                Ok(None)
             }
+            Ok(_) => next(BookingEvent::Cancelled),
             Err(error) => self.practice_failed(entry, &error).await,
         }
     }
@@ -989,7 +987,8 @@ impl Bookings {
         let answer = desk.decline(&entry.request.key.booking, why, by_desk && !self.is_early(entry)).await;
         let taken = matches!(answer, Ok(()) | Err(WriteError::Refused(Refusal::UnknownToPartner)));
         if taken && self.nobody_told_the_patient(entry) {
-            return Ok(Some(Next::of(entry.clone(), BookingEvent::RefusedLate(why.clone()))));
+            let late = self.record(entry, &BookingEvent::RefusedLate(why.clone()), None).await?;
+            return self.told(&late, answer).await;
         }
         self.told(entry, answer).await
     }

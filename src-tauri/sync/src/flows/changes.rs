@@ -154,7 +154,7 @@ async fn record(ports: &Ports, entry: &Entry, difference: Difference) -> Result<
 }
 
 /// More than half gone at once looks like an old backup or another database, and nothing else that is read from it can
-/// be trusted either; somebody says on Overview whether it is right. What was accepted are those very ones.
+/// be trusted either; somebody says on Connections whether it is right. What was accepted are those very ones.
 async fn is_doubtful(ports: &Ports, entries: &[Entry], standings: &[Option<Standing>]) -> Result<bool, Stop> {
     let seen = entries.iter().zip(standings);
     let gone: Vec<&Entry> =

@@ -3,7 +3,9 @@
 //! Only a practice that switched the feature on is ever asked. A day that was handed over is no longer asked for, so that
 //! nothing has to be remembered, and a crash in between repeats harmlessly.
 
+use super::documents::note_failure;
 use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::pace;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked, SnapshotBy};
@@ -28,6 +30,8 @@ pub struct ClientSnapshots {
     partner: Arc<dyn Partner>,
     /// When the partner last refused a day.
     refused: Mutex<BTreeMap<SnapshotAsked, DateTime<Utc>>>,
+    /// Nothing is tried before this time, because it failed.
+    not_before: Mutex<Option<DateTime<Utc>>>,
 }
 
 #[async_trait]
@@ -37,11 +41,20 @@ impl Flow for ClientSnapshots {
     }
 
     async fn pass(&self) -> Outcome {
+        let (now, wake) = (self.ports.clock.now(), BTreeSet::new());
+        // Whoever woke us does not know that it failed, or that the partner asked for patience.
+        if let Some(until) = self.paused().filter(|until| pace::is_pause(*until, now)) {
+            return Outcome { again_at: until, wake };
+        }
         let again_at = match self.run().await {
             Ok(()) => self.ports.clock.now() + LOOK_EVERY,
-            Err(stop) => self.ports.stopped(stop, AGAIN_AFTER).await,
+            Err(stop) => {
+                let until = self.ports.stopped(stop, AGAIN_AFTER).await;
+                *self.paused() = Some(until);
+                until
+            }
         };
-        Outcome { again_at, wake: BTreeSet::new() }
+        Outcome { again_at, wake }
     }
 }
 
@@ -53,22 +66,33 @@ impl ClientSnapshots {
         let account = ports.settings.healthengine.as_ref()?;
         let wanted = account.features.iter().any(|feature| feature == "clientSnapshots");
         let served = ports.practice.serves_snapshots();
-        (wanted && served).then(|| Self { ports, partner, refused: Mutex::default() })
+        (wanted && served).then(|| Self {
+            ports,
+            partner,
+            refused: Mutex::default(),
+            not_before: Mutex::default(),
+        })
     }
 
     async fn run(&self) -> Result<(), Stop> {
         let Some(reader) = self.partner.snapshot_reader() else { return Ok(()) };
         let asked = reader.snapshots_asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
         let asked: BTreeSet<SnapshotAsked> = asked.into_iter().collect();
+        let mut first_failure = None;
         for day in asked {
             let now = self.ports.clock.now();
             let lately = self.refused_days().get(&day).copied();
             if lately.is_some_and(|at| (TimeDelta::zero()..REFUSED_AGAIN_AFTER).contains(&(now - at))) {
                 continue;
             }
-            self.hand_over(reader, day).await?;
+            match self.hand_over(reader, day).await {
+                // Nobody answers, so that nothing else would be answered either.
+                Err(silent @ Stop::Failed(_, ReadError::Unreachable(_))) => return Err(silent),
+                // One day that cannot be read, or is not taken, keeps no other waiting.
+                ended => note_failure(&mut first_failure, ended)?,
+            }
         }
-        Ok(())
+        first_failure.map_or(Ok(()), Err)
     }
 
     async fn hand_over(&self, reader: &dyn SnapshotReader, asked: SnapshotAsked) -> Result<(), Stop> {
@@ -102,6 +126,10 @@ impl ClientSnapshots {
     async fn tell(&self, kind: &str, text: String) -> Result<(), Stop> {
         let line = ActivityLine { at: self.ports.clock.now(), began_at: None, kind: kind.into(), text };
         Ok(self.ports.store.tell(self.ports.id(), &line).await?)
+    }
+
+    fn paused(&self) -> std::sync::MutexGuard<'_, Option<DateTime<Utc>>> {
+        self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refused_days(&self) -> std::sync::MutexGuard<'_, BTreeMap<SnapshotAsked, DateTime<Utc>>> {

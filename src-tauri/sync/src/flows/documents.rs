@@ -106,7 +106,9 @@ impl Flow for Documents {
         let now = self.ports.clock.now();
         let wake = BTreeSet::new();
         // Whoever woke us does not know that the partner asked for patience.
-        if let Some(until) = self.memory(|memory| memory.not_before).filter(|until| now < *until) {
+        if let Some(until) =
+            self.memory(|memory| memory.not_before).filter(|until| pace::is_pause(*until, now))
+        {
             return Outcome { again_at: until, wake };
         }
         let again_at = match self.run().await {
@@ -268,7 +270,7 @@ impl Documents {
         let mut first_failure = None;
         for entry in self.ports.store.unfinished_documents(self.ports.id()).await? {
             let now = self.now();
-            if entry.not_before > now {
+            if pace::is_pause(entry.not_before, now) {
                 continue;
             }
             let key = entry.offer.key.clone();
@@ -455,6 +457,10 @@ impl Documents {
         let Some(entry) = self.ports.store.entry(&self.booking_key(booking)).await? else {
             return Ok(Standing::Unknown);
         };
+        // Somebody has just said that it is another patient's.
+        if matches!(entry.state, BookingState::Naming { .. }) {
+            return Ok(Standing::OnItsWay);
+        }
         if let Some(Held { appointment, patient: Some(patient) }) = entry.state.held() {
             return Ok(Standing::Known(Inserted { appointment, patient }));
         }
@@ -719,7 +725,7 @@ fn of_desk(error: ReadError) -> Stop {
 }
 
 /// Keeps the first failure, so that what is behind it is tried too; ends the pass where trying would be in vain.
-fn note_failure(first: &mut Option<Stop>, ended: Result<(), Stop>) -> Result<(), Stop> {
+pub(super) fn note_failure(first: &mut Option<Stop>, ended: Result<(), Stop>) -> Result<(), Stop> {
     match ended {
         // Somebody else moved it in the same moment; the next look starts from there.
         Ok(()) | Err(Stop::Store(StoreError::Stale)) => Ok(()),

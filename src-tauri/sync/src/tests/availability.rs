@@ -85,6 +85,17 @@ async fn everything_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_does_not_put_off_the_day_on_which_everything_is_sent() {
+    let clinic = Clinic::new();
+    clinic.clock.move_by(TimeDelta::days(40));
+    clinic.program().availability.pass().await;
+    calls(&clinic);
+    clinic.clock.move_by(TimeDelta::days(-40));
+    clinic.program().availability.pass().await;
+    assert_eq!(calls(&clinic)[..3], ["live_hours", "resources", "types"]);
+}
+
+#[tokio::test]
 async fn a_failed_read_publishes_nothing() {
     let clinic = Clinic::new();
     let program = clinic.program();

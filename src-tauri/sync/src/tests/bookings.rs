@@ -8,12 +8,14 @@ use crate::health::{Health, of_leg};
 use crate::state::Asked;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{BookingRequest, BookingState, ChangeKind, Placement};
+use domain::diary::AppointmentStatus;
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PatientRef, ResourceRef};
 use domain::ports::partner::Incoming;
 use domain::ports::store::{Leg, ProblemKind};
 use domain::private::Private;
-use domain::time::Seconds;
+use domain::settings::WriteMode;
+use domain::time::{PracticeTime, Seconds};
 
 fn seconds(n: i64) -> TimeDelta {
     TimeDelta::seconds(n)
@@ -159,9 +161,10 @@ async fn a_refusal_that_could_not_be_delivered_in_time_is_told_by_a_person() {
     let program = clinic.program();
     run_until(&clinic, &program.bookings, start() + seconds(60)).await;
     assert!(matches!(clinic.state("1"), BookingState::Refused { tell_patient: false, .. }));
-    clinic.partner.desk(|desk| desk.fails = None);
+    clinic.partner.desk(|desk| (desk.fails, desk.log) = (None, Vec::new()));
     run_until(&clinic, &program.bookings, start() + seconds(180)).await;
     assert!(rejected(&clinic, true), "{:?}", clinic.state("1"));
+    assert_eq!(clinic.partner.desk(|desk| desk.calls("decline").len()), 1, "what it took is not sent again");
     clinic.decide("1", Choice::SeenTo).await;
     assert!(rejected(&clinic, false));
 }
@@ -264,6 +267,51 @@ async fn a_cancellation_that_the_book_refuses_is_declined_and_told() {
 }
 
 /// The book refuses a cancellation, and the answer about it gets lost: it is told once, whatever is restarted meanwhile.
+/// Where we may only read, and the patient of the appointment at 14:00 cancelled.
+async fn cancelled_by_hand() -> (Clinic, Program) {
+    let mut clinic = Clinic::new();
+    clinic.settings.system.write = WriteMode::None;
+    let program = clinic.program();
+    clinic.partner.desk(|desk| desk.book(request("1", ada(), at("14:00"))));
+    pass_after(&clinic, &program, 5).await;
+    clinic.practice.diary(|diary| drop(diary.enter("r1", at("14:00"), "p1")));
+    pass_after(&clinic, &program, 5).await;
+    assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)), "{:?}", clinic.state("1"));
+    clinic.partner.desk(|desk| desk.cancel("1"));
+    pass_after(&clinic, &program, 5).await;
+    assert!(matches!(clinic.state("1"), BookingState::Cancelling { by_hand: true, .. }));
+    (clinic, program)
+}
+
+#[tokio::test]
+async fn who_moves_an_appointment_has_not_cancelled_it() {
+    let (clinic, program) = cancelled_by_hand().await;
+    clinic.practice.diary(|diary| {
+        diary.change(at("14:00"), |appointment| {
+            appointment.starts = PracticeTime(at("15:00").0 + TimeDelta::days(7));
+        });
+    });
+    pass_after(&clinic, &program, 10).await;
+    assert!(
+        matches!(clinic.state("1"), BookingState::Cancelling { by_hand: true, .. }),
+        "{:?}",
+        clinic.state("1")
+    );
+    clinic.practice.diary(|diary| diary.delete(|_| true));
+    pass_after(&clinic, &program, 10).await;
+    assert!(matches!(clinic.state("1"), BookingState::Cancelled(_)), "{:?}", clinic.state("1"));
+}
+
+#[tokio::test]
+async fn an_appointment_to_which_nobody_came_waits_for_no_cancelling() {
+    let (clinic, program) = cancelled_by_hand().await;
+    clinic.practice.diary(|diary| {
+        diary.change(at("14:00"), |appointment| appointment.status = AppointmentStatus::DidNotAttend);
+    });
+    pass_after(&clinic, &program, 10).await;
+    assert!(matches!(clinic.state("1"), BookingState::Cancelled(_)), "{:?}", clinic.state("1"));
+}
+
 #[tokio::test]
 async fn a_cancellation_that_the_book_refuses_is_told_once_however_often_its_answer_is_lost() {
     let clinic = Clinic::new();

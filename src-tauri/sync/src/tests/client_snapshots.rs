@@ -89,3 +89,41 @@ async fn a_refused_day_is_told_once_and_tried_every_hour() {
     assert_eq!(clinic.partner.desk(|desk| desk.calls("day 2").len()), 3, "three hours");
     assert_eq!(told(&clinic).len(), 1, "{:?}", told(&clinic));
 }
+
+#[tokio::test]
+async fn patience_that_was_asked_for_is_kept_whoever_wakes() {
+    let clinic = clinic();
+    wants(&clinic);
+    clinic.partner.desk(|desk| {
+        desk.fails = Some(|call| {
+            let retry_after = Some(TimeDelta::minutes(2));
+            call.starts_with("day 2").then_some(ReadError::SlowDown { retry_after })
+        });
+    });
+    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    // The bookings' flow wakes it with every poll.
+    for _ in 0..24 {
+        days.pass().await;
+        clinic.clock.move_by(TimeDelta::seconds(5));
+    }
+    assert_eq!(clinic.partner.desk(|desk| desk.calls("day 2").len()), 1);
+    clinic.partner.desk(|desk| desk.fails = None);
+    days.pass().await;
+    assert_eq!(clinic.partner.desk(|desk| desk.days_taken.len()), 1);
+}
+
+#[tokio::test]
+async fn a_day_that_cannot_be_read_keeps_no_other_waiting() {
+    let clinic = clinic();
+    for day in [today(), today().succ_opt().unwrap()] {
+        clinic.partner.desk(|desk| {
+            desk.days_wanted.insert(SnapshotAsked { day, by: SnapshotBy::Appointment });
+        });
+    }
+    clinic.practice.diary(|diary| diary.garbles = Some(today()));
+    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    days.pass().await;
+    let taken =
+        clinic.partner.desk(|desk| desk.days_taken.iter().map(|day| day.asked.day).collect::<Vec<_>>());
+    assert_eq!(taken, [today().succ_opt().unwrap()]);
+}

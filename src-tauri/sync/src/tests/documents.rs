@@ -18,6 +18,7 @@ use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{
     AppointmentRef, DocumentRef, ForeignBookingId, ForeignDocumentId, PartnerId, PatientRef, PracticeId,
 };
+use domain::people::PatientPlan;
 use domain::ports::documents::{
     DocumentDesk, DocumentInbox, DocumentLedger, DocumentSource, DocumentsAsked, FeatureSwitch, Fetched,
     FilingError, Placed,
@@ -433,6 +434,18 @@ fn offer(number: &str, booking: Option<&str>, patient: Option<&str>) -> Document
     }
 }
 
+/// A document of a booking, as far as it is.
+pub fn document(clinic: &Clinic, number: &str, booking: &str, state: DocumentState, kept: bool) {
+    let entry = DocumentEntry {
+        offer: offer(number, Some(booking), None),
+        state,
+        kept,
+        received_at: start(),
+        not_before: start(),
+    };
+    clinic.store.disk(|disk| disk.documents.insert(document_key(number), (entry, None)));
+}
+
 /// A clinic where every feature is asked for, and booking 1 of patient p1 stands as appointment a1.
 fn clinic() -> Clinic {
     let mut clinic = Clinic::new();
@@ -548,6 +561,43 @@ async fn a_document_is_filed_for_its_patient_and_the_partner_hears_of_it() {
     assert_eq!(clinic.practice.diary(|diary| diary.shelf.folder.len()), 1);
     assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.clone()), []);
     assert_eq!(told(&clinic), [""; 0], "nobody needs to be told");
+}
+
+#[tokio::test]
+async fn while_the_patient_is_being_corrected_nothing_is_filed_for_the_one_who_was_wrong() {
+    let clinic = clinic();
+    let naming = BookingState::Naming {
+        appointment: AppointmentRef::new("a1"),
+        plan: PatientPlan::Existing(PatientRef::new("p2")),
+        instead_of: Some(PatientRef::new("p1")),
+    };
+    stands(&clinic, "1", naming);
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    flow.pass().await;
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.orders.len()), 0);
+    let corrected = Inserted { patient: PatientRef::new("p2"), ..inserted() };
+    stands(&clinic, "1", BookingState::Confirmed(corrected));
+    settle(&clinic, &flow).await;
+    let orders = clinic.practice.diary(|diary| diary.shelf.orders.clone());
+    assert_eq!(orders.iter().map(|order| order.patient.as_str()).collect::<Vec<_>>(), ["p2"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_put_documents_off() {
+    let clinic = clinic();
+    clinic.clock.move_by(TimeDelta::days(40));
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::Missing));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    flow.pass().await;
+    clinic.partner.desk(|desk| desk.fails = Some(|_| Some(ReadError::Unreachable("out".into()))));
+    flow.pass().await;
+    clinic.clock.move_by(TimeDelta::days(-40));
+    clinic.partner.desk(|desk| desk.fails = None);
+    clinic.practice.diary(|diary| diary.shelf.fails = None);
+    flow.pass().await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
 }
 
 #[tokio::test]

@@ -81,6 +81,8 @@ pub struct Diary {
     pub panics_once: bool,
     /// Whether it can tell what a day with its patients needs.
     pub serves_snapshots: bool,
+    /// This day cannot be read for a partner.
+    pub garbles: Option<NaiveDate>,
     /// Every book that was read.
     pub books_read: usize,
     /// How often every row was searched for a person.
@@ -142,6 +144,7 @@ impl Diary {
             fails: None,
             panics_once: false,
             serves_snapshots: false,
+            garbles: None,
             books_read: 0,
             searches: 0,
             forgets_changes: false,
@@ -433,6 +436,9 @@ impl PracticeSystem for FakePractice {
     }
 
     async fn client_snapshot(&self, asked: SnapshotAsked) -> Result<ClientSnapshot, ReadError> {
+        if self.diary(|diary| diary.garbles == Some(asked.day)) {
+            return Err(ReadError::Garbled("half a row".into()));
+        }
         self.ask(|diary| ClientSnapshot {
             asked,
             locations: Vec::new(),

@@ -2,11 +2,12 @@
 
 use super::clinic::{Clinic, Program, ada, another_ada, at, grace, key, person, request};
 use super::partner::Answer;
-use crate::desk::{Choice, ChoiceError, Uncorrectable, decide};
+use crate::desk::{Choice, ChoiceError, Uncorrectable, decide, is_correctable};
 use chrono::TimeDelta;
-use domain::booking::BookingState;
+use domain::booking::{BookingState, Entry, Placement};
+use domain::documents::{DocumentRefusal, DocumentState};
 use domain::failure::Refusal;
-use domain::ids::PatientRef;
+use domain::ids::{PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::settings::WriteMode;
 
@@ -165,6 +166,54 @@ async fn a_record_that_is_not_needed_any_more_is_named() {
     correct(&clinic, "2", None).await.unwrap();
     program.pass().await;
     assert_eq!(patient_of(&clinic, "2", "15:00"), "p4");
+}
+
+#[tokio::test]
+async fn documents_that_went_to_the_wrong_patient_are_named() {
+    let clinic = clinic();
+    let program = clinic.program();
+    book(&clinic, &program, "1", ada(), "14:00").await;
+    for (number, booking, state, kept) in [
+        ("91", "1", DocumentState::Told(None), false),
+        ("92", "1", DocumentState::Told(None), true),
+        ("93", "1", DocumentState::Rejected(DocumentRefusal::Empty), false),
+        ("94", "2", DocumentState::Told(None), false),
+    ] {
+        super::documents::document(&clinic, number, booking, state, kept);
+    }
+    correct(&clinic, "1", Some("p2")).await.unwrap();
+    program.pass().await;
+    assert_eq!(patient_of(&clinic, "1", "14:00"), "p2");
+    let said = told(&clinic, "look/document");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("A document of booking 1 went to your practice system for patient p1"));
+    assert!(said[0].ends_with("to patient p2."), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_was_put_at_another_time_is_correctable_until_that_time() {
+    let clinic = clinic();
+    let program = clinic.program();
+    book(&clinic, &program, "1", ada(), "14:00").await;
+    let placed = |starts| Placement {
+        resource: ResourceRef::new("r1"),
+        starts,
+        appointment_type: None,
+        beside: false,
+    };
+    let set = |starts| {
+        clinic.store.disk(|disk| {
+            disk.entries.get_mut(&key("1")).unwrap().placement = Some(placed(starts));
+            disk.entries[&key("1")].clone()
+        })
+    };
+    let correctable = |entry: &Entry, now| is_correctable(entry, &clinic.settings, now);
+    let later = set(at("16:00"));
+    let at_three = clinic.settings.zone.instant(at("15:00"));
+    assert_eq!(correctable(&later, at_three), Ok(()));
+    assert_eq!(correctable(&later, clinic.settings.zone.instant(at("16:00"))), Err(Uncorrectable::Begun));
+    let earlier = set(at("13:00"));
+    assert_eq!(correctable(&earlier, clinic.settings.zone.instant(at("13:30"))), Err(Uncorrectable::Begun));
 }
 
 #[tokio::test]

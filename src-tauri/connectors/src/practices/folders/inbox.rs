@@ -15,7 +15,7 @@ use domain::private::Private;
 use tempfile::TempPath;
 
 use super::names::NamePattern;
-use super::{DocumentFolder, beside, failed};
+use super::{Beside, DocumentFolder, failed};
 
 /// How many files of one name are looked past.
 const MOST_NAMES: u32 = 999;
@@ -25,12 +25,13 @@ const MOST_NAMES: u32 = 999;
 pub struct FolderInbox {
     folder: DocumentFolder,
     pattern: NamePattern,
+    beside: Beside,
 }
 
 impl FolderInbox {
     /// The folder, and how files are called there.
     pub fn new(folder: DocumentFolder, pattern: NamePattern) -> Self {
-        Self { folder, pattern }
+        Self { folder, pattern, beside: Beside::default() }
     }
 }
 
@@ -42,16 +43,17 @@ impl DocumentInbox for FolderInbox {
 
     async fn check(&self) -> Result<(), FilingError> {
         let folder = self.folder.clone();
-        beside(move || {
-            if folder.ours && !folder.path.exists() {
-                // Made with the first document.
-                return Ok(());
-            }
-            let tried = folder.ready()?.join(".clinic-companion-tries.part");
-            File::create(&tried).map_err(failed)?;
-            std::fs::remove_file(&tried).map_err(failed)
-        })
-        .await
+        self.beside
+            .run(move || {
+                if folder.ours && !folder.path.exists() {
+                    // Made with the first document.
+                    return Ok(());
+                }
+                let tried = folder.ready()?.join(".clinic-companion-tries.part");
+                File::create(&tried).map_err(failed)?;
+                std::fs::remove_file(&tried).map_err(failed)
+            })
+            .await
     }
 
     async fn stage(
@@ -60,35 +62,37 @@ impl DocumentInbox for FolderInbox {
         content: Private<Vec<u8>>,
     ) -> Result<Private<String>, FilingError> {
         let (inbox, order) = (self.clone(), order.clone());
-        beside(move || {
-            let folder = inbox.folder.ready()?;
-            let ready = ready_file(folder, &order.key);
-            if let Err(error) = write_through(&ready, content.reveal()) {
-                // Half a document is nothing that anybody needs.
-                let _ = std::fs::remove_file(&ready);
-                return Err(failed(error));
-            }
-            let name = (1..=MOST_NAMES)
-                .map(|number| inbox.pattern.name(&order, number))
-                .find(|name| !folder.join(name).exists())
-                .ok_or_else(too_many)?;
-            ticket(&folder.join(name))
-        })
-        .await
+        self.beside
+            .run(move || {
+                let folder = inbox.folder.ready()?;
+                let ready = ready_file(folder, &order.key);
+                if let Err(error) = write_through(&ready, content.reveal()) {
+                    // Half a document is nothing that anybody needs.
+                    let _ = std::fs::remove_file(&ready);
+                    return Err(failed(error));
+                }
+                let name = (1..=MOST_NAMES)
+                    .map(|number| inbox.pattern.name(&order, number))
+                    .find(|name| !folder.join(name).exists())
+                    .ok_or_else(too_many)?;
+                ticket(&folder.join(name))
+            })
+            .await
     }
 
     async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
         let (key, target) = (key.clone(), PathBuf::from(ticket.reveal()));
-        beside(move || place(&key, &target)).await
+        self.beside.run(move || place(&key, &target)).await
     }
 
     async fn discard(&self, key: &DocumentKey) -> Result<(), FilingError> {
         let (folder, key) = (self.folder.path.clone(), key.clone());
-        beside(move || match std::fs::remove_file(ready_file(&folder, &key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-            Ok(()) | Err(_) => Ok(()),
-        })
-        .await
+        self.beside
+            .run(move || match std::fs::remove_file(ready_file(&folder, &key)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+                Ok(()) | Err(_) => Ok(()),
+            })
+            .await
     }
 }
 
@@ -108,7 +112,7 @@ fn ticket(target: &Path) -> Result<Private<String>, FilingError> {
     Ok(Private::new(text.to_owned()))
 }
 
-/// Writes so that it outlives a power cut. Only we may read it until it stands in its place.
+/// Writes so that it outlives a power cut. Who may read the folder may read it.
 fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     file.write_all(content)?;

@@ -9,8 +9,11 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ports::documents::FilingError;
+use tokio::sync::Semaphore;
 
 pub use inbox::FolderInbox;
 pub use names::{NamePattern, PathPattern, PatternMistake};
@@ -55,12 +58,46 @@ fn failed(error: io::Error) -> FilingError {
     }
 }
 
-/// Runs what waits for a disk, or for a server that holds the folder, beside everything else.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, FilingError> + Send + 'static,
-) -> Result<T, FilingError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(FilingError::Failed(Box::new(error))),
+/// How long a folder may take over one document. A server that holds it may be gone, and then the operating system can
+/// wait for it without an end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One thread for each folder. While what was asked of it still hangs, nothing more is asked, or one folder after the
+/// other would take every thread that there is.
+#[derive(Clone, Debug)]
+struct Beside(Arc<Semaphore>);
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Beside {
+    /// Runs what waits for a disk, or for a server that holds the folder, beside everything else. What takes too long
+    /// goes on by itself, and counts as a folder that is not there.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, FilingError> + Send + 'static,
+    ) -> Result<T, FilingError> {
+        self.run_within(PATIENCE, work).await
+    }
+
+    async fn run_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce() -> Result<T, FilingError> + Send + 'static,
+    ) -> Result<T, FilingError> {
+        let Ok(seat) = Arc::clone(&self.0).try_acquire_owned() else { return Err(FilingError::Missing) };
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(seat);
+            done
+        });
+        match tokio::time::timeout(patience, done).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => Err(FilingError::Failed(Box::new(error))),
+            Err(_) => Err(FilingError::Missing),
+        }
     }
 }

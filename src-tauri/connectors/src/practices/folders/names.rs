@@ -189,6 +189,17 @@ impl PathPattern {
             [Piece::Literal(dots)] => dots.chars().all(|c| c == '.'),
             [..] => false,
         };
+        // Of `{patient_id}{name}`, the file `12 scan.pdf` of patient 1 and of patient 12 could not be told apart.
+        let is_id =
+            |piece: &Piece| matches!(piece, Piece::Value(Placeholder::Patient | Placeholder::Appointment));
+        let touches =
+            |pair: &[Piece]| matches!(pair, [Piece::Value(_), Piece::Value(_)]) && pair.iter().any(is_id);
+        if steps.iter().any(|step| step.windows(2).any(touches)) {
+            return Err(PatternMistake(
+                "an id runs into what stands beside it: set them apart, as in `{patient_id}_{name}`"
+                    .to_owned(),
+            ));
+        }
         if steps.iter().any(leads_elsewhere) {
             return Err(PatternMistake(
                 "a folder on the way has no name: write `a/b`, not `/a//b`".to_owned(),

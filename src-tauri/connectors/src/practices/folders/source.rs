@@ -12,7 +12,7 @@ use domain::private::Private;
 use sha2::{Digest, Sha256};
 
 use super::names::PathPattern;
-use super::{DocumentFolder, beside, failed};
+use super::{Beside, DocumentFolder, failed};
 
 /// Nobody has more documents for one appointment; a folder that holds more is not what it is taken for.
 const MOST_DOCUMENTS: usize = 100;
@@ -22,12 +22,13 @@ const MOST_DOCUMENTS: usize = 100;
 pub struct FolderSource {
     folder: DocumentFolder,
     pattern: PathPattern,
+    beside: Beside,
 }
 
 impl FolderSource {
     /// The folder, and where documents lie in it.
     pub fn new(folder: DocumentFolder, pattern: PathPattern) -> Self {
-        Self { folder, pattern }
+        Self { folder, pattern, beside: Beside::default() }
     }
 
     fn find(&self, appointment: &AppointmentRef, patient: &PatientRef) -> Result<Vec<Found>, FilingError> {
@@ -111,7 +112,7 @@ impl DocumentSource for FolderSource {
 
     async fn check(&self) -> Result<(), FilingError> {
         let folder = self.folder.clone();
-        beside(move || std::fs::read_dir(folder.ready()?).map(|_| ()).map_err(failed)).await
+        self.beside.run(move || std::fs::read_dir(folder.ready()?).map(|_| ()).map_err(failed)).await
     }
 
     async fn documents(
@@ -121,7 +122,7 @@ impl DocumentSource for FolderSource {
     ) -> Result<Vec<PracticeDocument>, FilingError> {
         let (source, appointment, patient) = (self.clone(), appointment.clone(), patient.clone());
         let find = move || Ok(source.find(&appointment, &patient)?.into_iter().map(|f| f.document).collect());
-        beside(find).await
+        self.beside.run(find).await
     }
 
     async fn content(
@@ -132,21 +133,22 @@ impl DocumentSource for FolderSource {
     ) -> Result<Option<Private<Vec<u8>>>, FilingError> {
         let (source, appointment, patient) = (self.clone(), appointment.clone(), patient.clone());
         let document = document.clone();
-        beside(move || {
-            let found = source.find(&appointment, &patient)?;
-            let Some(found) = found.into_iter().find(|found| found.document.id == document) else {
-                return Ok(None);
-            };
-            let file = match std::fs::File::open(&found.path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(failed(error)),
-            };
-            let mut content = Vec::new();
-            file.take(LARGEST_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
-            let whole = u64::try_from(content.len()).is_ok_and(|size| size <= LARGEST_BYTES);
-            Ok(whole.then(|| Private::new(content)))
-        })
-        .await
+        self.beside
+            .run(move || {
+                let found = source.find(&appointment, &patient)?;
+                let Some(found) = found.into_iter().find(|found| found.document.id == document) else {
+                    return Ok(None);
+                };
+                let file = match std::fs::File::open(&found.path) {
+                    Ok(file) => file,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    Err(error) => return Err(failed(error)),
+                };
+                let mut content = Vec::new();
+                file.take(LARGEST_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
+                let whole = u64::try_from(content.len()).is_ok_and(|size| size <= LARGEST_BYTES);
+                Ok(whole.then(|| Private::new(content)))
+            })
+            .await
     }
 }

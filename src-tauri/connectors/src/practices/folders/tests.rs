@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::names::{NamePattern, PathPattern};
-use super::{DocumentFolder, FolderInbox, FolderSource};
+use super::{Beside, DocumentFolder, FolderInbox, FolderSource};
 use chrono::NaiveDate;
 use domain::documents::{DocumentKey, DocumentOrder, LARGEST_BYTES, PracticeDocumentKind};
 use domain::ids::{
@@ -12,6 +12,8 @@ use domain::ports::documents::{DocumentInbox, DocumentSource, FilingError, Place
 use domain::private::Private;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 fn order(name: &str) -> DocumentOrder {
     DocumentOrder {
@@ -98,6 +100,8 @@ fn a_pattern_that_cannot_work_is_refused_in_words() {
         ("{patient_id}/{document_type}", "{name}"),
         ("{patient_id}//{document_type}/{name}", "no name"),
         ("../{patient_id}/{document_type}/{name}", "no name"),
+        ("{document_type}/{patient_id}{name}", "runs into"),
+        ("{patient_id}{appointment_id}/{document_type}/{name}", "runs into"),
     ] {
         let said = PathPattern::parse(pattern).unwrap_err().to_string();
         assert!(said.contains(word), "{pattern}: {said}");
@@ -280,4 +284,20 @@ async fn a_file_that_grew_too_large_is_not_read_into_memory() {
     let found = source.documents(&appointment, &patient).await.unwrap();
     assert_eq!(found[0].size, LARGEST_BYTES * 2);
     assert!(source.content(&appointment, &patient, &found[0].id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_keeps_nobody_waiting_and_takes_one_thread() {
+    let beside = Beside::default();
+    let (back, server) = mpsc::channel::<()>();
+    let hangs = beside.run_within(Duration::from_millis(20), move || {
+        let _ = server.recv();
+        Ok(())
+    });
+    assert!(matches!(hangs.await, Err(FilingError::Missing)));
+    assert!(matches!(beside.run(|| Ok(())).await, Err(FilingError::Missing)), "the thread is taken");
+    drop(back);
+    while beside.run(|| Ok(())).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }

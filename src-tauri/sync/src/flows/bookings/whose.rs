@@ -3,6 +3,7 @@
 
 use super::{Bookings, Next, Stop};
 use domain::booking::{BookingEvent, BookingKey, BookingRequest, BookingState, Entry, Held};
+use domain::documents::DocumentState;
 use domain::failure::{ReadError, Refusal};
 use domain::ids::PatientRef;
 use domain::matching::{self, Decision, Settled};
@@ -121,6 +122,34 @@ impl Bookings {
             key.booking
         );
         self.tell("look/unused-record", text).await
+    }
+
+    /// Documents that went to the practice system for the wrong patient lie in the wrong record, and only staff can
+    /// move them.
+    pub(super) async fn tell_of_documents(
+        &self,
+        key: &BookingKey,
+        former: &PatientRef,
+        held: &Held,
+    ) -> Result<(), StoreError> {
+        let Some(patient) = held.patient.as_ref().filter(|patient| *patient != former) else { return Ok(()) };
+        let documents = self.ports.store.documents_of_bookings(&key.practice).await?;
+        let handed_over = documents.iter().filter(|document| {
+            let state = &document.state;
+            let may_be_there =
+                matches!(state, DocumentState::Filing(_) | DocumentState::Filed(_) | DocumentState::Told(_));
+            document.offer.booking.as_ref() == Some(&key.booking) && may_be_there && !document.kept
+        });
+        let which = match handed_over.count() {
+            0 => return Ok(()),
+            1 => "A document".to_owned(),
+            count => format!("{count} documents"),
+        };
+        let text = format!(
+            "{which} of booking {} went to your practice system for patient {former}, before somebody corrected the patient. Please move what came in to patient {patient}.",
+            key.booking
+        );
+        self.tell("look/document", text).await
     }
 
     /// The patient of a confirmed booking could not be changed, and somebody waits for it.
