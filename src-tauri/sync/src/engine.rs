@@ -649,7 +649,7 @@ impl Engine {
                 practice.set_up_again_at = Some(now + SET_UP_AGAIN);
                 tracing::warn!(practice.id = %id, "{}", problem.sentence);
                 let note = health::failed(None, problem, now);
-                store.note(id, leg, &note).await?;
+                store.note(id, leg.clone(), &note).await?;
                 self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
                 return Ok(());
             }
@@ -658,7 +658,7 @@ impl Engine {
         for (leg, problem) in connected.troubles {
             tracing::warn!(practice.id = %id, "{}", problem.sentence);
             let note = health::failed(None, problem, now);
-            store.note(id, leg, &note).await?;
+            store.note(id, leg.clone(), &note).await?;
             self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
         }
         tracing::info!(practice.id = %id, "Set up.");
