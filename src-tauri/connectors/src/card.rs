@@ -20,6 +20,8 @@ pub struct Card {
     pub fields: &'static [Field],
     /// What to do when the practice's consent is missing, step by step.
     pub consent_steps: &'static [&'static str],
+    /// Whether patients connect devices of their own there.
+    pub connects_devices: bool,
     /// What becomes of what was linked when the account is unlinked, in a sentence.
     pub when_unlinked: &'static str,
 }
@@ -90,7 +92,11 @@ impl Field {
         let typed = typed.trim();
         let text = if typed.is_empty() { self.default.unwrap_or_default() } else { typed };
         if text.is_empty() {
-            return if self.optional { Ok(None) } else { Err(FieldMistake::of(self, "it is empty: fill it in")) };
+            return if self.optional {
+                Ok(None)
+            } else {
+                Err(FieldMistake::of(self, "it is empty: fill it in"))
+            };
         }
         if text.chars().count() > LONGEST {
             return Err(FieldMistake::of(self, "it is too long: copy it again, and nothing else with it"));
@@ -124,7 +130,8 @@ impl Field {
 /// Only a typing mistake is caught: whoever receives the mail knows the rest.
 fn email(text: &str) -> Result<String, String> {
     let (name, host) = text.split_once('@').unwrap_or_default();
-    let whole = !name.is_empty() && host.contains('.') && !host.contains('@') && !text.contains(char::is_whitespace);
+    let whole =
+        !name.is_empty() && host.contains('.') && !host.contains('@') && !text.contains(char::is_whitespace);
     if whole { Ok(text.to_owned()) } else { Err("it is no e-mail address: name@example.com.au".to_owned()) }
 }
 
@@ -135,7 +142,9 @@ fn address(text: &str) -> Result<String, String> {
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    let Some(host) = url.host() else { return Err("it is no web address: it begins with https://".to_owned()) };
+    let Some(host) = url.host() else {
+        return Err("it is no web address: it begins with https://".to_owned());
+    };
     match url.scheme() {
         _ if !plain => Err("it is an address alone: take the rest out".to_owned()),
         "https" => Ok(()),
@@ -194,7 +203,10 @@ mod tests {
         for kind in kinds {
             assert_eq!(wrong(kind, "  "), "A field: it is empty: fill it in");
             assert!(wrong(kind, &"x".repeat(501)).contains("too long"));
-            assert!(wrong(kind, "geheim\nx").contains("line break") && !wrong(kind, "geheim\nx").contains("geheim"));
+            assert!(
+                wrong(kind, "geheim\nx").contains("line break")
+                    && !wrong(kind, "geheim\nx").contains("geheim")
+            );
         }
         for (kind, typed, says) in [
             (FieldKind::Email, "nobody", "no e-mail address"),
@@ -234,14 +246,32 @@ mod tests {
             title: "Acme",
             purpose: "",
             fields: &[
-                Field { key: "id", label: "Id", kind: FieldKind::Text, default: None, optional: false, where_to_find: &[] },
-                Field { key: "key", label: "Key", kind: FieldKind::Secret, default: None, optional: false, where_to_find: &[] },
+                Field {
+                    key: "id",
+                    label: "Id",
+                    kind: FieldKind::Text,
+                    default: None,
+                    optional: false,
+                    where_to_find: &[],
+                },
+                Field {
+                    key: "key",
+                    label: "Key",
+                    kind: FieldKind::Secret,
+                    default: None,
+                    optional: false,
+                    where_to_find: &[],
+                },
             ],
             consent_steps: &[],
+            connects_devices: false,
             when_unlinked: "",
         };
         let typed = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect::<BTreeMap<_, _>>()
+            pairs
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+                .collect::<BTreeMap<_, _>>()
         };
         let read = card.read(&typed(&[("id", " 7 "), ("key", "geheim"), ("other", "x")])).unwrap();
         assert_eq!(read, typed(&[("id", "7")]));

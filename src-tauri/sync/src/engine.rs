@@ -5,6 +5,7 @@ use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
+use crate::flows::enrolments::Enrolments;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
 use crate::flows::subscriptions::{self, Subscriptions};
@@ -527,8 +528,8 @@ impl Engine {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             // Somebody may have recorded consent.
-            let profiles = self.slots.keys().filter(|key| key.1 == FlowName::Profiles).cloned();
-            for key in profiles.collect::<Vec<_>>() {
+            let concerned = |key: &&SlotKey| matches!(key.1, FlowName::Profiles | FlowName::Enrolments(_));
+            for key in self.slots.keys().filter(concerned).cloned().collect::<Vec<_>>() {
                 self.wake(&key, now);
             }
             self.revision = Some(revision);
@@ -705,6 +706,11 @@ impl Engine {
         }
         if let Some(profiles) = Profiles::new(ports.clone()) {
             flows.push(Arc::new(profiles));
+        }
+        for partner in &practice.partners {
+            if let Some(enrolments) = Enrolments::new(ports.clone(), partner.clone()) {
+                flows.push(Arc::new(enrolments));
+            }
         }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));

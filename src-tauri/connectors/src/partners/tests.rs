@@ -14,7 +14,12 @@ fn every_partner_is_named_once_and_says_what_it_is_for() {
         let keys: BTreeSet<&str> = card.fields.iter().map(|field| field.key).collect();
         assert_eq!(keys.len(), card.fields.len(), "{} has a key twice", card.name);
         for field in card.fields {
-            assert!(!field.label.is_empty() && !field.where_to_find.is_empty(), "{}.{}", card.name, field.key);
+            assert!(
+                !field.label.is_empty() && !field.where_to_find.is_empty(),
+                "{}.{}",
+                card.name,
+                field.key
+            );
         }
     }
 }

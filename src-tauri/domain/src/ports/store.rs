@@ -204,7 +204,8 @@ impl Leg {
 
     /// The leg with this name.
     pub fn named(name: &str) -> Option<Self> {
-        let account = || name.strip_prefix(Self::ACCOUNT).map(|partner| Leg::Account(PartnerId::new(partner)));
+        let account =
+            || name.strip_prefix(Self::ACCOUNT).map(|partner| Leg::Account(PartnerId::new(partner)));
         Self::ALL.into_iter().find(|leg| leg.name() == name).or_else(account)
     }
 }

@@ -108,6 +108,7 @@ pub const CARD: Card = Card {
         },
     ],
     consent_steps: GET_CONSENT,
+    connects_devices: false,
     when_unlinked: "Bookings stop, and your times there are not kept in step any more.",
 };
 
