@@ -94,9 +94,6 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 /// What is said while too many appointments are gone to believe it.
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
-/// Partners that `interface.md` names and that this version does not link.
-const LATER: [&str; 1] = ["hint"];
-
 /// What is said while links wait for somebody.
 const UNDECIDED: &str = "Some patients need somebody to decide or to supply something. The Patients screen lists them, and the command links says why.";
 
@@ -194,7 +191,8 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
     };
     let vald = settings.vald.as_ref().map(|_| of_partner("VALD Hub", vald(), Leg::Profiles));
     // A partner that this version cannot link is never linked.
-    let mut accounts = BTreeMap::from(LATER.map(|name| (name, None)));
+    let mut accounts: BTreeMap<&'static str, Option<LinksStatus>> =
+        partners::LATER.iter().map(|name| (*name, None)).collect();
     for linkable in partners::LINKABLE {
         let linked = settings.accounts.get(&linkable.id());
         let leg = Leg::Account(linkable.id());

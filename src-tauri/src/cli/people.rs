@@ -34,15 +34,9 @@ const AT_ONCE: usize = 1000;
 /// The names of the partners to whom patients can be linked (`interface.md`).
 pub fn partner_names() -> Vec<&'static str> {
     let drawn = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
-    let mut names: Vec<&str> = [connectors::partners::vald::NAME].into_iter().chain(drawn).collect();
-    names.extend(
-        LATER.iter().filter(|later| !partners::LINKABLE.iter().any(|known| known.card.name == **later)),
-    );
-    names
+    let vald = [partners::vald::NAME];
+    vald.into_iter().chain(drawn).chain(partners::LATER.iter().copied()).collect()
 }
-
-/// Partners that `interface.md` names and that a later version links.
-const LATER: [&str; 1] = ["hint"];
 
 /// Refuses a partner to whom this version links nobody.
 fn linkable(name: &str) -> Result<PartnerId, Failure> {
@@ -432,7 +426,7 @@ mod tests {
                 Ok(id) => assert_eq!(id.as_str(), name),
                 Err(refused) => {
                     assert!(refused.sentence.contains(&PartnerId::new(name).title()), "{refused:?}");
-                    assert!(LATER.contains(&name), "{refused:?}");
+                    assert!(partners::LATER.contains(&name), "{refused:?}");
                 }
             }
         }

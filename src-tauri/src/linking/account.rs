@@ -8,7 +8,7 @@ use connectors::card::FieldMistake;
 use connectors::partners::{self, Linkable};
 use domain::ids::PartnerId;
 use domain::ports::partner::Partner;
-use domain::ports::store::{Leg, SettingsBook};
+use domain::ports::store::Leg;
 use domain::private::SecretString;
 use domain::settings::{PartnerAccount, PracticeSettings, SecretKind, SecretName};
 use std::collections::BTreeMap;

@@ -93,7 +93,6 @@ struct RawPractice {
     system: RawSystem,
     healthengine: Option<RawHealthengine>,
     vald: Option<RawVald>,
-    hint: Option<Later>,
     provet: Option<Later>,
 }
 
@@ -225,12 +224,12 @@ impl Reader<'_> {
         Mistake { line, column, message }
     }
 
-    fn later(&self, table: &str, lacks: &str, found: Option<&Later>) -> Result<(), Mistake> {
+    fn later(&self, table: &str, lacks: &str, found: Option<Range<usize>>) -> Result<(), Mistake> {
         match found {
             None => Ok(()),
             Some(found) => {
                 let message = format!("this version {lacks} yet; remove [{table}] to go on");
-                Err(self.mistake(&found.span(), message))
+                Err(self.mistake(&found, message))
             }
         }
     }
@@ -263,10 +262,7 @@ impl Reader<'_> {
         accounts: &[RawAccount<'_>],
         earlier: &[Wanted],
     ) -> Result<Wanted, Mistake> {
-        for (partner, title, found) in [("hint", "Hint", &raw.hint), ("provet", "Provet Cloud", &raw.provet)]
-        {
-            self.later(&format!("practice.{partner}"), &format!("does not link {title}"), found.as_ref())?;
-        }
+        self.later("practice.provet", "does not link Provet Cloud", raw.provet.as_ref().map(Spanned::span))?;
         if !PracticeId::is_valid(raw.id.get_ref()) {
             let message = "an id holds 1 to 40 small letters, digits and \"-\", nothing else".to_owned();
             return Err(self.mistake(&raw.id.span(), message));

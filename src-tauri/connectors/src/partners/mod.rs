@@ -23,6 +23,9 @@ pub mod validic;
 /// A new one is a folder and a line here.
 pub const LINKABLE: &[Linkable] = &[Linkable { card: &validic::CARD, open: validic::open }];
 
+/// Partners that the interface names and that a later version links.
+pub const LATER: &[&str] = &["hint"];
+
 /// The partners that have settings of their own, because these have a structure that no card carries.
 const OTHERS: &[&Card] = &[&healthengine::CARD, &vald::CARD];
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What the file says about one account.
-pub(super) type RawAccount<'a> = (&'static Linkable, Spanned<DeValue<'a>>);
+/// What the file says about one account: the name of its table, and what stands in it.
+pub(super) type RawAccount<'a> = (&'static str, Spanned<DeValue<'a>>);
 
 /// Takes the tables of such partners out of each practice of the file, so that what is left has fixed words.
 pub(super) fn take<'a>(whole: &mut DeTable<'a>) -> Vec<Vec<RawAccount<'a>>> {
@@ -20,17 +20,17 @@ pub(super) fn take<'a>(whole: &mut DeTable<'a>) -> Vec<Vec<RawAccount<'a>>> {
     let Some(DeValue::Array(practices)) = practices.map(|(_, value)| value.get_mut()) else {
         return Vec::new();
     };
-    let of_practice = |practice: &mut Spanned<DeValue<'a>>| match practice.get_mut() {
-        DeValue::Table(table) => take_from(table),
-        _ => Vec::new(),
+    let of_practice = |practice: &mut Spanned<DeValue<'a>>| {
+        if let DeValue::Table(table) = practice.get_mut() { take_from(table) } else { Vec::new() }
     };
     practices.iter_mut().map(of_practice).collect()
 }
 
 fn take_from<'a>(practice: &mut DeTable<'a>) -> Vec<RawAccount<'a>> {
-    let found = partners::LINKABLE.iter().filter_map(|linkable| {
-        let key = practice.keys().find(|key| key.get_ref() == linkable.card.name)?.clone();
-        Some((linkable, practice.remove(&key)?))
+    let names = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
+    let found = names.chain(partners::LATER.iter().copied()).filter_map(|name| {
+        let key = practice.keys().find(|key| key.get_ref() == name)?.clone();
+        Some((name, practice.remove(&key)?))
     });
     found.collect()
 }
@@ -44,7 +44,12 @@ impl Reader<'_> {
         secrets: &mut Vec<(SecretKind, SecretString)>,
     ) -> Result<BTreeMap<PartnerId, PartnerAccount>, Mistake> {
         let mut accounts = BTreeMap::new();
-        for (linkable, table) in raw {
+        for (name, table) in raw {
+            let Some(linkable) = partners::linkable(name) else {
+                let lacks = format!("does not link {}", PartnerId::new(*name).title());
+                self.later(&format!("practice.{name}"), &lacks, Some(table.span()))?;
+                continue;
+            };
             accounts.insert(linkable.id(), self.account(linkable, table, practice, secrets)?);
         }
         Ok(accounts)
@@ -85,7 +90,7 @@ impl Reader<'_> {
                 fields.extend(field.read(text).map_err(wrong)?.map(|text| (field.key.to_owned(), text)));
                 continue;
             }
-            let resolved = self.sources.resolve(&GivenSecret::from(text.as_ref()));
+            let resolved = self.sources.resolve(&GivenSecret::from(&**text));
             let secret = resolved.map_err(|problem| self.mistake(&value.span(), problem.to_string()))?;
             if let Some(secret) = field.read_secret(&secret).map_err(wrong)? {
                 opened.insert(field.key, secret);
