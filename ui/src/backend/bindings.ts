@@ -49,6 +49,17 @@ export const commands = {
 	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
+	/**  Asks the partner for something cheap, with what was typed. */
+	testAccount: (practiceId: string, account: AccountInput) => typedError<AccountTest, UiError>(__TAURI_INVOKE("test_account", { practiceId, account })),
+	/**  The same, and links the practice with the partner if that worked. */
+	saveAccount: (practiceId: string, account: AccountInput) => typedError<null, UiError>(__TAURI_INVOKE("save_account", { practiceId, account })),
+	/**  Forgets the account and its secrets. */
+	unlinkAccount: (practiceId: string, partner: string) => typedError<null, UiError>(__TAURI_INVOKE("unlink_account", { practiceId, partner })),
+	/**
+	 *  Registers a patient where that has not been done, and answers where devices are connected; with `anew` at a new
+	 *  address.
+	 */
+	connectDevice: (practiceId: string, patientId: string, partner: string, anew: boolean) => typedError<DevicePageView, UiError>(__TAURI_INVOKE("connect_device", { practiceId, patientId, partner, anew })),
 	/**  Who matches what was typed, from memory. */
 	findPatients: (query: PatientQuery) => typedError<PatientHits, UiError>(__TAURI_INVOKE("find_patients", { query })),
 	/**  Everything about one patient. */
@@ -57,10 +68,10 @@ export const commands = {
 	patientLinks: (practiceId: string, state: string | null) => typedError<LinkView[], UiError>(__TAURI_INVOKE("patient_links", { practiceId, state })),
 	/**  Who comes today, with the state of each VALD profile. */
 	today: (practiceId: string) => typedError<TodayView, UiError>(__TAURI_INVOKE("today", { practiceId })),
-	/**  Records consent for VALD. */
-	giveConsent: (practiceId: string, patientId: string, consent: ConsentInput) => typedError<null, UiError>(__TAURI_INVOKE("give_consent", { practiceId, patientId, consent })),
-	/**  Records that consent for VALD was refused or withdrawn. */
-	withdrawConsent: (practiceId: string, patientId: string, recordedBy: string) => typedError<null, UiError>(__TAURI_INVOKE("withdraw_consent", { practiceId, patientId, recordedBy })),
+	/**  Records consent for a partner. */
+	giveConsent: (practiceId: string, patientId: string, partner: string, consent: ConsentInput) => typedError<null, UiError>(__TAURI_INVOKE("give_consent", { practiceId, patientId, partner, consent })),
+	/**  Records that consent for a partner was refused or withdrawn. */
+	withdrawConsent: (practiceId: string, patientId: string, partner: string, recordedBy: string) => typedError<null, UiError>(__TAURI_INVOKE("withdraw_consent", { practiceId, patientId, partner, recordedBy })),
 	/**  Sends these patients before all others, as far as they consented. Answers how many. */
 	linkPatients: (practiceId: string, patientIds: string[]) => typedError<number, UiError>(__TAURI_INVOKE("link_patients", { practiceId, patientIds })),
 	/**  Opens the profile's page in the browser; with `link_first` waits for it to be linked. */
@@ -91,6 +102,56 @@ export type AboutView = {
 	version: string,
 	/**  Where the store lies. */
 	dataFolder: string,
+};
+
+/**  What somebody typed into the form of a partner. */
+export type AccountInput = {
+	/**  The partner's name. */
+	partner: string,
+	/**  By their keys, all but the secrets. */
+	fields: { [key in string]: string },
+	/**  By their keys; one that is missing keeps what is stored. */
+	secrets: { [key in string]: string },
+};
+
+/**  What stands in the fields of a linked account. */
+export type AccountSetupView = {
+	/**  The partner's name. */
+	partner: string,
+	/**  By their keys, all but the secrets. */
+	fields: { [key in string]: string },
+	/**  The keys of the secrets that are stored. */
+	secrets: string[],
+};
+
+/**  What a partner answered to a test of its fields. */
+export type AccountTest = {
+	/**  The name under which it knows the account, where it has one. */
+	name: string | null,
+	/**  How long it took to answer. */
+	latencyMs: number,
+};
+
+/**  An account with such a partner. */
+export type AccountView = {
+	/**  The partner's name: `validic`. */
+	partner: string,
+	/**  The name that people know. */
+	title: string,
+	/**  How it is doing. */
+	light: Light,
+	/**  Who or what is linked. */
+	linked: number,
+	/**  On its way. */
+	pending: number,
+	/**  What waits for a person. */
+	needsPerson: number,
+	/**  What the partner refused, or has linked otherwise. */
+	failed: number,
+	/**  When the partner last answered. */
+	lastAnswerAt: string | null,
+	/**  What is wrong. */
+	problem: ProblemView | null,
 };
 
 /**  Everything the window shows, pushed whole after each change. */
@@ -131,6 +192,8 @@ export type AppView = {
 	settings: SettingsView,
 	/**  The practice systems that can be linked: the shipped profiles and the clinic's own. */
 	profiles: ProfileView[],
+	/**  The partners that can be linked besides Healthengine and VALD Hub. */
+	partners: PartnerCardView[],
 	/**  Program version and folders. */
 	about: AboutView,
 };
@@ -173,6 +236,12 @@ also: string[] } |
 { kind: "vald"; 
 /**  The practice. */
 practiceId: string } | 
+/**  The `problem` of an account with a further partner. */
+{ kind: "account"; 
+/**  The practice. */
+practiceId: string; 
+/**  The partner's name. */
+partner: string } | 
 /**  Something happened that somebody has to look at, and nobody has said yet that they did. */
 { kind: "notice"; 
 /**  The practice. */
@@ -368,6 +437,37 @@ export type CandidateView = {
 	fields: ComparedField[],
 };
 
+/**  What a field may hold. */
+export type CardFieldKind = 
+/**  Any text. */
+"text" | 
+/**  A text that is never shown again. */
+"secret" | 
+/**  An e-mail address. */
+"email" | 
+/**  A web address. */
+"address" | 
+/**  One of its choices. */
+"choice";
+
+/**  Something that has to be entered. */
+export type CardFieldView = {
+	/**  Its key. */
+	key: string,
+	/**  The label beside it. */
+	label: string,
+	/**  What it may hold. */
+	kind: CardFieldKind,
+	/**  What can be chosen, where it is a choice. */
+	choices: string[],
+	/**  What is meant where it is left empty; None where nothing is. */
+	default: string | null,
+	/**  Whether it may stay empty although nothing is meant by that. */
+	optional: boolean,
+	/**  Where to find it, step by step. */
+	whereToFind: string[],
+};
+
 /**  One field of the booking beside the same field of the book. */
 export type ComparedField = {
 	/**  Which one. */
@@ -535,6 +635,34 @@ export type DeadlinesView = {
 	answerBy: string,
 };
 
+/**  Where a patient connects devices: shown once it is asked for, and kept by the window no longer than it is shown. */
+export type DevicePageView = {
+	/**  The address. Whoever has it is taken for the patient. */
+	address: string,
+	/**  How many units wide and high the code for a phone's camera is. */
+	size: number,
+	/**  The outline of its dark squares, as SVG writes one. */
+	path: string,
+};
+
+/**  How it stands with a patient's devices at a partner. */
+export type DevicesView = {
+	/**  The partner's name. */
+	partner: string,
+	/**  The name that people know. */
+	title: string,
+	/**  Whether consent is there: only then can devices be connected. */
+	allowed: boolean,
+	/**  Whether consent was refused or withdrawn, as against never asked for. */
+	withdrawn: boolean,
+	/**  Whether the partner has a page for the patient. */
+	registered: boolean,
+	/**  What is missing or was refused, in a sentence. */
+	reason: string | null,
+	/**  The kinds of devices that are connected, in the partner's words. */
+	devices: string[],
+};
+
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
@@ -622,6 +750,13 @@ export type ErrorCode =
 "valdKeyRefused" | 
 /**  VALD does not let these credentials work with this organisation, or does not know it in any region. */
 "valdTenantRefused" | 
+/**  A further partner does not answer, or not in a way that can be understood; the message names it. */
+"accountUnreachable" | 
+/**
+ *  A further partner refuses what it was given to sign in with, or does not let the account do what was asked; the
+ *  message names it.
+ */
+"accountRefused" | 
 /**  The patient has no profile in VALD Hub yet; the message says what is missing. */
 "notLinkedYet" | 
 /**  There is no such patient in the book any more. */
@@ -1046,10 +1181,26 @@ export type OutageView = {
 	bookingsWaited: number,
 };
 
+/**  A partner that can be linked, as its card introduces it. */
+export type PartnerCardView = {
+	/**  Its name in the provisioning file: `validic`. */
+	name: string,
+	/**  The name that people know. */
+	title: string,
+	/**  What it does for the practice, in a sentence. */
+	purpose: string,
+	/**  What has to be entered, in order. */
+	fields: CardFieldView[],
+	/**  What becomes of what was linked when the account is unlinked, in a sentence. */
+	whenUnlinked: string,
+};
+
 /**  Everything about one patient. */
 export type PatientCardView = {
 	/**  Who. */
 	patient: PatientView,
+	/**  How it stands with devices, at each linked partner that has any. */
+	devices: DevicesView[],
 	/**  The links to partners. */
 	links: LinkView[],
 	/**  Every line about consent, newest first. */
@@ -1174,6 +1325,8 @@ export type PracticeSetupView = {
 	healthengine: HealthengineSetupView | null,
 	/**  None before VALD Hub is linked. */
 	vald: ValdSetupView | null,
+	/**  The accounts with further partners, those that are linked. */
+	accounts: AccountSetupView[],
 	/**  When this computer is on. */
 	liveHours: LiveHours,
 };
@@ -1196,6 +1349,8 @@ export type PracticeView = {
 	healthengine: HealthengineView | null,
 	/**  None before VALD Hub is linked. */
 	vald: ValdView | null,
+	/**  The accounts with further partners, those that are linked. */
+	accounts: AccountView[],
 	/**  Each practitioner, room or device that can be booked. */
 	practitioners: PractitionerView[],
 	/**  The last practice-local date whose free times are published. */

@@ -522,7 +522,7 @@ impl Enrolments {
             if last >= today {
                 return Ok(now + every);
             }
-            first = last;
+            first = last.succ_opt().unwrap_or(today);
         }
     }
 
