@@ -33,7 +33,8 @@ async fn linked(system: System) -> (World, ValidicSim) {
     let sim = ValidicSim::start(config, std::sync::Arc::new(move || clock.now())).await.unwrap();
     let token = SecretName::of(&practice(), SecretKind::Account { partner: validic::NAME, key: "token" });
     world.store.keep_secret(&token, SecretString::from(TOKEN)).await.unwrap();
-    let fields = [("organization_id", ORG), ("api", validic::INFORM_V2), ("base_url", &sim.base_url())];
+    let address = sim.base_url();
+    let fields = [("organization_id", ORG), ("api", validic::INFORM_V2), ("base_url", address.as_str())];
     let fields = fields.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     let mut settings = world.stored_settings("p1").await;
     settings.accounts.insert(id(), PartnerAccount { fields });

@@ -12,7 +12,7 @@ use domain::ids::PracticeId;
 use domain::ports::store::{Consents, Links, SettingsBook};
 use domain::private::SecretString;
 use domain::settings::{
-    GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
+    GroupedPatients, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
 };
 use std::sync::Arc;
 

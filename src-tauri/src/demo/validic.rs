@@ -35,7 +35,8 @@ pub async fn link(home: &Home, practice: &PracticeId, devices: &ValidicSim) -> R
         // Somebody took the account away.
         return Ok(());
     }
-    let fields = [("organization_id", ORGANISATION), ("api", INFORM_V2), ("base_url", &devices.base_url())];
+    let address = devices.base_url();
+    let fields = [("organization_id", ORGANISATION), ("api", INFORM_V2), ("base_url", address.as_str())];
     let fields = fields.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     settings.accounts.insert(validic.clone(), PartnerAccount { fields });
     let token = SecretName::of(practice, SecretKind::Account { partner: NAME, key: "token" });
