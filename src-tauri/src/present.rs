@@ -290,7 +290,8 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
     let light = if settings.enabled {
         // Profiles that wait for a person are not urgent, so that they colour their own card only.
         let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
-        let reached = settings.accounts.keys().filter(|partner| partners::linkable(partner.as_str()).is_some());
+        let reached =
+            settings.accounts.keys().filter(|partner| partners::linkable(partner.as_str()).is_some());
         let reached =
             reached.map(|partner| Some(leg_view(practice, Leg::Account(partner.clone()), inputs).0));
         let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];

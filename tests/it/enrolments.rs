@@ -96,7 +96,8 @@ async fn a_patient_connects_a_device_and_is_gone_when_consent_is_withdrawn(syste
     let mut connected = Vec::new();
     for _ in 0..40 {
         world.pass(10).await;
-        connected = enrolments::devices(world.store.as_ref(), &practice(), &id(), &linked.told_as).await.unwrap();
+        connected =
+            enrolments::devices(world.store.as_ref(), &practice(), &id(), &linked.told_as).await.unwrap();
         if !connected.is_empty() {
             break;
         }
@@ -124,7 +125,9 @@ async fn a_patient_connects_a_device_and_is_gone_when_consent_is_withdrawn(syste
     assert!(!everything.contains(&details.lastname), "a name reached Validic");
     let trail = world.store.audited(0, 100).await.unwrap();
     let told = trail.iter().filter(|entry| entry.line.told_as.as_ref() == Some(&linked.told_as));
-    assert!(told.clone().count() >= 2 && told.clone().all(|entry| entry.line.patient.as_ref() == Some(&patient)));
+    assert!(
+        told.clone().count() >= 2 && told.clone().all(|entry| entry.line.patient.as_ref() == Some(&patient))
+    );
     assert_eq!(world.store.audit_broken_at().await.unwrap(), None);
     sim.stop().await;
     world.finish().await;

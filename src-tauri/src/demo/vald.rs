@@ -11,9 +11,7 @@ use connectors::sim::SimClock;
 use domain::ids::PracticeId;
 use domain::ports::store::{Consents, Links, SettingsBook};
 use domain::private::SecretString;
-use domain::settings::{
-    GroupedPatients, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
-};
+use domain::settings::{GroupedPatients, ProfileGroupRule, SecretKind, SecretName, ValdSettings};
 use std::sync::Arc;
 
 const TENANT: &str = "0d3c1f6e-5a2b-4c8d-9e7f-a1b2c3d4e5f6";

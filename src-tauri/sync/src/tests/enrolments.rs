@@ -188,7 +188,8 @@ impl DeviceEnrolment for FakeDevices {
     }
 
     async fn remove(&self, name: &SyncId, _: Option<&ForeignProfileId>) -> Result<(), WriteError> {
-        let removed = self.asked(format!("remove {name}"), |files| drop(files.users.remove(name)));
+        let removed =
+            self.asked(format!("remove {name}"), |files| files.users.retain(|known, _| known != name));
         removed.await.map_err(WriteError::Unknown)
     }
 
