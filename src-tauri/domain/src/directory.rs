@@ -169,6 +169,11 @@ impl Directory {
         self.entries.get(place).map(|entry| entry.digest)
     }
 
+    /// Every patient's key with what differs whenever the record does, in the order of the keys.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.entries.iter().map(|entry| (self.id(entry), entry.digest))
+    }
+
     /// Differs whenever any patient's record does.
     pub fn digest_of_all(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
