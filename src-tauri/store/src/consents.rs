@@ -42,6 +42,26 @@ impl Consents for Store {
         .await
     }
 
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let (practice, partner) = (practice.to_string(), partner.to_string());
+        self.call(move |conn| {
+            // The lines themselves are in the order of their numbers, so that only the new ones are read.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM consent WHERE number IN
+                     (SELECT max(number) FROM consent WHERE number > ?3 AND practice = ?1 AND partner = ?2
+                      GROUP BY patient)
+                 ORDER BY number"
+            );
+            very_many(conn, &sql, (practice, partner, after), |row| read(row))
+        })
+        .await
+    }
+
     async fn consent(
         &self,
         practice: &PracticeId,

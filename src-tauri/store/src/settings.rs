@@ -1,12 +1,12 @@
 //! What the practice chose.
 
-use crate::columns::{Columns, Fault, Unreadable, all, json};
+use crate::columns::{Columns, Fault, Unreadable, all, json, time_text};
 use crate::links;
 use crate::thread::Store;
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use domain::ids::{LocationRef, PracticeId, ResourceRef};
-use domain::ports::store::{SettingsBook, StoreError};
+use domain::ports::store::{PROFILES, PROFILES_ANEW, SettingsBook, StoreError};
 use domain::settings::{
     AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
     LiveHours, PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
@@ -205,9 +205,16 @@ fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) 
         // the account was removed may have left links behind.
         links::forget(conn, practice, Some(VALD))?;
         conn.execute(
-            "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, 9) = 'profiles/'",
-            [practice],
+            "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, length(?2)) = ?2",
+            [practice, PROFILES],
         )?;
+        if let Some(account) = account {
+            // A pass that is in flight now may leave some behind as well; the new account's first one forgets them.
+            conn.execute(
+                "INSERT INTO mark (practice, thing, digest, at) VALUES (?1, ?2, ?3, ?4)",
+                (practice, PROFILES_ANEW, account.tenant_id.as_str(), time_text(DateTime::UNIX_EPOCH)),
+            )?;
+        }
     }
     conn.execute("DELETE FROM vald_account WHERE practice = ?1", [practice])?;
     let Some(account) = account else { return Ok(()) };

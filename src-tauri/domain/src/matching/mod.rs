@@ -13,7 +13,7 @@ pub mod population;
 mod tests;
 mod weigh;
 
-pub use normalise::{email, has_names, identity, medicare_card, name, name_words, phones};
+pub use normalise::{email, folded_name, has_names, identity, medicare_card, name, name_words, phones};
 
 use crate::ids::PatientRef;
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};

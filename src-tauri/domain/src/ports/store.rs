@@ -148,6 +148,14 @@ pub trait Marks: Send + Sync {
     async fn forget_marks(&self, practice: &PracticeId, prefix: &str) -> Result<u64, StoreError>;
 }
 
+/// What the marks of a practice's profiles begin with.
+pub const PROFILES: &str = "profiles/";
+
+/// The mark of an account of which nobody was told anything yet; its digest is the account. A pass of the former account
+/// may still be under way when it is set, and leave links and marks behind that this account never saw: whoever begins
+/// with the account forgets them, and this mark among them.
+pub const PROFILES_ANEW: &str = "profiles/anew";
+
 /// A digest of what a partner last accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -310,6 +318,14 @@ pub trait Consents: Send + Sync {
     /// The last line about each patient, of those about whom there is any, in the order of their keys.
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError>;
 
+    /// The same, of patients about whom there is a line with a greater number than `after`, in the order of the numbers.
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError>;
+
     /// The last line about one patient.
     async fn consent(
         &self,
@@ -383,8 +399,9 @@ pub trait SettingsBook: Send + Sync {
     /// Every practice, in the order of their ids.
     async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError>;
 
-    /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD are
-    /// forgotten in the same transaction: no other account knows them.
+    /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD and
+    /// every mark under [`PROFILES`] are forgotten in the same transaction: no other account knows them. A new account
+    /// is then written down under [`PROFILES_ANEW`].
     async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError>;
 
     /// Unlinks a practice: settings, secrets, marks, notes and links go; its bookings, consents and audit trail stay.

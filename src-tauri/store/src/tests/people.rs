@@ -7,7 +7,9 @@ use chrono::TimeDelta;
 use domain::audit::{AuditEvent, AuditLine};
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
-use domain::ports::store::{AuditTrail, Consents, Links, Mark, Marks, Revision, SettingsBook};
+use domain::ports::store::{
+    AuditTrail, Consents, Links, Mark, Marks, PROFILES, PROFILES_ANEW, Revision, SettingsBook,
+};
 use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
 use rusqlite::Connection;
 
@@ -82,6 +84,26 @@ async fn the_last_line_holds_and_the_others_stay() {
             (AuditEvent::ConsentGiven, Some(4)),
         ]
     );
+}
+
+#[tokio::test]
+async fn what_was_said_since_is_read_by_itself() {
+    let (_dir, store) = fresh();
+    store.record_consents(&[yes("7"), yes("8"), yes("9")]).await.unwrap();
+    let since = async |number| -> Vec<(i64, String)> {
+        let consents = store.consents_since(&practice(), &vald(), number).await.unwrap();
+        consents.into_iter().map(|consent| (consent.number, consent.line.patient.to_string())).collect()
+    };
+    assert_eq!(since(3).await, []);
+    let elsewhere = ConsentLine { practice: PracticeId::new("carlton"), ..yes("7") };
+    let others = ConsentLine { partner: PartnerId::new("hint"), ..yes("7") };
+    let lines = [said("9", Said::No), elsewhere, others, yes("5"), yes("9")];
+    store.record_consents(&lines).await.unwrap();
+    let pairs = |pairs: &[(i64, &str)]| -> Vec<(i64, String)> {
+        pairs.iter().map(|(number, patient)| (*number, (*patient).to_owned())).collect()
+    };
+    assert_eq!(since(3).await, pairs(&[(7, "5"), (8, "9")]));
+    assert_eq!(since(0).await, pairs(&[(1, "7"), (2, "8"), (7, "5"), (8, "9")]));
 }
 
 #[tokio::test]
@@ -399,13 +421,20 @@ async fn another_tenant_knows_nothing_of_what_the_former_was_told() {
     other_groups.vald.as_mut().unwrap().groups.clear();
     store.save_practice(&other_groups).await.unwrap();
     assert_eq!(store.links(&practice(), None).await.unwrap(), [hint.clone(), link("7")], "the same tenant");
-    assert_eq!(store.marks(&practice(), "profiles/").await.unwrap().len(), 1);
+    let things = async |prefix: &str| -> Vec<(String, String)> {
+        let marks = store.marks(&practice(), prefix).await.unwrap();
+        marks.into_iter().map(|mark| (mark.thing, mark.digest)).collect()
+    };
+    let pair = |thing: &str, digest: &str| (thing.to_owned(), digest.to_owned());
+    assert_eq!(things(PROFILES).await, [pair(PROFILES_ANEW, "one"), pair("profiles/compared", "")]);
     // Another tenant; none; and again one, after a pass for the former one was late.
     for settings in [with_vald("two"), settings("richmond"), with_vald("one")] {
         store.save_practice(&settings).await.unwrap();
-        assert_eq!(store.practices().await.unwrap(), [settings]);
         assert_eq!(store.links(&practice(), None).await.unwrap(), std::slice::from_ref(&hint));
-        assert_eq!(store.marks(&practice(), "").await.unwrap(), [mark("resources")]);
+        // The new account's first pass forgets what comes late.
+        let anew = settings.vald.as_ref().map(|vald| pair(PROFILES_ANEW, &vald.tenant_id));
+        assert_eq!(store.practices().await.unwrap(), [settings]);
+        assert_eq!(things("").await, anew.into_iter().chain([pair("resources", "")]).collect::<Vec<_>>());
         told().await;
     }
     assert_eq!(store.audited(0, 10).await.unwrap().len(), 5, "what left stays on record");

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::directory::{Collecting, Directory};
 use domain::failure::ReadError;
-use domain::ids::PatientRef;
 use domain::people::PersonDetails;
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::Leg;
@@ -118,24 +117,33 @@ impl People {
     }
 }
 
-/// Reads everybody, page by page.
+/// Reads everybody, page by page. While one page is worked on, on another thread, the next one is fetched.
 pub async fn read_everybody(practice: &dyn PracticeSystem) -> Result<Directory, ReadError> {
     let mut collecting = Collecting::default();
-    let mut after: Option<PatientRef> = None;
+    let mut page = practice.people(None, PAGE).await?;
     loop {
-        let page = practice.people(after.as_ref(), PAGE).await?;
-        for record in &page {
-            collecting.add(record);
-        }
-        let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        match page.last() {
-            Some(record) if !last => after = Some(record.id.clone()),
-            Some(_) | None => break,
-        }
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let after = page.last().filter(|_| !is_last).map(|record| record.id.clone());
+        let collect = aside(move || {
+            for record in &page {
+                collecting.add(record);
+            }
+            collecting
+        });
+        let Some(after) = after else {
+            collecting = collect.await?;
+            break;
+        };
+        let fetch = practice.people(Some(&after), PAGE);
+        (collecting, page) = tokio::try_join!(collect, fetch)?;
     }
     // Sorting everybody takes a moment, in which others want to be served.
-    let sorted = tokio::task::spawn_blocking(move || collecting.finish()).await;
-    sorted.map_err(|error| ReadError::Garbled(error.into()))
+    aside(move || collecting.finish()).await
+}
+
+/// Computes on a thread where that delays nobody.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| ReadError::Garbled(error.into()))
 }
 
 /// Every record that could be this person, from memory where the book says that memory is still true, and else from the
@@ -145,14 +153,14 @@ pub async fn candidates(
     reading: Option<&PeopleReading>,
     person: &PersonDetails,
 ) -> Result<Candidates, ReadError> {
-    if let Some(reading) = reading
-        && reading.stamp.is_some()
-        && practice.people_stamp().await? == reading.stamp
-    {
+    if let Some(reading) = reading.filter(|reading| reading.stamp.is_some()) {
         let found = reading.directory.candidates(person);
         if found.len() <= MOST_CANDIDATES {
-            let records = practice.patients(&found).await?;
-            return Ok(Candidates { records, complete: true });
+            // Side by side, because somebody waits for both. Where the book has changed, what was read is not used.
+            let (stamp, records) = tokio::try_join!(practice.people_stamp(), practice.patients(&found))?;
+            if stamp == reading.stamp {
+                return Ok(Candidates { records, complete: true });
+            }
         }
     }
     practice.find_patients(person).await

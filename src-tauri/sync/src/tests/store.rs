@@ -13,8 +13,8 @@ use domain::link::{Link, LinkKey, LinkState};
 use domain::matching::{Decision, Settled};
 use domain::ports::store::{
     Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, Leg, LegNote, Links, Mark,
-    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks,
-    Wish, Wishes,
+    Marks, OpenWish, PROFILES, PROFILES_ANEW, Revision, SettingsBook, SettledPeople, SettledPerson,
+    StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
@@ -41,6 +41,8 @@ pub struct Disk {
     pub people_forgotten_before: Option<DateTime<Utc>>,
     pub documents: super::documents::DocumentTable,
     pub consents: Vec<Consent>,
+    /// How often everybody's consents or links were read.
+    pub read_whole: usize,
     pub links: BTreeMap<LinkKey, Link>,
     pub audit: Vec<AuditEntry>,
 }
@@ -399,7 +401,11 @@ impl SettingsBook for FakeStore {
                 |settings: &PracticeSettings| settings.vald.as_ref().map(|vald| vald.tenant_id.clone());
             if former.as_ref().and_then(tenant) != tenant(settings) {
                 disk.links.retain(|key, _| key.practice != settings.id || key.partner.as_str() != "vald");
-                disk.marks.retain(|(of, thing), _| *of != settings.id || !thing.starts_with("profiles/"));
+                disk.marks.retain(|(of, thing), _| *of != settings.id || !thing.starts_with(PROFILES));
+                if let Some(tenant) = tenant(settings) {
+                    let mark = Mark { thing: PROFILES_ANEW.into(), digest: tenant, at: DateTime::UNIX_EPOCH };
+                    disk.marks.insert((settings.id.clone(), PROFILES_ANEW.into()), mark);
+                }
             }
         })
         .await
@@ -517,7 +523,26 @@ impl Consents for FakeStore {
     }
 
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
-        self.touch(|disk| disk.last_consents(practice, partner).into_values().collect()).await
+        self.touch(|disk| {
+            disk.read_whole += 1;
+            disk.last_consents(practice, partner).into_values().collect()
+        })
+        .await
+    }
+
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.touch(|disk| {
+            let last = disk.last_consents(practice, partner).into_values();
+            let mut since: Vec<Consent> = last.filter(|consent| consent.number > after).collect();
+            since.sort_by_key(|consent| consent.number);
+            since
+        })
+        .await
     }
 
     async fn consent(
@@ -555,6 +580,7 @@ impl Links for FakeStore {
         partner: Option<&PartnerId>,
     ) -> Result<Vec<Link>, StoreError> {
         self.touch(|disk| {
+            disk.read_whole += 1;
             let of = disk.links.values().filter(|link| link.key.practice == *practice);
             of.filter(|link| partner.is_none_or(|partner| link.key.partner == *partner)).cloned().collect()
         })

@@ -1,7 +1,7 @@
 //! What is to be done about one patient's profile, from the record, the consent and the link. Pure.
 
 use crate::digest::Digest;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::consent::{Consent, NotAllowed, Said};
 use domain::ids::SyncId;
 use domain::link::{Link, LinkKey, LinkState};
@@ -17,6 +17,8 @@ pub(crate) enum Plan {
     Keep(Box<Link>),
     /// The profile is sent.
     Send(Box<Sending>),
+    /// The profile is sent at that time, and not before. The link says so until then.
+    Wait(Box<Link>, DateTime<Utc>),
 }
 
 /// A profile that is to be sent.
@@ -43,6 +45,15 @@ pub(crate) struct Rules<'a> {
     pub today: NaiveDate,
     /// Now.
     pub now: DateTime<Utc>,
+}
+
+/// How long a day has to have begun in UTC before somebody is told of who was born on it, because other clocks are behind
+/// ours.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
+
+/// From when on the partner takes a birth date: it compares with the day in UTC, which begins hours later than ours.
+fn taken_from(born: NaiveDate) -> DateTime<Utc> {
+    born.and_time(NaiveTime::MIN).and_utc() + CLOCKS_APART
 }
 
 /// The sync id of a patient of whom nobody was told yet (VALD sheet §9: nothing in it may change, and it names nobody).
@@ -117,6 +128,12 @@ pub(crate) fn plan(
                     }
                 };
             }
+            let from = taken_from(*order.birth_date.reveal());
+            if rules.now < from {
+                let mut link = link;
+                link.becomes(known, Some(BORN_TODAY.to_owned()), rules.now);
+                return Plan::Wait(Box::new(link), from);
+            }
             if link.refused.as_ref() == Some(&digest) && link.state == LinkState::Failed {
                 return Plan::Nothing;
             }
@@ -125,6 +142,10 @@ pub(crate) fn plan(
         }
     }
 }
+
+/// What is said of somebody who was born today.
+const BORN_TODAY: &str = "VALD takes a birth date only once that day has begun in Greenwich. The profile is sent then, by \
+                          itself.";
 
 /// The API has no call that removes a profile (VALD sheet §7), so somebody has to.
 fn left_behind(why: &str) -> String {
