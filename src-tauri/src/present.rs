@@ -278,12 +278,15 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
                 && need(entry, None, None, None, inputs.decide_minutes(), true).is_some()
         })
     };
+    let worst_of = |parts: &[Option<Light>]| {
+        parts.iter().copied().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown)
+    };
+    // What free times rest on. VALD says nothing about them.
+    let book = [Some(system.light), healthengine.as_ref().map(|partner| partner.light)];
     let light = if settings.enabled {
         // Profiles that wait for a person are not urgent, so that they colour their own card only.
         let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
-        let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];
-        let worst =
-            parts.into_iter().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
+        let worst = worst_of(&[book.as_slice(), &[profiles]].concat());
         if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
@@ -300,7 +303,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         time_zone: settings.zone.name().to_owned(),
         enabled: settings.enabled,
         light,
-        practitioners: practitioners(practice, light, inputs.now),
+        practitioners: practitioners(practice, worst_of(&book), inputs.now),
         published_to: practice
             .horizon
             .filter(|_| healthengine.as_ref().is_some_and(|h| h.last_availability_at.is_some()))

@@ -644,6 +644,17 @@ fn a_vald_account_that_does_not_work_turns_the_light_red_with_its_sentence() {
 }
 
 #[test]
+fn free_times_do_not_rest_on_vald() {
+    let practitioner =
+        |practice: PracticeState| Scene::of(practice).view().practices[0].practitioners[0].light;
+    let mut broken = with_vald(&[]);
+    failing(&mut broken, Leg::Profiles, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken.clone()), Light::Ok);
+    failing(&mut broken, Leg::Desk, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken), Light::Down);
+}
+
+#[test]
 fn vald_need_not_be_heard_of_as_often_as_healthengine() {
     let mut quiet = with_vald(&[]);
     quiet.legs.insert(Leg::Profiles, health::proven(ago(3000)));
