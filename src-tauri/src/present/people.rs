@@ -310,26 +310,3 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
         problem,
     })
 }
-
-/// The columns of an exported audit trail.
-pub const AUDIT_COLUMNS: [&str; 11] = [
-    "number", "at", "practice", "partner", "patient", "what", "fields", "consent", "told_as", "by", "digest",
-];
-
-/// A line of the audit trail, column by column.
-pub fn audit_row(entry: &AuditEntry) -> [String; 11] {
-    let line = &entry.line;
-    [
-        entry.number.to_string(),
-        instant(line.at),
-        line.practice.to_string(),
-        line.partner.to_string(),
-        line.patient.as_ref().map(ToString::to_string).unwrap_or_default(),
-        line.what.name().to_owned(),
-        line.fields.join(" "),
-        line.consent.map(|number| number.to_string()).unwrap_or_default(),
-        line.told_as.clone().unwrap_or_default(),
-        line.by.as_ref().map(|by| by.reveal().clone()).unwrap_or_default(),
-        entry.digest.clone(),
-    ]
-}

@@ -350,6 +350,27 @@ async fn what_was_recorded_cannot_be_changed() {
 }
 
 #[tokio::test]
+async fn a_line_that_nobody_can_read_holds_back_no_other() {
+    let (dir, store) = fresh();
+    store.audit(&[sent("5"), sent("6"), sent("7"), sent("8")]).await.unwrap();
+    tamper(
+        dir.path(),
+        "UPDATE audit SET at = 'never' WHERE number = 2; UPDATE audit SET what = 'mended' WHERE number = 3;
+         UPDATE audit SET told_as = CAST(x'ff' AS TEXT), number = -4 WHERE number = 4",
+    );
+    assert!(store.audited(0, 10).await.is_err());
+    let rows = store.audit_rows(i64::MIN, 10).await.unwrap();
+    let understood: Vec<(i64, bool)> = rows.iter().map(|row| (row.number, row.is_understood)).collect();
+    assert_eq!(understood, [(-4, false), (1, true), (2, false), (3, false)]);
+    let column =
+        |row: usize, place: usize| rows[row].columns[place].as_ref().map(|text| text.reveal().as_str());
+    assert_eq!((column(2, 1), column(3, 5)), (Some("never"), Some("mended")));
+    assert_eq!((column(1, 0), column(1, 4), column(0, 8)), (Some("1"), Some("5"), None));
+    assert_eq!(store.audit_rows(2, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit_rows(i64::MIN, 2).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn names_in_consents_outlive_the_retention_time() {
     let (_dir, store) = fresh();
     let guarded = Agreement { guardian: Some(private("A parent")), photo_and_video: false };
