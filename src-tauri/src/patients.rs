@@ -150,17 +150,14 @@ pub async fn card(
     let today = state.settings.zone.today(desk.now());
     let person = person(running, &state, patient).await?;
     let shown = shown(&store, &state, &person, today).await?;
-    let links = store.links(practice, None).await?;
-    let of_patient = links
-        .iter()
-        .filter(|link| link.key.kind == LinkKind::Patient && link.key.local_id == patient.as_str());
+    let links = store.links_of(practice, LinkKind::Patient, patient.as_str()).await?;
     let mut consents = store.consent_history(practice, patient).await?;
     consents.reverse();
     let left = store.audited_of(practice, patient, MOST_LEFT).await?;
     let visits = state.reading.iter().flat_map(|reading| &reading.visits);
     let visits = visits.filter(|visit| visit.patient.as_ref() == Some(patient));
     Ok(PatientCardView {
-        links: of_patient.map(|link| link_view(link, Some(&person))).collect(),
+        links: links.iter().map(|link| link_view(link, Some(&person))).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
         visits: visits.map(|visit| people::visit_view(&state, visit, None)).collect(),
