@@ -10,7 +10,7 @@ use crate::view::{
     ExternalLink, FreeTimesView, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput,
     ResyncWhat, SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
 };
-use crate::{day_book, decisions, linking, placing, presenter, settings};
+use crate::{day_book, decisions, linking, placing, presenter, settings, system_open};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -244,8 +244,7 @@ pub async fn change_settings(
 #[tauri::command]
 #[specta::specta]
 pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
-    open::that_detached(desk.logging().folder())
-        .map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(desk.logging().folder()).await
 }
 
 /// The public address at which the practice's webhooks come in. It is a secret, so it stands in no view.
@@ -272,5 +271,5 @@ pub async fn open_link(desk: Shared<'_>, link: ExternalLink) -> Result<(), UiErr
             desk.patient_page().ok_or_else(|| bad_input("The patient page belongs to the demo."))?
         }
     };
-    open::that_detached(address).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(address).await
 }

@@ -6,6 +6,7 @@ use crate::present::documents::{DocumentsOfBookings, by_booking, of_booking};
 use crate::present::{
     answers_to, booking_view, compared_with_chosen, correction, instant, is_open, public_state,
 };
+use crate::system_open;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
     BookingDecision, BookingHistory, BookingPage, BookingQuery, BookingState as PublicState, BookingView,
@@ -96,7 +97,7 @@ pub async fn open_document(desk: &Desk, practice: &str, document: &str) -> Resul
     let store = desk.running()?.store();
     let laid_out = store.lay_out_document(&key, &desk.folder().opened()).await;
     let file = laid_out.map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))?;
-    open::that_detached(file).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(file).await
 }
 
 /// A page of the finished bookings.
