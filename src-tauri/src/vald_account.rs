@@ -42,7 +42,8 @@ pub fn between_requests(per_second: f64) -> TimeDelta {
 
 /// What stands before the patient's key in the names that VALD is told (VALD sheet §9). Kept for ever once it is
 /// chosen. It is the practice's id; only practices of one organisation that share one book have the same patients, and
-/// so the same names.
+/// so the same names. A hyphen comes behind it, so that it has none itself: patient `2-15` of `north` is not patient
+/// `15` of `north-2`.
 pub fn sync_prefix(
     practice: &PracticeId,
     system: (&str, &str),
@@ -60,7 +61,7 @@ pub fn sync_prefix(
         let account = other.vald.as_ref()?;
         (account.tenant_id == tenant_id).then(|| account.sync_prefix.clone())
     };
-    others.iter().filter(shares).find_map(of_tenant).unwrap_or_else(|| practice.to_string())
+    others.iter().filter(shares).find_map(of_tenant).unwrap_or_else(|| practice.as_str().replace('-', "_"))
 }
 
 /// How many requests a second an account allows, as people write it.
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(prefix("carlton", book, tenant, None), "first");
         assert_eq!(prefix("carlton", ("openemr", "mysql://elsewhere/openemr"), tenant, None), "carlton");
         assert_eq!(prefix("carlton", book, "another", None), "carlton");
+        assert_eq!(prefix("richmond-2", book, "another", None), "richmond_2");
         // Kept, whatever else changes.
         assert_eq!(prefix("richmond", ("demo", "sqlite:x"), "another", Some(&richmond)), "first");
     }
