@@ -1,12 +1,9 @@
 //! What the linking screen, the provisioning file and the demo share about a VALD Hub account.
 
-use crate::patients::vald;
 use chrono::TimeDelta;
 use connectors::partners::vald::{self as partner, Region};
 use domain::ids::PracticeId;
-use domain::ports::store::{Links, StoreError};
 use domain::settings::{PracticeSettings, ValdSettings};
-use store::Store;
 
 /// How many requests a second there are unless somebody says otherwise (VALD sheet §5).
 pub const REQUESTS_PER_SECOND: f64 = 4.0;
@@ -73,26 +70,12 @@ pub fn requests_per_second(account: &ValdSettings) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Whether another organisation is linked than before.
+/// Whether another organisation is linked than before. The store then forgets what the former one was told.
 pub fn is_replaced(before: &PracticeSettings, settings: &PracticeSettings) -> bool {
     match (&before.vald, &settings.vald) {
         (Some(known), Some(wanted)) => known.tenant_id != wanted.tenant_id,
         (None, _) | (_, None) => false,
     }
-}
-
-/// Forgets what an organisation knew that the practice is not linked with any more. To be done before the new settings
-/// are saved; nothing that is done in between is worse than sending the same once more.
-pub async fn forget_replaced(
-    store: &Store,
-    before: Option<&PracticeSettings>,
-    settings: &PracticeSettings,
-) -> Result<(), StoreError> {
-    if before.is_some_and(|before| is_replaced(before, settings)) {
-        let forgotten = store.forget_links(&settings.id, &vald()).await?;
-        tracing::info!(practice.id = %settings.id, forgotten, "Another VALD organisation is linked.");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
