@@ -1,24 +1,16 @@
 //! The audit trail as a file for the practice manager.
 
 use crate::desktop::Desk;
+use crate::present::people::{AUDIT_COLUMNS, audit_cells};
 use crate::ui_error::failure;
 use crate::view::{ErrorCode, UiError};
 use domain::ports::store::{AuditTrail, StoreError};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use store::{AuditRow, Store};
+use store::Store;
 
 /// How many lines are read at once.
 const PAGE: u32 = 1000;
-/// The columns of the file: those of the trail, from which its digests can be reckoned again, and what is to be said of
-/// a line.
-const COLUMNS: [&str; 12] = [
-    "number", "at", "practice", "partner", "patient", "what", "fields", "consent", "told_as", "by", "digest",
-    "remark",
-];
-/// What is said of a line that means nothing to us.
-const NOT_UNDERSTOOD: &str = "This line cannot be understood: it was changed, or a newer version wrote it.";
-
 /// Why the trail could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -69,14 +61,14 @@ impl Exported {
 pub async fn export(store: &Store, file: &Path) -> Result<Exported, ExportError> {
     let broken_at = store.audit_broken_at().await?;
     let mut out = BufWriter::new(create(file)?);
-    write_row(&mut out, COLUMNS)?;
+    write_row(&mut out, AUDIT_COLUMNS)?;
     let mut exported = Exported { lines: 0, not_understood: 0, broken_at };
     // Whoever changed the trail may have changed the numbers.
     let mut after = i64::MIN;
     loop {
         let page = store.audit_rows(after, PAGE).await?;
         for row in &page {
-            write_row(&mut out, cells(row))?;
+            write_row(&mut out, audit_cells(row))?;
             exported.lines += 1;
             exported.not_understood += u64::from(!row.is_understood);
         }
@@ -97,13 +89,6 @@ fn create(file: &Path) -> io::Result<std::fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file)
-}
-
-/// A line, cell by cell.
-fn cells(row: &AuditRow) -> [&str; 12] {
-    let remark = if row.is_understood { "" } else { NOT_UNDERSTOOD };
-    let mut texts = row.columns.iter().map(|column| column.as_ref().map_or("", |text| text.reveal()));
-    COLUMNS.map(|_| texts.next().unwrap_or(remark))
 }
 
 fn write_row<const N: usize>(out: &mut impl Write, cells: [&str; N]) -> io::Result<()> {
@@ -189,13 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_understood_says_so_and_stays_as_it_is() {
-        let mut columns = [const { None }; 11];
-        columns[0] = Some(Private::new("7".to_owned()));
-        columns[5] = Some(Private::new("mended".to_owned()));
-        let row = AuditRow { number: 7, columns, is_understood: false };
-        let cells = cells(&row);
-        assert_eq!((cells[0], cells[1], cells[5], cells[11]), ("7", "", "mended", NOT_UNDERSTOOD));
+    fn whatever_is_wrong_with_a_trail_is_complained_of() {
         let said = |not_understood, broken_at| {
             Exported { lines: 9, not_understood, broken_at }.complaint(Path::new("audit.csv"))
         };

@@ -17,6 +17,7 @@ use domain::ports::store::Leg;
 use domain::private::Private;
 use domain::settings::PracticeSettings;
 use std::collections::{BTreeMap, BTreeSet};
+use store::AuditRow;
 use sync::state::{BookReading, PracticeState};
 
 #[cfg(test)]
@@ -309,4 +310,21 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
         unknown_groups: known.unknown_groups.iter().cloned().collect(),
         problem,
     })
+}
+
+/// The columns of an exported audit trail: its own, from which its digests can be reckoned again, and what is to be said
+/// of a line.
+pub const AUDIT_COLUMNS: [&str; 12] = [
+    "number", "at", "practice", "partner", "patient", "what", "fields", "consent", "told_as", "by", "digest",
+    "remark",
+];
+
+/// What is said of a line that means nothing to us.
+const NOT_UNDERSTOOD: &str = "This line cannot be understood: it was changed, or a newer version wrote it.";
+
+/// A line of the audit trail, column by column.
+pub fn audit_cells(row: &AuditRow) -> [&str; 12] {
+    let remark = if row.is_understood { "" } else { NOT_UNDERSTOOD };
+    let mut texts = row.columns.iter().map(|column| column.as_ref().map_or("", |text| text.reveal()));
+    AUDIT_COLUMNS.map(|_| texts.next().unwrap_or(remark))
 }
