@@ -30,7 +30,7 @@ pub async fn current_view(app: AppHandle) -> Result<AppView, UiError> {
 #[tauri::command]
 #[specta::specta]
 pub async fn find_bookings(desk: Shared<'_>, query: BookingQuery) -> Result<BookingPage, UiError> {
-    decisions::find(desk.running()?, &query).await
+    decisions::find(desk.running()?, &query, desk.now()).await
 }
 
 /// The timeline behind "Why?".
@@ -63,7 +63,7 @@ pub async fn slot_story(
     end: String,
 ) -> Result<SlotStoryView, UiError> {
     let slot = day_book::SlotOf { resource: &resource_id, day: &day, start: &start, end: &end };
-    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot).await
+    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot, desk.now()).await
 }
 
 /// Opens a document that lies in our own records.

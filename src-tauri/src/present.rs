@@ -23,6 +23,7 @@ use domain::ports::store::{ActivityLine, Leg, LegNote, Problem, ProblemKind};
 use domain::ports::webhooks::{FailedDelivery, ListenerState};
 use domain::settings::{ListenerSettings, WriteMode};
 use domain::time::{Meaning, PracticeTime, PracticeZone};
+use people::ValdOfBookings;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
@@ -52,6 +53,8 @@ pub struct Inputs<'a> {
     pub unseen: &'a BTreeMap<PracticeId, Vec<ActivityLine>>,
     /// Documents of bookings.
     pub documents: &'a DocumentsOfBookings,
+    /// How it stands with the patients of open bookings at VALD.
+    pub at_vald: &'a ValdOfBookings,
     /// The last day of each practice.
     pub days: &'a BTreeMap<PracticeId, LastDay>,
     /// What the linking screen shows of each practice.
@@ -663,6 +666,7 @@ fn open_bookings(inputs: &Inputs<'_>) -> Vec<BookingView> {
             let practice = inputs.engine.practices.get(&entry.request.key.practice)?;
             let mut view = booking_view(entry, practice, inputs.decide_minutes());
             view.documents = documents::of_booking(inputs.documents, &entry.request.key);
+            view.vald = inputs.at_vald.get(&entry.request.key).cloned();
             let urgency = if view.needs.is_some() { 0 } else { 1 };
             Some((urgency, entry.received_at, view))
         })
@@ -740,6 +744,7 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
             practitioner: asked_of,
         }),
         documents: Vec::new(),
+        vald: None,
         patient_name: name,
         practitioner,
         appointment_type: kind,

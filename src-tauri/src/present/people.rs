@@ -7,6 +7,7 @@ use crate::view::{
 };
 use chrono::{NaiveDate, Timelike};
 use domain::audit::AuditEntry;
+use domain::booking::{BookingKey, Entry};
 use domain::consent::{self, ADULT_AT, Consent, ConsentHow, NotAllowed, Said};
 use domain::diary::Appointment;
 use domain::directory::Hit;
@@ -32,6 +33,9 @@ pub struct AtVald {
     pub link: Option<Link>,
 }
 
+/// How it stands at VALD with the patients of bookings, of those where that is known.
+pub type ValdOfBookings = BTreeMap<BookingKey, ValdPatientView>;
+
 /// A patient of the practice in a row. `today` is practice-local.
 pub fn patient_view(
     practice: &PracticeSettings,
@@ -49,29 +53,41 @@ pub fn patient_view(
         number: person.number.clone(),
         inactive: person.inactive,
         minor: born.is_none_or(|born| consent::age_on(born, today) < ADULT_AT),
-        vald: practice.vald.as_ref().map(|account| {
-            let has_landing = account.hub_url.is_some();
-            vald_patient_view(born, at_vald, has_landing, today)
-        }),
+        vald: vald_patient_view(practice, born, at_vald, today),
     }
 }
 
-/// How it stands with a patient's profile.
+/// How it stands at VALD with the patient of a booking; none where the practice has no account.
+pub fn vald_of_booking(
+    practice: &PracticeState,
+    booking: &Entry,
+    patient: &PatientRef,
+    at_vald: &AtVald,
+    today: NaiveDate,
+) -> Option<ValdPatientView> {
+    let record = practice.people.as_ref().and_then(|people| people.directory.patient(patient));
+    // Until the book's people are read, what the booking says will do.
+    let born = record.map_or(booking.request.patient.birth_date.clone(), |record| record.birth_date);
+    vald_patient_view(&practice.settings, *born.reveal(), at_vald, today)
+}
+
+/// How it stands with a patient's profile; none where the practice has no account.
 fn vald_patient_view(
+    practice: &PracticeSettings,
     born: Option<NaiveDate>,
     at_vald: &AtVald,
-    has_landing: bool,
     today: NaiveDate,
-) -> ValdPatientView {
+) -> Option<ValdPatientView> {
+    let has_landing = practice.vald.as_ref()?.hub_url.is_some();
     let AtVald { consent, link } = at_vald;
     let (state, reason) = vald_state(born, consent.as_ref(), link.as_ref(), today);
     let sent_anew = link.as_ref().is_none_or(|link| !matches!(link.state, LinkState::Failed));
-    ValdPatientView {
+    Some(ValdPatientView {
         state,
         reason,
         can_open: has_landing && state != ValdPatientState::Withdrawn && page(link.as_ref()).is_some(),
         can_link: state == ValdPatientState::OnItsWay && sent_anew,
-    }
+    })
 }
 
 /// The link, where VALD has a profile by it, whatever became of the last change to it.

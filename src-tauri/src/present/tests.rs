@@ -109,6 +109,7 @@ struct Scene {
     open: Vec<Entry>,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
     documents: crate::present::documents::DocumentsOfBookings,
+    at_vald: ValdOfBookings,
     days: BTreeMap<PracticeId, LastDay>,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
     problem: Option<ProblemView>,
@@ -138,6 +139,7 @@ impl Scene {
             open: &self.open,
             unseen: &self.unseen,
             documents: &self.documents,
+            at_vald: &self.at_vald,
             days: &self.days,
             setups: &self.setups,
             settings: SettingsView {
@@ -652,6 +654,17 @@ fn free_times_do_not_rest_on_vald() {
     assert_eq!(practitioner(broken.clone()), Light::Ok);
     failing(&mut broken, Leg::Desk, ProblemKind::Credentials, 300);
     assert_eq!(practitioner(broken), Light::Down);
+}
+
+#[test]
+fn an_open_booking_says_how_it_stands_at_vald() {
+    use crate::view::{ValdPatientState, ValdPatientView};
+    let mut scene = Scene::of(with_vald(&[])).with(BookingState::Held(AppointmentRef::new("9")), None);
+    assert_eq!(scene.view().open_bookings[0].vald, None);
+    let known =
+        ValdPatientView { state: ValdPatientState::Linked, reason: None, can_open: true, can_link: false };
+    scene.at_vald.insert(scene.open[0].request.key.clone(), known.clone());
+    assert_eq!(scene.view().open_bookings[0].vald, Some(known));
 }
 
 #[test]
