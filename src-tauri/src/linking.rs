@@ -7,7 +7,6 @@ use crate::inputs;
 use crate::present::documents::feature_name;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
-use crate::vald_account;
 use crate::view::{
     EngineKind, Environment, ErrorCode, FeatureName, FeatureTest, HealthengineInput, HealthengineSetupView,
     HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
@@ -228,7 +227,6 @@ async fn save(
         webhook_path::to_keep(&settings, path.as_ref())
             .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
     );
-    vald_account::forget_replaced(&store, before.as_ref(), &settings).await?;
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();

@@ -101,6 +101,16 @@ describe("the day beside Healthengine", () => {
     expect(screen.getByText(/^Press any time of the day/)).toBeVisible();
   });
 
+  it("opens the page in VALD Hub of whoever stands in the book", async () => {
+    const { user, fake, app } = await openDay("healthy", "Dr Mei Lee");
+    await screen.findByRole("region", { name: "Dr Mei Lee, today" });
+    await user.click(time("Dr Mei Lee", "10:45"));
+    await user.click(await why().findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
+    expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "5521", false] });
+    await user.click(why().getByRole("button", { name: "Card of Sam Nguyen" }));
+    expect(app.wantedPatient).toEqual({ practiceId: "richmond", patientId: "5521" });
+  });
+
   it("is walked through by the keyboard, with one stop for the Tab key", async () => {
     const { user } = await openDay("on-its-way", "Ana Petrović");
     await screen.findByRole("region", { name: "Ana Petrović, today" });

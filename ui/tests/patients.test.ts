@@ -88,6 +88,15 @@ describe("patients", () => {
     expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "5521", false] });
   });
 
+  it("open in VALD Hub from their row, where there is a page", async () => {
+    const { user, fake } = await find("ng");
+    await user.click(await screen.findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
+    expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "5521", false] });
+    // The row of one who is on the way links instead.
+    expect(screen.getByRole("button", { name: "Link Thị Lan Nguyễn now" })).toBeVisible();
+    expect(screen.queryByRole("button", { name: "Open Thị Lan Nguyễn in VALD Hub" })).toBeNull();
+  });
+
   it("who are minors need a guardian before consent can be recorded", async () => {
     const { user, fake } = await find("nagangu");
     await user.click(await screen.findByRole("button", { name: /Nagangu, Alice/ }));

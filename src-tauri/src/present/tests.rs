@@ -109,6 +109,7 @@ struct Scene {
     open: Vec<Entry>,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
     documents: crate::present::documents::DocumentsOfBookings,
+    at_vald: ValdOfBookings,
     days: BTreeMap<PracticeId, LastDay>,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
     problem: Option<ProblemView>,
@@ -138,6 +139,7 @@ impl Scene {
             open: &self.open,
             unseen: &self.unseen,
             documents: &self.documents,
+            at_vald: &self.at_vald,
             days: &self.days,
             setups: &self.setups,
             settings: SettingsView {
@@ -641,6 +643,28 @@ fn a_vald_account_that_does_not_work_turns_the_light_red_with_its_sentence() {
     // Healthengine's own silence is still told with its own words.
     let healthengine = view.practices[0].healthengine.as_ref().expect("linked");
     assert_eq!((healthengine.light, healthengine.problem.as_ref()), (Light::Ok, None));
+}
+
+#[test]
+fn free_times_do_not_rest_on_vald() {
+    let practitioner =
+        |practice: PracticeState| Scene::of(practice).view().practices[0].practitioners[0].light;
+    let mut broken = with_vald(&[]);
+    failing(&mut broken, Leg::Profiles, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken.clone()), Light::Ok);
+    failing(&mut broken, Leg::Desk, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken), Light::Down);
+}
+
+#[test]
+fn an_open_booking_says_how_it_stands_at_vald() {
+    use crate::view::{ValdPatientState, ValdPatientView};
+    let mut scene = Scene::of(with_vald(&[])).with(BookingState::Held(AppointmentRef::new("9")), None);
+    assert_eq!(scene.view().open_bookings[0].vald, None);
+    let known =
+        ValdPatientView { state: ValdPatientState::Linked, reason: None, can_open: true, can_link: false };
+    scene.at_vald.insert(scene.open[0].request.key.clone(), known.clone());
+    assert_eq!(scene.view().open_bookings[0].vald, Some(known));
 }
 
 #[test]

@@ -90,7 +90,6 @@ impl Plan {
                 // As the on/off switch does (HE-10, HE-14, HE-17).
                 practices::resync(store, &practice.settings.id, &practices::EVERYTHING, now).await?;
             }
-            vald_account::forget_replaced(store, practice.before.as_ref(), &practice.settings).await?;
             store.link_practice(&practice.settings, practice.secrets.clone()).await?;
             tracing::info!(practice.id = %practice.settings.id, "Set as the provisioning file says.");
         }

@@ -60,6 +60,44 @@ impl AuditTrail for Store {
     }
 }
 
+/// A line of the trail as its columns hold it, whether or not anybody can make sense of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub number: i64,
+    /// The columns from `number` to `digest`, in the schema's order, as text; none where one holds nothing, or no text.
+    pub columns: [Option<Private<String>>; COVERED + 1],
+    /// Whether it means something to this version of the program.
+    pub is_understood: bool,
+}
+
+impl Store {
+    /// The lines with a greater number than `after`, oldest first, at most `limit`, as they stand there: one that was
+    /// changed, or that a newer version wrote, holds back no other.
+    ///
+    /// # Errors
+    /// When the records cannot be read at all.
+    pub async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.call(move |conn| all(conn, &after_sql(), (after, limit), as_it_stands)).await
+    }
+}
+
+fn as_it_stands(row: &Row<'_>) -> Result<AuditRow, Fault> {
+    let mut columns = [const { None }; COVERED + 1];
+    let mut is_text = true;
+    for (place, column) in columns.iter_mut().enumerate() {
+        let text = match row.get_ref(place)? {
+            ValueRef::Null => continue,
+            ValueRef::Integer(value) => Some(value.to_string()),
+            ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+            ValueRef::Blob(_) | ValueRef::Real(_) => None,
+        };
+        is_text &= text.is_some();
+        *column = text.map(Private::new);
+    }
+    Ok(AuditRow { number: row.value("number")?, columns, is_understood: is_text && read(row).is_ok() })
+}
+
 fn after_sql() -> String {
     format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2")
 }

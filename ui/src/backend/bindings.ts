@@ -341,8 +341,10 @@ export type BookingView = {
 	answeredAt: string | null,
 	/**  How the patient was found. */
 	patientMatch: PatientMatch | null,
-	/**  The patient's number in the practice system. */
+	/**  The practice system's key for the patient. */
 	patientNumber: string | null,
+	/**  How it stands with the patient at VALD Hub. None without an account there, and while it is not known who it is. */
+	vald: ValdPatientView | null,
 	/**  Why it was declined or cancelled, or why it waits. */
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
@@ -1401,6 +1403,11 @@ export type SlotChange =
 export type SlotStoryView = {
 	/**  The lines; empty where nothing was noted. */
 	entries: StoryEntryView[],
+	/**
+	 *  Whose appointments the book has there, as far as it was read: those of the next days, and of patients who are
+	 *  known.
+	 */
+	visits: VisitView[],
 };
 
 /**  One line of it. */

@@ -170,6 +170,11 @@ export class FakePeople {
     };
   }
 
+  /** Who has an appointment at that time of any day: one who is linked. */
+  visits(starts: string): VisitView[] {
+    return this.#people.slice(0, 1).map((each) => this.#visit(each, starts));
+  }
+
   /** Those of one state, or those that wait for somebody. */
   links(state: string | null): LinkView[] {
     return this.#people

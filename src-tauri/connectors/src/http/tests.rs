@@ -404,6 +404,19 @@ async fn a_token_is_asked_for_in_a_form_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_token_is_asked_for_at_the_very_address() {
+    let token = r#"{"access_token": "t", "token_type": "Bearer"}"#;
+    for path in ["/oauth2/token", "/oauth2/token/"] {
+        let mut canned = Canned::status("200 OK", &[], token).await;
+        let tokens = tokens_at(&Http::default(), &format!(" {}{path} ", canned.base_url));
+        tokens.current().await.unwrap();
+        let request = canned.requests.recv().await.unwrap();
+        let wanted = format!("POST /v1{path} HTTP/1.1\r\n");
+        assert!(request.starts_with(wanted.as_bytes()), "{}", String::from_utf8_lossy(&request));
+    }
+}
+
+#[tokio::test]
 async fn whatever_a_token_service_refuses_is_the_credentials() {
     let invalid = r#"{"error": "invalid_client", "error_description": "an-id is not known"}"#;
     for (status, headers, body, expected) in [

@@ -193,3 +193,15 @@ fn what_left_is_told_with_its_fields_and_its_consent() {
     let later = at(0) + TimeDelta::seconds(10);
     assert_eq!((gone.since, gone.reason.as_deref()), (instant(later), Some("Because.")));
 }
+
+#[test]
+fn a_line_that_cannot_be_understood_says_so_and_stays_as_it_is() {
+    let mut columns = [const { None }; 11];
+    columns[0] = Some(Private::new("7".to_owned()));
+    columns[5] = Some(Private::new("mended".to_owned()));
+    let mut row = AuditRow { number: 7, columns, is_understood: false };
+    let cells = audit_cells(&row);
+    assert_eq!((cells[0], cells[1], cells[5], cells[11]), ("7", "", "mended", NOT_UNDERSTOOD));
+    row.is_understood = true;
+    assert_eq!(audit_cells(&row)[11], "");
+}

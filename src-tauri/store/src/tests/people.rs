@@ -193,6 +193,21 @@ async fn links_come_back_as_they_were_saved() {
 }
 
 #[tokio::test]
+async fn the_links_of_one_patient_come_without_those_of_others() {
+    let (_dir, store) = fresh();
+    let mut elsewhere = link("7");
+    elsewhere.key.partner = PartnerId::new("hint");
+    let mut invoice = link("7");
+    (invoice.key.kind, invoice.told_as) = (LinkKind::Invoice, "invoice-7".into());
+    let mut twin = link("7");
+    (twin.key.practice, twin.told_as) = (PracticeId::new("carlton"), "carlton-7".into());
+    store.save_links(&[link("7"), link("71"), elsewhere.clone(), invoice, twin], &[]).await.unwrap();
+    let found = store.links_of(&practice(), LinkKind::Patient, "7").await.unwrap();
+    assert_eq!(found, [elsewhere, link("7")]);
+    assert_eq!(store.links_of(&practice(), LinkKind::Patient, "9").await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_link_says_since_when_it_stands_as_it_does() {
     let (_dir, store) = fresh();
     let mut linked = link("7");
@@ -354,6 +369,27 @@ async fn the_trail_shows_that_it_was_changed() {
         store.audit(&[sent("9"), sent("10")]).await.unwrap();
         assert_eq!(store.audit_broken_at().await.unwrap(), broken_at, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn a_line_that_nobody_can_read_holds_back_no_other() {
+    let (dir, store) = fresh();
+    store.audit(&[sent("5"), sent("6"), sent("7"), sent("8")]).await.unwrap();
+    tamper(
+        dir.path(),
+        "UPDATE audit SET at = 'never' WHERE number = 2; UPDATE audit SET what = 'mended' WHERE number = 3;
+         UPDATE audit SET told_as = CAST(x'ff' AS TEXT), number = -4 WHERE number = 4",
+    );
+    assert!(store.audited(0, 10).await.is_err());
+    let rows = store.audit_rows(i64::MIN, 10).await.unwrap();
+    let understood: Vec<(i64, bool)> = rows.iter().map(|row| (row.number, row.is_understood)).collect();
+    assert_eq!(understood, [(-4, false), (1, true), (2, false), (3, false)]);
+    let column =
+        |row: usize, place: usize| rows[row].columns[place].as_ref().map(|text| text.reveal().as_str());
+    assert_eq!((column(2, 1), column(3, 5)), (Some("never"), Some("mended")));
+    assert_eq!((column(1, 0), column(1, 4), column(0, 8)), (Some("1"), Some("5"), None));
+    assert_eq!(store.audit_rows(2, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit_rows(i64::MIN, 2).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
