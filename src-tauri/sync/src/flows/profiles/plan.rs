@@ -74,7 +74,7 @@ pub(crate) fn plan(
         return moved(
             link,
             LinkState::Ended,
-            Some(left_behind("The record is not in the book any more.")),
+            Some(left_behind(GONE)),
             rules,
         );
     };
@@ -125,6 +125,10 @@ pub(crate) fn plan(
         }
     }
 }
+
+/// Some systems delete the record that was merged into another, and do not say into which.
+const GONE: &str = "The record is not in the book any more: it was deleted, or merged into another one. If it was merged, \
+                    record consent at the record that stays, and merge the two profiles in VALD Hub.";
 
 /// The API has no call that removes a profile (VALD sheet §7), so somebody has to.
 fn left_behind(why: &str) -> String {
