@@ -7,7 +7,7 @@ use domain::documents::DocumentState;
 use domain::failure::{ReadError, Refusal};
 use domain::ids::PatientRef;
 use domain::matching::{self, Decision, Settled};
-use domain::people::PatientPlan;
+use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::{SettledPerson, StoreError};
 
 impl Bookings {
