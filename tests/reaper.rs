@@ -32,9 +32,9 @@ use domain::ports::partner::{
 };
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
-    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote, Links, Mark,
-    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault,
-    Watermarks, Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote,
+    Links, Mark, Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError,
+    Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, Feature, LiveHours, PracticeSettings, SecretName};

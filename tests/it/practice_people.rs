@@ -89,7 +89,11 @@ async fn a_column_of_the_practice_system_gives_consent_and_takes_it_back(system:
     becomes(&world, &patients[0], LinkState::Linked).await;
     let held = consent(&world, &patients[0]).await.unwrap();
     assert_eq!(held.line.how, ConsentHow::PracticeSystem);
-    assert_eq!(sim.inspect(|state| state.imports(TENANT).count()), 1, "of whom nothing is said nothing is sent");
+    assert_eq!(
+        sim.inspect(|state| state.imports(TENANT).count()),
+        1,
+        "of whom nothing is said nothing is sent"
+    );
 
     // Staff take it back, somebody else agrees, and a third field holds what nobody explained.
     set(&world, system, known[0], "usertext1 = 'no'");
@@ -100,11 +104,8 @@ async fn a_column_of_the_practice_system_gives_consent_and_takes_it_back(system:
     assert!(ended.reason.unwrap().contains("by hand"));
     assert!(link(&world, &patients[2]).await.is_none());
     let told = world.told().await;
-    let told: Vec<&str> = told
-        .iter()
-        .filter(|line| line.kind == "look/consents/vald")
-        .map(|line| line.text.as_str())
-        .collect();
+    let told: Vec<&str> =
+        told.iter().filter(|line| line.kind == "look/consents/vald").map(|line| line.text.as_str()).collect();
     assert!(matches!(told.as_slice(), [one] if one.contains("\"ja\" (1 patient)")), "{told:?}");
     world.finish().await;
 }
@@ -161,7 +162,8 @@ async fn details_that_nobody_could_send_are_listed_with_what_is_missing(system: 
         (format!("{given} = ''"), "no given name"),
         (format!("{family} = ' '"), "no family name"),
     ];
-    let known: Vec<i64> = world.known_patients().iter().map(|(number, _)| *number).take(cases.len() + 1).collect();
+    let known: Vec<i64> =
+        world.known_patients().iter().map(|(number, _)| *number).take(cases.len() + 1).collect();
     let [sound, broken @ ..] = known.as_slice() else { panic!("somebody is known") };
     assert_eq!(broken.len(), cases.len());
     for (number, (what, _)) in broken.iter().zip(&cases) {
@@ -186,7 +188,8 @@ async fn keys_with_slashes_spaces_ampersands_and_letters_open_the_right_page() {
     // A practice system whose keys are anything but numbers.
     const KEY: &str = "'Ä/' || id || ' & b?=%2F#/../日本'";
     own_profile(&world, |shipped| {
-        let people = shipped.find("\npatient = ").unwrap()..shipped.find("# A made-up clinic is small").unwrap();
+        let people =
+            shipped.find("\npatient = ").unwrap()..shipped.find("# A made-up clinic is small").unwrap();
         let queries = shipped[people.clone()]
             .replace("SELECT id,", &format!("SELECT {KEY} AS id,"))
             .replace("WHERE id = :patient_number", &format!("WHERE {KEY} = :patient"))
@@ -196,7 +199,9 @@ async fn keys_with_slashes_spaces_ampersands_and_letters_open_the_right_page() {
     });
     let (number, details) = world.known_patient();
     let (other, _) = world.known_patients().into_iter().nth(1).unwrap();
-    let key = |number: i64| PatientRef::new(world.staff().text(&format!("SELECT {KEY} FROM patient WHERE id = {number}")));
+    let key = |number: i64| {
+        PatientRef::new(world.staff().text(&format!("SELECT {KEY} FROM patient WHERE id = {number}")))
+    };
     let (patient, other) = (key(number), key(other));
     let (world, sim) = linked_in(world).await;
     for patient in [&patient, &other] {

@@ -7,6 +7,7 @@ use super::{Agreement, Consent, ConsentHow, Said};
 use crate::ids::{PartnerId, PatientRef};
 use crate::private::Private;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 /// Who is named as having recorded what was read from the practice system.
 pub const RECORDED_BY: &str = "the practice system";
@@ -61,7 +62,13 @@ impl Answer {
         match &self.said {
             Answered::Yes(agreement) => {
                 take("yes");
-                take(agreement.guardian.as_ref().map(|guardian| guardian.reveal().as_str()).unwrap_or_default());
+                take(
+                    agreement
+                        .guardian
+                        .as_ref()
+                        .map(|guardian| guardian.reveal().as_str())
+                        .unwrap_or_default(),
+                );
                 take(if agreement.photo_and_video { "photo and video" } else { "" });
             }
             Answered::No => take("no"),
@@ -114,6 +121,23 @@ pub fn to_record(
         },
     };
     counts.then(|| (said, since.map_or(now, |since| since.from)))
+}
+
+/// A strange value of up to so many characters is a code; what is longer may be about somebody, and is not shown.
+const LONGEST_CODE: usize = 30;
+
+/// The values whose meaning nobody declared, as they can be shown, and how many patients have each; most first.
+pub fn strange_codes<'a>(answers: impl Iterator<Item = &'a Answer>) -> Vec<(String, usize)> {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for value in answers.filter_map(|answer| answer.undeclared.as_ref()) {
+        let value = value.reveal().trim();
+        let is_code = value.chars().count() <= LONGEST_CODE && !value.chars().any(char::is_control);
+        let shown = if is_code { format!("\"{value}\"") } else { "longer text".to_owned() };
+        *counted.entry(shown).or_default() += 1;
+    }
+    let mut counted: Vec<(String, usize)> = counted.into_iter().collect();
+    counted.sort_by_key(|(_, patients)| std::cmp::Reverse(*patients));
+    counted
 }
 
 /// Fewer withdrawals than these at once are always believed.
@@ -195,7 +219,11 @@ mod tests {
     #[test]
     fn without_a_date_only_a_change_counts() {
         let withdrawn = known(Said::No, ConsentHow::AtDesk, 5);
-        assert_eq!(to_record(&yes(), Some(&withdrawn), true, at(9)), None, "it may have stood there for years");
+        assert_eq!(
+            to_record(&yes(), Some(&withdrawn), true, at(9)),
+            None,
+            "it may have stood there for years"
+        );
         assert!(to_record(&yes(), Some(&withdrawn), false, at(9)).is_some());
         // The same day, and nobody knows whether before or after.
         let that_day = during(yes(), 0, 24);

@@ -462,10 +462,15 @@ async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebod
 
     // The desk was quicker with the one, and the other is kept.
     store.record_consents(&[said("7", Said::No)]).await.unwrap();
-    let last = store.consent(&practice(), &vald(), &PatientRef::new("8")).await.unwrap().map(|last| last.number);
+    let last =
+        store.consent(&practice(), &vald(), &PatientRef::new("8")).await.unwrap().map(|last| last.number);
     let again = [
         decided("7", "c", Some(recorded.number)),
-        DecidedAnswer { answer: kept("8", ""), last, line: Some(ConsentLine { said: Said::No, ..of_system("8") }) },
+        DecidedAnswer {
+            answer: kept("8", ""),
+            last,
+            line: Some(ConsentLine { said: Said::No, ..of_system("8") }),
+        },
     ];
     assert_eq!(store.keep_answers(&practice(), &vald(), &again, second(60)).await.unwrap(), (1, 1));
     assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "")]);

@@ -183,7 +183,10 @@ async fn where_the_answer_has_a_date_the_later_one_holds() {
     place.run(&flow, 3).await;
     place.says("p1", Said::No).await;
     let recorded = place.clinic.now();
-    let dated = |from| Answer { since: Some(Since { from, before: from + TimeDelta::seconds(1) }), ..answer("p1", yes()) };
+    let dated = |from| Answer {
+        since: Some(Since { from, before: from + TimeDelta::seconds(1) }),
+        ..answer("p1", yes())
+    };
     place.writes(dated(recorded - TimeDelta::hours(1)));
     place.run(&flow, 3).await;
     assert_eq!(place.lines("p1").await, [(false, DESK)]);
@@ -229,11 +232,15 @@ async fn a_reading_that_breaks_off_records_nothing() {
     let flow = place.flow();
     place.run(&flow, 3).await;
     place.writes(answer("p1", Answered::No));
-    place.held(|held| held.breaks_behind = Some((PatientRef::new("p1"), || ReadError::Unreachable("cut".into()))));
+    place.held(|held| {
+        held.breaks_behind = Some((PatientRef::new("p1"), || ReadError::Unreachable("cut".into())))
+    });
     place.run(&flow, 3).await;
     assert_eq!(place.lines("p1").await, [(true, HELD)]);
     assert_eq!(place.told().await, [] as [String; 0], "waiting mends that");
-    place.held(|held| held.breaks_behind = Some((PatientRef::new("p1"), || ReadError::Misfit("no such column".into()))));
+    place.held(|held| {
+        held.breaks_behind = Some((PatientRef::new("p1"), || ReadError::Misfit("no such column".into())))
+    });
     place.run(&flow, 30).await;
     assert_eq!(place.lines("p1").await, [(true, HELD)]);
     let told = place.told().await;
@@ -247,7 +254,11 @@ async fn a_reading_that_breaks_off_records_nothing() {
         held.version += 1;
     });
     place.run(&flow, 15).await;
-    assert!(place.told().await.iter().any(|told| told.contains("more than once")), "{:?}", place.told().await);
+    assert!(
+        place.told().await.iter().any(|told| told.contains("more than once")),
+        "{:?}",
+        place.told().await
+    );
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::link::{Link, LinkKey, LinkState};
 use domain::matching::{Decision, Settled};
 use domain::ports::store::{
-    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote, Links, Mark,
-    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks,
-    Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote,
+    Links, Mark, Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, StoreError, Vault,
+    Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};

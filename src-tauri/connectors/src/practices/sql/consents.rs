@@ -108,7 +108,9 @@ impl ConsentQuery {
                     let list = meaning.list();
                     return Err((
                         at,
-                        format!("an empty field in `{name}.{list}`: it means that nobody was asked; remove it"),
+                        format!(
+                            "an empty field in `{name}.{list}`: it means that nobody was asked; remove it"
+                        ),
                     ));
                 }
                 if let Some(known) = meanings.insert(folded, meaning).filter(|known| *known != meaning) {
@@ -244,7 +246,9 @@ fn is_in_order(answers: &[Answer]) -> bool {
     let keys: Vec<&str> = answers.iter().map(|answer| answer.patient.as_str()).collect();
     let numbers: Option<Vec<i64>> = keys.iter().map(|key| key.parse().ok()).collect();
     match numbers {
-        Some(numbers) => numbers.is_sorted_by(|one, next| one < next) || keys.is_sorted_by(|one, next| one < next),
+        Some(numbers) => {
+            numbers.is_sorted_by(|one, next| one < next) || keys.is_sorted_by(|one, next| one < next)
+        }
         None => true,
     }
 }

@@ -1108,7 +1108,9 @@ async fn consents_are_read_as_the_profile_explains_them() {
     assert_eq!(strange, [&private("ja")]);
     assert_eq!(read[0].wording, "2");
     // A day lasts from midnight to midnight in Melbourne, a moment a second; what is no date tells nothing.
-    let since = |at: usize| read[at].since.map(|since| (since.from.to_rfc3339(), (since.before - since.from).num_seconds()));
+    let since = |at: usize| {
+        read[at].since.map(|since| (since.from.to_rfc3339(), (since.before - since.from).num_seconds()))
+    };
     assert_eq!(since(0), Some(("2026-06-30T14:00:00+00:00".into(), 86_400)));
     assert_eq!(since(1), Some(("2026-06-30T23:30:00+00:00".into(), 1)));
     assert_eq!(since(2), None);
@@ -1118,7 +1120,10 @@ async fn consents_are_read_as_the_profile_explains_them() {
     clinic.change("UPDATE patient SET agreed = 'no' WHERE id = 1");
     assert_ne!(practice.consents_stamp(&vald).await.unwrap(), stamp);
     let tried = practice.try_queries().await;
-    assert!(tried.iter().any(|(name, result, _)| name == "consent.vald" && result.is_ok()), "doctor tries it too");
+    assert!(
+        tried.iter().any(|(name, result, _)| name == "consent.vald" && result.is_ok()),
+        "doctor tries it too"
+    );
 }
 
 #[tokio::test]
@@ -1134,11 +1139,31 @@ fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
     for (right, wrong, found_at, message) in [
         ("[consent.vald]", "[consent.valid]", "valid]", "unknown field `valid`"),
         ("unknown = [\"?\"]", "unsure = [\"?\"]", "unsure", "unknown field `unsure`"),
-        ("yes = [\"Yes\", \"with photos\"]", "yes = []", "\"\"\"\nSELECT id AS patient, agreed", "`consent.vald.yes` is empty"),
-        ("no = [\"no\"]", "no = [\"no\", \"YES\"]", "\"YES\"", "`YES` stands in `consent.vald.yes` and in `consent.vald.no`"),
+        (
+            "yes = [\"Yes\", \"with photos\"]",
+            "yes = []",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "`consent.vald.yes` is empty",
+        ),
+        (
+            "no = [\"no\"]",
+            "no = [\"no\", \"YES\"]",
+            "\"YES\"",
+            "`YES` stands in `consent.vald.yes` and in `consent.vald.no`",
+        ),
         ("unknown = [\"?\"]", "unknown = [\" \"]", "\" \"]", "nobody was asked; remove it"),
-        ("id > :after_number", "id > :afetr", ":afetr", "unknown parameter `:afetr`: it takes :after, :limit"),
-        (" ORDER BY id LIMIT :limit_number", "", "\"\"\"\nSELECT id AS patient, agreed", "reads everybody at once"),
+        (
+            "id > :after_number",
+            "id > :afetr",
+            ":afetr",
+            "unknown parameter `:afetr`: it takes :after, :limit",
+        ),
+        (
+            " ORDER BY id LIMIT :limit_number",
+            "",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "reads everybody at once",
+        ),
     ] {
         assert_eq!(CONSENT.matches(right).count(), 1, "{right}");
         let broken = format!("{}\n{}", shipped("demo"), CONSENT.replace(right, wrong));
@@ -1146,7 +1171,11 @@ fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
         assert!(mistake.message.contains(message), "{wrong}: {mistake}");
         let before = &broken[..broken.find(found_at).unwrap()];
         let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
-        assert_eq!((mistake.line, mistake.column), (before.matches('\n').count() + 1, column), "{wrong}: {mistake}");
+        assert_eq!(
+            (mistake.line, mistake.column),
+            (before.matches('\n').count() + 1, column),
+            "{wrong}: {mistake}"
+        );
     }
 }
 
@@ -1156,7 +1185,9 @@ async fn records_that_were_put_away_or_merged_are_told_and_change_the_stamp() {
     let practice = clinic.practice(WriteMode::None);
     let stamp = practice.people_stamp().await.unwrap();
     assert!(stamp.is_some());
-    clinic.change("UPDATE patient SET inactive = 1 WHERE id = 1; UPDATE patient SET merged_into = 3 WHERE id = 2;");
+    clinic.change(
+        "UPDATE patient SET inactive = 1 WHERE id = 1; UPDATE patient SET merged_into = 3 WHERE id = 2;",
+    );
     assert_ne!(practice.people_stamp().await.unwrap(), stamp);
     let ids = ["1", "2", "3"].map(PatientRef::new);
     let mut records = practice.patients(&ids).await.unwrap();

@@ -6,7 +6,9 @@
 use crate::digest::Digest;
 use crate::flows::{Ports, Stop, error_chain};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::consent::in_practice::{Answer, Answered, KeptAnswer, Mapping, RECORDED_BY, doubtful, to_record};
+use domain::consent::in_practice::{
+    Answer, Answered, KeptAnswer, Mapping, RECORDED_BY, doubtful, strange_codes, to_record,
+};
 use domain::consent::{Consent, ConsentHow, ConsentLine};
 use domain::failure::ReadError;
 use domain::ids::{PartnerId, PatientRef};
@@ -26,8 +28,6 @@ const AT_ONCE: usize = 500;
 const TOLD_AGAIN_AFTER: TimeDelta = TimeDelta::days(7);
 /// So many strange values are named; more tell nobody more.
 const MOST_VALUES: usize = 3;
-/// Strange values of up to so many characters are shown.
-const SHOWN: usize = 30;
 
 /// What was read last, by partner. Harmless to lose.
 #[derive(Default)]
@@ -256,25 +256,15 @@ fn decide(
 }
 
 /// What is said about values whose meaning nobody declared: which, and of how many patients; not of whom.
-fn strange_values(
-    partner: &PartnerId,
-    answers: &BTreeMap<PatientRef, Answer>,
-) -> Option<(String, String)> {
-    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
-    for value in answers.values().filter_map(|answer| answer.undeclared.as_ref()) {
-        let value = value.reveal().trim();
-        // What is longer than a code may be about somebody.
-        let is_code = value.chars().count() <= SHOWN && !value.chars().any(char::is_control);
-        let shown = if is_code { format!("\"{value}\"") } else { "longer text".to_owned() };
-        *counted.entry(shown).or_default() += 1;
-    }
+fn strange_values(partner: &PartnerId, answers: &BTreeMap<PatientRef, Answer>) -> Option<(String, String)> {
+    let counted = strange_codes(answers.values());
     if counted.is_empty() {
         return None;
     }
-    let known_by = counted.keys().cloned().collect::<Vec<_>>().join(", ");
-    let mut counted: Vec<(String, usize)> = counted.into_iter().collect();
-    counted.sort_by_key(|(_, patients)| std::cmp::Reverse(*patients));
-    let patients = |count: usize| if count == 1 { "1 patient".to_owned() } else { format!("{count} patients") };
+    let known_by: BTreeSet<&str> = counted.iter().map(|(value, _)| value.as_str()).collect();
+    let known_by = known_by.into_iter().collect::<Vec<_>>().join(", ");
+    let patients =
+        |count: usize| if count == 1 { "1 patient".to_owned() } else { format!("{count} patients") };
     let mut named: Vec<String> = counted
         .iter()
         .take(MOST_VALUES)

@@ -71,12 +71,7 @@ pub(crate) fn plan(
         }
     };
     let Some(record) = record else {
-        return moved(
-            link,
-            LinkState::Ended,
-            Some(left_behind(GONE)),
-            rules,
-        );
+        return moved(link, LinkState::Ended, Some(left_behind(GONE)), rules);
     };
     if let Some(into) = &record.merged_into {
         let sentence = format!("The record was merged into record {into}.");
