@@ -916,7 +916,7 @@ export const CONSENT_HOWS: Record<ConsentHowView, string> = {
   atDesk: "asked at the desk",
   form: "on a form",
   collectedBefore: "collected before",
-  practiceSystem: "read from the practice system",
+  practiceSystem: "recorded in the practice system",
 };
 
 const LEFT: Record<string, string> = {

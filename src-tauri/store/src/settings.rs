@@ -304,6 +304,7 @@ fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
 fn forget_progress(conn: &Connection, practice: &str) -> Result<(), Fault> {
     conn.execute("DELETE FROM mark WHERE practice = ?1", [practice])?;
     conn.execute("DELETE FROM leg_note WHERE practice = ?1", [practice])?;
+    conn.execute("DELETE FROM practice_answer WHERE practice = ?1", [practice])?;
     links::forget(conn, practice, None)?;
     Ok(())
 }

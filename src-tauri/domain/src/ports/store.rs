@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditEntry, AuditLine};
 use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLine};
+use crate::consent::in_practice::KeptAnswer;
 use crate::consent::{Consent, ConsentLine};
 use crate::failure::Cause;
 use crate::ids::{PartnerId, PatientRef, PracticeId};
@@ -343,6 +344,37 @@ pub trait Consents: Send + Sync {
 
     /// The number of the last line of all; it rises with every line, from whichever process.
     async fn last_consent(&self) -> Result<i64, StoreError>;
+
+    /// What the practice system answered about each patient when it was last read, of those about whom it ever said
+    /// anything.
+    async fn kept_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<Vec<KeptAnswer>, StoreError>;
+
+    /// Keeps answers of the practice system, and appends what follows from them as [`Self::record_consents`] does, each
+    /// answer with its line in one transaction. Where somebody recorded something about the patient in between, neither
+    /// is kept, and the answer has to be decided anew. The trail says `now`. Returns how many lines were appended, and
+    /// how many answers were left.
+    async fn keep_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        answers: &[DecidedAnswer],
+        now: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError>;
+}
+
+/// An answer of the practice system, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidedAnswer {
+    /// The answer.
+    pub answer: KeptAnswer,
+    /// The number of the last line about the patient by which it was decided; none where there was no line.
+    pub last: Option<i64>,
+    /// The line that follows from it; none where nothing does.
+    pub line: Option<ConsentLine>,
 }
 
 /// The links between things here and at partners.

@@ -5,10 +5,11 @@ use super::*;
 use crate::open::unlock;
 use chrono::TimeDelta;
 use domain::audit::{AuditEvent, AuditLine};
+use domain::consent::in_practice::KeptAnswer;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::ports::store::{
-    AuditTrail, Consents, Links, Mark, Marks, PROFILES, PROFILES_ANEW, Revision, SettingsBook,
+    AuditTrail, Consents, DecidedAnswer, Links, Mark, Marks, PROFILES, PROFILES_ANEW, Revision, SettingsBook,
 };
 use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
 use rusqlite::Connection;
@@ -501,4 +502,49 @@ async fn four_hundred_requests_a_second_can_be_said() {
     store.save_practice(&fast).await.unwrap();
     store.close().await;
     assert_eq!(open(dir.path()).practices().await.unwrap(), [fast]);
+}
+
+fn kept(patient: &str, digest: &str) -> KeptAnswer {
+    KeptAnswer { patient: PatientRef::new(patient), yes: true, digest: digest.into() }
+}
+
+#[tokio::test]
+async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebody_was_quicker() {
+    let (_dir, store) = fresh();
+    let of_system = |patient| ConsentLine { how: ConsentHow::PracticeSystem, ..yes(patient) };
+    let decided = |patient, digest, last| DecidedAnswer {
+        answer: kept(patient, digest),
+        last,
+        line: Some(of_system(patient)),
+    };
+    let both = [decided("7", "a", None), decided("8", "b", None)];
+    assert_eq!(store.keep_answers(&practice(), &vald(), &both, second(50)).await.unwrap(), (2, 0));
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "b")]);
+    let trail = store.audited(0, 10).await.unwrap();
+    assert!(trail.iter().all(|entry| entry.line.at == second(50)), "the trail says when it was recorded");
+    let recorded = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
+    assert_eq!((recorded.line.at, recorded.line.how), (second(1), ConsentHow::PracticeSystem));
+
+    // The desk was quicker with the one, and the other is kept.
+    store.record_consents(&[said("7", Said::No)]).await.unwrap();
+    let last =
+        store.consent(&practice(), &vald(), &PatientRef::new("8")).await.unwrap().map(|last| last.number);
+    let again = [
+        decided("7", "c", Some(recorded.number)),
+        DecidedAnswer {
+            answer: kept("8", ""),
+            last,
+            line: Some(ConsentLine { said: Said::No, ..of_system("8") }),
+        },
+    ];
+    assert_eq!(store.keep_answers(&practice(), &vald(), &again, second(60)).await.unwrap(), (1, 1));
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "")]);
+    let stands = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
+    assert_eq!(stands.line.how, ConsentHow::AtDesk);
+
+    // Whoever links a practice of this name anew begins anew.
+    store.save_practice(&settings()).await.unwrap();
+    store.remove_practice(&practice()).await.unwrap();
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), []);
+    assert_eq!(store.consent_history(&practice(), &PatientRef::new("8")).await.unwrap().len(), 2);
 }

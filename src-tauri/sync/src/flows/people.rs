@@ -2,10 +2,13 @@
 //!
 //! Nothing is decided by it alone: whoever uses it for a booking asks the book first whether it is still true.
 
+mod consents;
+
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::state::PeopleReading;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use consents::HeldConsents;
 use domain::directory::{Collecting, Directory};
 use domain::failure::ReadError;
 use domain::people::PersonDetails;
@@ -46,6 +49,7 @@ impl Searching {
 /// The reading of one practice's people.
 pub struct People {
     ports: Ports,
+    consents: HeldConsents,
 }
 
 #[async_trait]
@@ -57,18 +61,21 @@ impl Flow for People {
     async fn pass(&self) -> Outcome {
         let mut wake = BTreeSet::new();
         let poll = TimeDelta::seconds(i64::from(self.ports.settings.system.poll_seconds.max(1)));
-        if !self.is_needed() {
+        let needed = self.is_needed();
+        if !needed {
             self.ports.state.change_practice(self.ports.id(), |practice| practice.people = None);
-            return Outcome { again_at: self.ports.clock.now() + LOOK_EVERY, wake };
+            if consents::mapped(&self.ports).is_empty() {
+                return Outcome { again_at: self.ports.clock.now() + LOOK_EVERY, wake };
+            }
         }
-        let again_at = match self.read().await {
+        let again_at = match self.read_what_is_needed(needed).await {
             Ok(changed) => {
                 if changed {
                     wake.insert(FlowName::Profiles);
                 }
                 self.ports.clock.now() + poll
             }
-            Err(error) => self.ports.stopped(Stop::Failed(Leg::System, error), poll).await,
+            Err(stop) => self.ports.stopped(stop, poll).await,
         };
         Outcome { again_at, wake }
     }
@@ -77,7 +84,15 @@ impl Flow for People {
 impl People {
     /// The flow. It does nothing while nobody needs it.
     pub fn new(ports: Ports) -> Self {
-        Self { ports }
+        Self { ports, consents: HeldConsents::default() }
+    }
+
+    /// Returns whether a profile may have to be sent.
+    async fn read_what_is_needed(&self, people: bool) -> Result<bool, Stop> {
+        let of_system = |error| Stop::Failed(Leg::System, error);
+        let changed = people && self.read().await.map_err(of_system)?;
+        let recorded = self.consents.take_in(&self.ports, BELIEVED_FOR).await?;
+        Ok(changed || recorded)
     }
 
     fn is_needed(&self) -> bool {

@@ -22,13 +22,13 @@ use domain::settings::{GroupedPatients, ProfileGroupRule, ValdSettings};
 use std::sync::Arc;
 
 /// A clinic with a partner that keeps profiles.
-struct Place {
-    clinic: Clinic,
-    register: FakeRegister,
+pub struct Place {
+    pub clinic: Clinic,
+    pub register: FakeRegister,
 }
 
 /// Reading who the patients are, and bringing their profiles forward.
-struct Running {
+pub struct Running {
     people: People,
     profiles: Profiles,
 }
@@ -52,7 +52,7 @@ impl Flow for Running {
     }
 }
 
-fn account() -> ValdSettings {
+pub fn account() -> ValdSettings {
     ValdSettings {
         tenant_id: "11111111-2222-4333-8444-555555555555".into(),
         region: "aue".into(),
@@ -69,7 +69,7 @@ fn account() -> ValdSettings {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut clinic = Clinic::new();
         clinic.settings.vald = Some(account());
         let register = FakeRegister::new(&clinic.clock, &clinic.reaper);
@@ -87,15 +87,15 @@ impl Place {
     }
 
     /// Starts the program.
-    fn flow(&self) -> Running {
+    pub fn flow(&self) -> Running {
         Running::new(self.ports())
     }
 
-    async fn run(&self, flow: &Running, minutes: i64) {
+    pub async fn run(&self, flow: &Running, minutes: i64) {
         run_until(&self.clinic, flow, self.clinic.now() + TimeDelta::minutes(minutes)).await;
     }
 
-    async fn says(&self, patient: &str, said: Said) {
+    pub async fn says(&self, patient: &str, said: Said) {
         let line = ConsentLine {
             practice: self.clinic.settings.id.clone(),
             partner: PartnerId::new("vald"),
@@ -109,11 +109,11 @@ impl Place {
         self.clinic.store.for_people().record_consents(&[line]).await.unwrap();
     }
 
-    async fn agrees(&self, patient: &str) {
+    pub async fn agrees(&self, patient: &str) {
         self.says(patient, Said::Yes(Agreement::default())).await;
     }
 
-    async fn link(&self, patient: &str) -> Option<Link> {
+    pub async fn link(&self, patient: &str) -> Option<Link> {
         let key = LinkKey {
             practice: self.clinic.settings.id.clone(),
             partner: PartnerId::new("vald"),
@@ -123,7 +123,7 @@ impl Place {
         self.clinic.store.for_people().link(&key).await.unwrap()
     }
 
-    async fn state(&self, patient: &str) -> Option<LinkState> {
+    pub async fn state(&self, patient: &str) -> Option<LinkState> {
         self.link(patient).await.map(|link| link.state)
     }
 
@@ -139,7 +139,7 @@ impl Place {
         self.register.files(|files| files.profiles.values().map(|kept| kept.given_name.clone()).collect())
     }
 
-    async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
+    pub async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
         let entries = self.clinic.store.for_people().audited(0, 10_000).await.unwrap();
         entries.into_iter().map(|entry| (entry.line.what, entry.line.patient)).collect()
     }

@@ -2,6 +2,7 @@
 
 mod book;
 mod client_snapshot;
+mod consents;
 mod database;
 mod day;
 mod documents;
@@ -25,9 +26,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
+use domain::consent::in_practice::{Answer, Mapping};
 use domain::diary::{Appointment, Book, PracticeCard, Resource, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
-use domain::ids::{AppointmentRef, LocationRef, PatientRef, ResourceRef};
+use domain::ids::{AppointmentRef, LocationRef, PartnerId, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
@@ -395,6 +397,24 @@ impl PracticeSystem for SqlPractice {
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
         self.reading(async |session, known| self.read_patient(session, known, patient).await).await
+    }
+
+    fn consents_held(&self) -> Vec<Mapping> {
+        self.mappings()
+    }
+
+    async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {
+        self.reading(async |session, known| self.read_consents_stamp(session, known, partner).await).await
+    }
+
+    async fn consents(
+        &self,
+        partner: &PartnerId,
+        after: Option<&PatientRef>,
+        limit: u32,
+    ) -> Result<Vec<Answer>, ReadError> {
+        self.reading(async |session, known| self.read_consents(session, known, partner, after, limit).await)
+            .await
     }
 
     async fn appointments_with_patients(

@@ -1,6 +1,7 @@
 //! The profile of a practice system: a TOML file with its SQL, and what its codes mean.
 //!
-//! Every key is documented in `profiles/openemr/profile.toml`, which uses all of them.
+//! Every key is documented in `profiles/openemr/profile.toml`, which uses all of them but `[consent]`: that one is a
+//! clinic's own, and explained there.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use domain::people::Gender;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::consents::{ConsentQuery, RawConsent, RawConsents};
 use super::documents::DocumentWays;
 use super::statement::Statement;
 
@@ -102,7 +104,7 @@ enum WriteRoute {
     Sql,
 }
 
-type Sql = Spanned<String>;
+pub(super) type Sql = Spanned<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,6 +128,8 @@ struct RawProfile {
     #[serde(default)]
     gender: BTreeMap<String, GenderName>,
     query: RawQueries,
+    #[serde(default)]
+    consent: RawConsents,
     #[serde(default)]
     snapshot: Option<RawSnapshot>,
     #[serde(default)]
@@ -286,6 +290,8 @@ pub struct Profile {
     pub(super) statuses: BTreeMap<String, AppointmentStatus>,
     pub(super) genders: BTreeMap<String, Gender>,
     pub(super) query: Queries,
+    /// By the name of the partner who gets the details.
+    pub(super) consents: BTreeMap<&'static str, ConsentQuery>,
     pub(super) snapshot: Option<SnapshotQueries>,
     pub(super) write: Option<WriteSteps>,
     pub(super) documents: DocumentWays,
@@ -535,6 +541,7 @@ impl Reader<'_> {
             statuses: raw.status.into_iter().map(|(code, name)| (code, status(name))).collect(),
             genders: raw.gender.into_iter().map(|(code, name)| (code, gender(name))).collect(),
             query: self.queries(&raw.query)?,
+            consents: self.consents(&raw.consent)?,
             snapshot: raw.snapshot.as_ref().map(|snapshot| self.snapshot(snapshot)).transpose()?,
             write: raw.write.as_ref().map(|write| self.write(write)).transpose()?,
             documents: DocumentWays::read(&raw.documents)
@@ -579,6 +586,19 @@ impl Reader<'_> {
                 &["mark", "from", "to"],
             )?,
         })
+    }
+
+    fn consents(&self, raw: &RawConsents) -> Result<BTreeMap<&'static str, ConsentQuery>, ProfileError> {
+        let mapped =
+            raw.by_partner().into_iter().map(|(partner, raw)| Ok((partner, self.consent(partner, raw)?)));
+        mapped.collect()
+    }
+
+    fn consent(&self, partner: &str, raw: &RawConsent) -> Result<ConsentQuery, ProfileError> {
+        let name = format!("consent.{partner}");
+        let query = self.statement(&name, &raw.query, &["after", "limit"])?;
+        let stamp = self.optional(&format!("{name}.stamp"), &raw.stamp, &[])?;
+        ConsentQuery::read(&name, raw, query, stamp).map_err(|(at, message)| self.mistake(at, message))
     }
 
     fn snapshot(&self, raw: &RawSnapshot) -> Result<SnapshotQueries, ProfileError> {
@@ -709,6 +729,10 @@ impl Profile {
         all.extend(&query.appointments);
         all.extend([&query.people_stamp, &query.people, &query.patients].into_iter().flatten());
         all.push(&query.appointment_by_mark);
+        for consent in self.consents.values() {
+            all.push(&consent.query);
+            all.extend(&consent.stamp);
+        }
         if let Some(snapshot) = &self.snapshot {
             all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);
             all.extend([&snapshot.appointments_made, &snapshot.appointment_created, &snapshot.patient]);

@@ -1043,3 +1043,155 @@ async fn one_of_several_specialties_is_not_a_move() {
     clinic.change(&format!("UPDATE appointment SET practitioner_id = 2 WHERE id = {}", held.appointment));
     assert_eq!(now().await, with(None));
 }
+
+/// The made-up clinic with a column for consent, as its own profile says.
+const CONSENT: &str = r#"
+[consent.vald]
+yes = ["Yes", "with photos"]
+no = ["no"]
+unknown = ["?"]
+query = """
+SELECT id AS patient, agreed AS answer, agreed_on AS since, guardian, agreed = 'with photos' AS photo_and_video, form AS wording
+  FROM patient WHERE id > :after_number AND id < 8 ORDER BY id LIMIT :limit_number"""
+stamp = "SELECT id, agreed FROM patient WHERE agreed <> '' ORDER BY id"
+"#;
+
+fn with_consent(clinic: &Clinic, consent: &str) -> SqlPractice {
+    link(&format!("{}\n{consent}", shipped("demo")), &clinic.path(), WriteMode::None)
+}
+
+fn holding_consents() -> Clinic {
+    let clinic = Clinic::new();
+    clinic.change(
+        "ALTER TABLE patient ADD COLUMN agreed TEXT; ALTER TABLE patient ADD COLUMN agreed_on TEXT;
+         ALTER TABLE patient ADD COLUMN guardian TEXT; ALTER TABLE patient ADD COLUMN form TEXT;
+         UPDATE patient SET agreed = ' YES ', agreed_on = '2026-07-01', form = '2' WHERE id = 1;
+         UPDATE patient SET agreed = 'With Photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
+         UPDATE patient SET agreed = 'No', agreed_on = 'last year' WHERE id = 3;
+         UPDATE patient SET agreed = '?' WHERE id = 4;
+         UPDATE patient SET agreed = 'ja' WHERE id = 5;
+         UPDATE patient SET agreed = '' WHERE id = 6;",
+    );
+    clinic
+}
+
+#[tokio::test]
+async fn consents_are_read_as_the_profile_explains_them() {
+    use domain::consent::Agreement;
+    use domain::consent::in_practice::Answered;
+    let clinic = holding_consents();
+    let practice = with_consent(&clinic, CONSENT);
+    let vald = PartnerId::new("vald");
+    assert_eq!(practice.consents_held().len(), 1);
+    assert!(clinic.practice(WriteMode::None).consents_held().is_empty(), "no shipped profile maps any");
+    let mut read = Vec::new();
+    for after in [None, Some("3"), Some("6")] {
+        let after = after.map(PatientRef::new);
+        read.extend(practice.consents(&vald, after.as_ref(), 3).await.unwrap());
+    }
+    let said: Vec<(&str, &Answered)> =
+        read.iter().map(|answer| (answer.patient.as_str(), &answer.said)).collect();
+    let guarded = Agreement { guardian: Some(private("A parent")), photo_and_video: true };
+    assert_eq!(
+        said,
+        [
+            ("1", &Answered::Yes(Agreement::default())),
+            ("2", &Answered::Yes(guarded)),
+            ("3", &Answered::No),
+            ("4", &Answered::Nothing),
+            ("5", &Answered::Nothing),
+            ("6", &Answered::Nothing),
+            ("7", &Answered::Nothing),
+        ]
+    );
+    let strange: Vec<_> = read.iter().filter_map(|answer| answer.undeclared.as_ref()).collect();
+    assert_eq!(strange, [&private("ja")]);
+    assert_eq!(read[0].wording, "2");
+    // A day lasts from midnight to midnight in Melbourne, a moment a second; what is no date tells nothing.
+    let since = |at: usize| {
+        read[at].since.map(|since| (since.from.to_rfc3339(), (since.before - since.from).num_seconds()))
+    };
+    assert_eq!(since(0), Some(("2026-06-30T14:00:00+00:00".into(), 86_400)));
+    assert_eq!(since(1), Some(("2026-06-30T23:30:00+00:00".into(), 1)));
+    assert_eq!(since(2), None);
+    let stamp = practice.consents_stamp(&vald).await.unwrap();
+    clinic.change("UPDATE patient SET email = 'new@example.com' WHERE id = 1");
+    assert_eq!(practice.consents_stamp(&vald).await.unwrap(), stamp);
+    clinic.change("UPDATE patient SET agreed = 'no' WHERE id = 1");
+    assert_ne!(practice.consents_stamp(&vald).await.unwrap(), stamp);
+    let tried = practice.try_queries().await;
+    assert!(
+        tried.iter().any(|(name, result, _)| name == "consent.vald" && result.is_ok()),
+        "doctor tries it too"
+    );
+}
+
+#[tokio::test]
+async fn pages_in_no_order_are_refused() {
+    let clinic = holding_consents();
+    let practice = with_consent(&clinic, &CONSENT.replace("ORDER BY id LIMIT", "ORDER BY id DESC LIMIT"));
+    let error = practice.consents(&PartnerId::new("vald"), None, 3).await.unwrap_err();
+    assert!(matches!(&error, ReadError::Misfit(words) if words.contains("add ORDER BY")), "{error:?}");
+}
+
+#[test]
+fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
+    for (right, wrong, found_at, message) in [
+        ("[consent.vald]", "[consent.valid]", "valid]", "unknown field `valid`"),
+        ("unknown = [\"?\"]", "unsure = [\"?\"]", "unsure", "unknown field `unsure`"),
+        (
+            "yes = [\"Yes\", \"with photos\"]",
+            "yes = []",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "`consent.vald.yes` is empty",
+        ),
+        (
+            "no = [\"no\"]",
+            "no = [\"no\", \"YES\"]",
+            "\"YES\"",
+            "`YES` stands in `consent.vald.yes` and in `consent.vald.no`",
+        ),
+        ("unknown = [\"?\"]", "unknown = [\" \"]", "\" \"]", "nobody was asked; remove it"),
+        (
+            "id > :after_number",
+            "id > :afetr",
+            ":afetr",
+            "unknown parameter `:afetr`: it takes :after, :limit",
+        ),
+        (
+            " ORDER BY id LIMIT :limit_number",
+            "",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "reads everybody at once",
+        ),
+    ] {
+        assert_eq!(CONSENT.matches(right).count(), 1, "{right}");
+        let broken = format!("{}\n{}", shipped("demo"), CONSENT.replace(right, wrong));
+        let mistake = parse(&broken).expect_err(wrong);
+        assert!(mistake.message.contains(message), "{wrong}: {mistake}");
+        let before = &broken[..broken.find(found_at).unwrap()];
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        assert_eq!(
+            (mistake.line, mistake.column),
+            (before.matches('\n').count() + 1, column),
+            "{wrong}: {mistake}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn records_that_were_put_away_or_merged_are_told_and_change_the_stamp() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let stamp = practice.people_stamp().await.unwrap();
+    assert!(stamp.is_some());
+    clinic.change(
+        "UPDATE patient SET inactive = 1 WHERE id = 1; UPDATE patient SET merged_into = 3 WHERE id = 2;",
+    );
+    assert_ne!(practice.people_stamp().await.unwrap(), stamp);
+    let ids = ["1", "2", "3"].map(PatientRef::new);
+    let mut records = practice.patients(&ids).await.unwrap();
+    records.sort_by(|one, other| one.id.cmp(&other.id));
+    let told: Vec<_> = records.iter().map(|record| (record.inactive, record.merged_into.clone())).collect();
+    assert_eq!(told, [(true, None), (false, Some(ids[2].clone())), (false, None)]);
+}

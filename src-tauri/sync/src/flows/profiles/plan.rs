@@ -82,12 +82,7 @@ pub(crate) fn plan(
         }
     };
     let Some(record) = record else {
-        return moved(
-            link,
-            LinkState::Ended,
-            Some(left_behind("The record is not in the book any more.")),
-            rules,
-        );
+        return moved(link, LinkState::Ended, Some(left_behind(GONE)), rules);
     };
     if let Some(into) = &record.merged_into {
         let sentence = format!("The record was merged into record {into}.");
@@ -146,6 +141,9 @@ pub(crate) fn plan(
 /// What is said of somebody who was born today.
 const BORN_TODAY: &str = "VALD takes a birth date only once that day has begun in Greenwich. The profile is sent then, by \
                           itself.";
+/// Some systems delete the record that was merged into another, and do not say into which.
+const GONE: &str = "The record is not in the book any more: it was deleted, or merged into another one. If it was merged, \
+                    record consent at the record that stays, and merge the two profiles in VALD Hub.";
 
 /// The API has no call that removes a profile (VALD sheet §7), so somebody has to.
 fn left_behind(why: &str) -> String {
