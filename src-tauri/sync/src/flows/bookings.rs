@@ -1454,6 +1454,8 @@ impl Bookings {
         }
         if waiting.availability {
             let shown = self.ports.state.subscribe().borrow().practices.get(self.ports.id()).cloned();
+            // Who is missing from a list that waits for somebody may only be missing from the read.
+            let doubtful = self.ports.state.shrinking(self.ports.id(), super::availability::RESOURCES).is_some();
             let mut not_in_the_book = Vec::new();
             for asked in board.asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))? {
                 let prefix = super::availability::day_prefix(asked.day, asked.resource.as_ref());
@@ -1469,7 +1471,7 @@ impl Bookings {
                     slot: Minutes(15),
                 };
                 match &asked.resource {
-                    Some(resource) if outside || !known.contains(&resource) => {
+                    Some(resource) if outside || !(doubtful || known.contains(&resource)) => {
                         not_in_the_book.push(empty(resource));
                     }
                     None if outside => not_in_the_book.extend(known.into_iter().map(empty)),
