@@ -172,6 +172,7 @@ impl Availability {
         {
             refused = self.publish(partner.as_ref(), board, &book, changed, now).await?;
         } else {
+            self.shrinks(Vec::new());
             self.show(&book, &BTreeSet::new(), now);
         }
         let again_at = match refused {
@@ -292,10 +293,7 @@ impl Availability {
             ),
         });
         let doubtful = send_resources.waits().is_some();
-        self.ports.state.change_practice(self.ports.id(), |practice| {
-            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
-            practice.shrinking.extend(shrinking);
-        });
+        self.shrinks(shrinking);
 
         let digest = digest_of_hours(&hours);
         let hours_known = !self.ports.store.marks(self.ports.id(), LIVE_HOURS).await?.is_empty();
@@ -358,6 +356,14 @@ impl Availability {
         let list = Mark { thing: listing.list.to_owned(), digest: listing.digest, at };
         self.ports.store.set_marks(self.ports.id(), &[names, list]).await?;
         self.ports.store.forget_marks(self.ports.id(), &accepted_mark(listing.list)).await.map(drop)
+    }
+
+    /// Notes which of the lists wait for somebody.
+    fn shrinks(&self, shrinking: Vec<Shrinking>) {
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
+            practice.shrinking.extend(shrinking);
+        });
     }
 
     /// When a list was first seen to shrink, while it still does.
