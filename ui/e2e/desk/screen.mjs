@@ -72,6 +72,11 @@ export const searchBox = {
     const [window] = await windowsCalled(BOX);
     return window === undefined ? 0 : Number(await screen("pixels", String(window), colour));
   },
+  /** How high it is; it grows with what it has to say. */
+  async height() {
+    const [window] = await windowsCalled(BOX);
+    return window === undefined ? 0 : Number(await screen("height", String(window)));
+  },
   /** Writes a picture of it into a PNG file. */
   async picture(file) {
     const [window] = await windowsCalled(BOX);

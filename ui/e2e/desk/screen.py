@@ -4,6 +4,7 @@ screen.py list        one line for each visible window with a title: its number,
 screen.py focus       the title of the window that has the keyboard
 screen.py close N     asks the program to close window N
 screen.py pixels N C  how many pixels of window N have the colour C, as RRGGBB
+screen.py height N    how many pixels window N is high
 screen.py picture N F writes a picture of window N into the PNG file F
 screen.py press K...  presses keys one after the other, by their names in X; those joined by + are held together
 """
@@ -180,6 +181,8 @@ match sys.argv[1:]:
         close(int(number))
     case ["pixels", number, colour]:
         print(pixels(int(number), colour))
+    case ["height", number]:
+        print(image_of(int(number))[1])
     case ["picture", number, file]:
         picture(int(number), file)
     case ["press", *chords]:
