@@ -8,7 +8,7 @@ use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
     UiError,
 };
-use crate::{decisions, linking, patients, quick_open, settings, tray, windows};
+use crate::{decisions, linking, patients, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
@@ -47,7 +47,8 @@ pub async fn run(app: AppHandle, desk: Arc<Desk>, mut shown: tray::Look) {
             tray::update(&app, &look);
             shown = look;
         }
-        quick_open::keep_ready(&app, &desk, &view);
+        #[cfg(not(target_os = "linux"))]
+        crate::quick_open::keep_ready(&app, &desk, &view);
         if windows::is_open(&app) {
             push(&app, view);
         }

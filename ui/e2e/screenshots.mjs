@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 
 import { Book, PatientPage } from "./desk/clinic.mjs";
 import { folder } from "./desk/processes.mjs";
+import { letters, press, searchBox } from "./desk/screen.mjs";
 import { until } from "./desk/until.mjs";
 import { Window } from "./desk/window.mjs";
 
@@ -16,8 +17,8 @@ const NARROW = 400;
 const TOO_LATE_MS = 21_000;
 /** WebKit follows the theme of GTK; browsers are told. */
 const SCHEMES = [
-  { scheme: "light", theme: "Adwaita" },
-  { scheme: "dark", theme: "Adwaita:dark" },
+  { scheme: "light", theme: "Adwaita", chosen: "d8e8e9" },
+  { scheme: "dark", theme: "Adwaita:dark", chosen: "283738" },
 ];
 const KEYS = { practiceId: "demo", practiceKey: "demo-practice-key", apiKey: "demo-api-key" };
 
@@ -210,7 +211,23 @@ async function patientPage(address, scheme) {
   }
 }
 
-async function inScheme(scheme, theme) {
+/** The search box over the window, with three letters that find several. */
+async function quickOpen(book, scheme, chosen) {
+  const [{ three }] = await book.rows(
+    `SELECT lower(substr(last_name, 1, 3)) AS three FROM patient WHERE NOT deceased
+      GROUP BY three HAVING three NOT GLOB '*[^a-z]*' ORDER BY count(DISTINCT last_name) DESC, three LIMIT 1`,
+  );
+  await press("Control_L+Alt_L+v");
+  await searchBox.shown();
+  await press(...letters(three));
+  await until("a line is chosen", 10, async () => (await searchBox.pixels(chosen)) > 5000);
+  await searchBox.picture(join(OUT, `quick-open-${scheme}.png`));
+  console.log(`quick-open-${scheme}.png`);
+  await press("Escape");
+  await searchBox.hidden();
+}
+
+async function inScheme(scheme, theme, chosen) {
   const [clinic, fresh] = [await folder(), await folder()];
   const environment = { GTK_THEME: theme };
   const windows = [];
@@ -225,7 +242,9 @@ async function inScheme(scheme, theme) {
   try {
     const window = await open("--data-dir", clinic.path, "demo");
     const patients = await PatientPage.of(clinic.path);
-    await everyday(window, patients, new Book(clinic.path), take(window));
+    const book = new Book(clinic.path);
+    await everyday(window, patients, book, take(window));
+    await quickOpen(book, scheme, chosen);
     await patients.consent("granted");
     await patientPage(patients.address, scheme);
     const { apiUrl } = await patients.state(1);
@@ -239,4 +258,4 @@ async function inScheme(scheme, theme) {
 }
 
 await mkdir(OUT, { recursive: true });
-for (const { scheme, theme } of SCHEMES) await inScheme(scheme, theme);
+for (const { scheme, theme, chosen } of SCHEMES) await inScheme(scheme, theme, chosen);

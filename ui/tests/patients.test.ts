@@ -311,6 +311,25 @@ describe("quick open", () => {
     expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
   });
 
+  it("names nobody once it left the screen, also while a page is still on its way", async () => {
+    const { fake, user } = box();
+    let opened = () => {};
+    fake.commands.openInVald = () =>
+      new Promise((resolve) => (opened = () => resolve({ status: "ok", data: null })));
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    await user.keyboard("{Enter}");
+    expect(await screen.findByText(/^Opening /)).toBeVisible();
+    fireEvent.blur(window);
+    await waitFor(() => expect(screen.getByRole("status")).toBeEmptyDOMElement());
+    fireEvent.focus(window);
+    await user.keyboard("thi");
+    await screen.findByRole("option", { selected: true });
+    opened();
+    await Promise.resolve();
+    expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
+  });
+
   it("begins anew when it is brought up again, and holds nobody’s name meanwhile", async () => {
     const { user } = box();
     await user.keyboard("ngu");
