@@ -788,6 +788,15 @@ impl Consents for Reaped<dyn Store> {
         self.reaper.touch(self.port.consents(practice, partner)).await
     }
 
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.reaper.touch(self.port.consents_since(practice, partner, after)).await
+    }
+
     async fn consent(
         &self,
         practice: &PracticeId,
