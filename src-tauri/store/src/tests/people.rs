@@ -478,7 +478,7 @@ async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebod
     assert_eq!(stands.line.how, ConsentHow::AtDesk);
 
     // Whoever links a practice of this name anew begins anew.
-    store.save_practice(&settings()).await.unwrap();
+    store.save_practice(&settings(practice().as_str())).await.unwrap();
     store.remove_practice(&practice()).await.unwrap();
     assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), []);
     assert_eq!(store.consent_history(&practice(), &PatientRef::new("8")).await.unwrap().len(), 2);
