@@ -636,7 +636,6 @@ export function actionQuestion(
 
 const CORRECTION_OVER: Record<CorrectionOver, string> = {
   tooOld: "The patient of a booking can be changed here for 30 days. Change it in your practice system.",
-  begun: "The appointment has begun, so its patient is changed in your practice system.",
   readOnly: "We may only read your book, so the patient is changed in your practice system.",
 };
 
