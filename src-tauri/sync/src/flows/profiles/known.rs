@@ -113,7 +113,7 @@ impl Profiles {
             link.becomes(link.state, None, now);
             self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
             // What changed meanwhile is sent now.
-            self.memory(|memory| memory.work.to_send_later(patient.clone()));
+            self.memory(|memory| memory.work.send_last(patient.clone()));
         }
         let is_new = link.state == LinkState::Pending;
         let known = link.partner_id.as_deref() == Some(profile.id.as_str());
@@ -129,7 +129,7 @@ impl Profiles {
         self.memory(|memory| {
             memory.work.is_known(&patient);
             if to_group && link.state == LinkState::Pending {
-                memory.work.to_group(patient);
+                memory.work.group_later(patient);
             }
         });
         Ok(())

@@ -127,7 +127,7 @@ impl Work {
     }
 
     /// These are to be sent, before all others that wait.
-    pub fn to_send(&mut self, due: Vec<PatientRef>) {
+    pub fn send_first(&mut self, due: Vec<PatientRef>) {
         let known: BTreeSet<&PatientRef> = due.iter().collect();
         let waiting: Vec<PatientRef> =
             self.queue.drain(..).filter(|patient| !known.contains(patient)).collect();
@@ -135,7 +135,7 @@ impl Work {
     }
 
     /// This one is to be sent, behind all others.
-    pub fn to_send_later(&mut self, patient: PatientRef) {
+    pub fn send_last(&mut self, patient: PatientRef) {
         self.queue.push_back(patient);
     }
 
@@ -235,7 +235,7 @@ impl Work {
     }
 
     /// This one is still to be put into its groups.
-    pub fn to_group(&mut self, patient: PatientRef) {
+    pub fn group_later(&mut self, patient: PatientRef) {
         self.ungrouped.insert(patient);
     }
 
@@ -263,7 +263,7 @@ mod tests {
 
     fn queue(count: usize) -> Work {
         let mut work = Work::default();
-        work.to_send((0..count).map(|number| patient(&format!("m{number}"))).collect());
+        work.send_first((0..count).map(|number| patient(&format!("m{number}"))).collect());
         work
     }
 
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(work.next(now()), Some(Next::Send(patient("m0"))), "not visible yet");
         assert_eq!(work.next(later(1)), Some(Next::LookFor(patient("m25"))));
         work.is_known(&patient("m25"));
-        work.to_group(patient("m25"));
+        work.group_later(patient("m25"));
         assert_eq!(work.next(later(1)), Some(Next::Group(patient("m25"))));
         work.is_grouped(&patient("m25"));
         assert_eq!(work.next(later(1)), Some(Next::Send(patient("m0"))));
