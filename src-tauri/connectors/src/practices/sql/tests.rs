@@ -1067,7 +1067,7 @@ fn holding_consents() -> Clinic {
         "ALTER TABLE patient ADD COLUMN agreed TEXT; ALTER TABLE patient ADD COLUMN agreed_on TEXT;
          ALTER TABLE patient ADD COLUMN guardian TEXT; ALTER TABLE patient ADD COLUMN form TEXT;
          UPDATE patient SET agreed = ' YES ', agreed_on = '2026-07-01', form = '2' WHERE id = 1;
-         UPDATE patient SET agreed = 'With Photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
+         UPDATE patient SET agreed = 'with photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
          UPDATE patient SET agreed = 'No', agreed_on = 'last year' WHERE id = 3;
          UPDATE patient SET agreed = '?' WHERE id = 4;
          UPDATE patient SET agreed = 'ja' WHERE id = 5;
