@@ -18,8 +18,8 @@ const NARROW = 400;
 const TOO_LATE_MS = 21_000;
 /** WebKit follows the theme of GTK; browsers are told. */
 const SCHEMES = [
-  { scheme: "light", theme: "Adwaita", chosen: "d8e8e9" },
-  { scheme: "dark", theme: "Adwaita:dark", chosen: "283738" },
+  { scheme: "light", theme: "Adwaita" },
+  { scheme: "dark", theme: "Adwaita:dark" },
 ];
 const KEYS = { practiceId: "demo", practiceKey: "demo-practice-key", apiKey: "demo-api-key" };
 
@@ -213,22 +213,23 @@ async function patientPage(address, scheme) {
 }
 
 /** The search box over the window, with three letters that find several. */
-async function quickOpen(book, scheme, chosen) {
+async function quickOpen(book, scheme) {
   const [{ three }] = await book.rows(
     `SELECT lower(substr(last_name, 1, 3)) AS three FROM patient WHERE NOT deceased
       GROUP BY three HAVING three NOT GLOB '*[^a-z]*' ORDER BY count(DISTINCT last_name) DESC, three LIMIT 1`,
   );
   await press("Control_L+Alt_L+v");
   await searchBox.shown();
+  const empty = await searchBox.height();
   await press(...letters(three));
-  await until("a line is chosen", 10, async () => (await searchBox.pixels(chosen)) > 5000);
+  await until("somebody is found", 10, async () => (await searchBox.height()) > empty);
   await searchBox.picture(join(OUT, `quick-open-${scheme}.png`));
   console.log(`quick-open-${scheme}.png`);
   await press("Escape");
   await searchBox.hidden();
 }
 
-async function inScheme(scheme, theme, chosen) {
+async function inScheme(scheme, theme) {
   const [clinic, fresh] = [await folder(), await folder()];
   const environment = { GTK_THEME: theme };
   const windows = [];
@@ -245,7 +246,7 @@ async function inScheme(scheme, theme, chosen) {
     const patients = await PatientPage.of(clinic.path);
     const book = new Book(clinic.path);
     await everyday(window, patients, book, take(window));
-    await quickOpen(book, scheme, chosen);
+    await quickOpen(book, scheme);
     await patients.consent("granted");
     await patientPage(patients.address, scheme);
     const { apiUrl } = await patients.state(1);
@@ -260,5 +261,5 @@ async function inScheme(scheme, theme, chosen) {
 
 await mkdir(OUT, { recursive: true });
 const only = process.argv[2] ?? "";
-for (const { scheme, theme, chosen } of SCHEMES.filter((each) => each.scheme.includes(only)))
-  await inScheme(scheme, theme, chosen);
+for (const { scheme, theme } of SCHEMES.filter((each) => each.scheme.includes(only)))
+  await inScheme(scheme, theme);
