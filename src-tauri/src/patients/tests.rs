@@ -56,8 +56,8 @@ async fn a_patient_is_found_linked_first_and_opened() {
         Err(ErrorCode::PatientUnknown)
     );
 
-    hub_page::open(desk, practice, &agreed, true).await.expect("links and opens");
     linked(&clinic, &agreed).await;
+    hub_page::open(desk, practice, &agreed, true).await.expect("opens");
     let told_as =
         clinic.store().link(&link_key(practice, &agreed)).await.expect("reads").expect("a link").told_as;
     let opened = system_open::opened();
