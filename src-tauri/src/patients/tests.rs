@@ -25,7 +25,7 @@ async fn linked(clinic: &MadeUp, patient: &PatientRef) {
     let store = clinic.store();
     let mut state = clinic.desk.running().expect("runs").engine.state();
     let key = link_key(&clinic.practice, patient);
-    while !store.link(&key).await.expect("reads").is_some_and(|link| link.state == LinkState::Linked) {
+    while store.link(&key).await.expect("reads").is_none_or(|link| link.state != LinkState::Linked) {
         state.changed().await.expect("the engine runs");
     }
 }

@@ -442,8 +442,6 @@ export type ConsentView = {
 export type CorrectionOver = 
 /**  The booking came in more than 30 days ago. */
 "tooOld" | 
-/**  The appointment has begun. */
-"begun" | 
 /**  The practice may only be read. */
 "readOnly";
 
