@@ -587,7 +587,7 @@ fn a_wrong_patient_can_be_corrected_for_thirty_days() {
     let Some(CorrectionView::Offered { until, candidates }) = correction(&existing, &practice, ago(0)) else {
         panic!("it can be corrected")
     };
-    assert_eq!(until, "2027-01-17T22:30:00.000Z");
+    assert_eq!(until, "2027-02-14T07:59:45.000Z", "thirty days after it came in");
     assert_eq!(candidates.iter().map(|c| c.number.as_str()).collect::<Vec<_>>(), ["P-12"]);
     // Whose it is already is no other choice, and is what the timeline compares with.
     let twelve = BookingState::Confirmed(Inserted { patient: PatientRef::new("12"), ..inserted() });

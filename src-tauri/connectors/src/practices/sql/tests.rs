@@ -1077,6 +1077,22 @@ fn holding_consents() -> Clinic {
 }
 
 #[tokio::test]
+async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
+         ALTER TABLE appointment DROP COLUMN created_at;",
+    );
+    let horizon = Horizon::from_day(today(), 3);
+    assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
+    for _ in 0..2 {
+        demo::bring_up_to_date(&clinic.path()).unwrap();
+        clinic.practice(WriteMode::None).book(horizon).await.unwrap();
+    }
+    assert_eq!(clinic.number("SELECT COUNT(*) FROM appointment WHERE created_at IS NULL"), 0);
+}
+
+#[tokio::test]
 async fn consents_are_read_as_the_profile_explains_them() {
     use domain::consent::Agreement;
     use domain::consent::in_practice::Answered;
