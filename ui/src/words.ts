@@ -926,6 +926,7 @@ const LEFT: Record<string, string> = {
   ended: "Not kept in step any more",
   consent_given: "Consent recorded",
   consent_withdrawn: "Consent refused or withdrawn",
+  unreadable: "A line that cannot be read: it was changed, or a newer version wrote it",
 };
 
 /** What happened, for the list of what left this PC. */

@@ -131,9 +131,32 @@ async fn what_is_said_about_consent_is_recorded_by_somebody_and_holds_at_once() 
         links(desk, practice, Some("nonsense")).await.map_err(|e| e.code),
         Err(ErrorCode::InputInvalid)
     );
-    let trail = clinic.store().audited_of(practice, &unasked, 10).await.expect("reads");
-    assert!(trail.iter().any(|entry| entry.line.what == AuditEvent::ConsentGiven
-        && entry.line.by == Some(Private::new("Kim".to_owned()))));
+    // Whoever needs somebody may have a page all the same, until consent is taken back.
+    let needs = async || {
+        let links = links(desk, practice, Some("needs_person")).await.expect("a list");
+        links.into_iter().map(|link| (link.patient_id, link.can_open)).collect::<BTreeMap<_, _>>()
+    };
+    let open = |patient: &str, partner_id: Option<&str>| {
+        let mut link = Link::new(link_key(practice, &PatientRef::new(patient)), patient.into(), desk.now());
+        link.partner_id = partner_id.map(str::to_owned);
+        link.becomes(LinkState::NeedsPerson, Some("The record has no birth date.".into()), desk.now());
+        link
+    };
+    let some = [open("nobody-1", Some("a-profile")), open("nobody-2", None), open("gone", Some("another"))];
+    clinic.store().save_links(&some, &[]).await.expect("saves");
+    let needs = needs().await;
+    assert_eq!(
+        ["nobody-1", "nobody-2", "gone"].map(|patient| needs.get(patient).copied()),
+        [Some(true), Some(false), Some(false)]
+    );
+    let trail = clinic.store().audit_rows_of(practice, &unasked, 10).await.expect("reads");
+    assert!(
+        trail
+            .iter()
+            .filter_map(|row| row.entry.as_ref())
+            .any(|entry| entry.line.what == AuditEvent::ConsentGiven
+                && entry.line.by == Some(Private::new("Kim".to_owned())))
+    );
     clinic.stop().await;
 }
 
