@@ -377,6 +377,58 @@ async fn a_sync_id_that_went_with_a_merged_profile_is_a_matter_for_people() {
     assert!(place.names().is_empty(), "no second profile of the same person was made");
 }
 
+/// A profile that was merged into another, which our sync id did not come to. Returns what stood there.
+async fn lost_in_a_merger(place: &Place, flow: &Running) -> super::register::Kept {
+    place.agrees("p1").await;
+    place.run(flow, 3).await;
+    let kept = place.register.files(|files| {
+        let kept = files.profiles.get_mut(&SyncId::new("richmond-p1")).unwrap();
+        kept.merging_into = Some(ForeignProfileId::new("v-other"));
+        kept.modified_at = place.clinic.now();
+        kept.clone()
+    });
+    place.run(flow, 61).await;
+    place.register.files(|files| files.profiles.clear());
+    place.run(flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Conflict));
+    kept
+}
+
+#[tokio::test]
+async fn a_sync_id_that_support_put_back_ends_the_conflict() {
+    let mut place = Place::new();
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: GroupedPatients::All }];
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    let id = ForeignProfileId::new("v-other");
+    let back = super::register::Kept { id, merging_into: None, groups: [].into(), ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.reason.as_deref()), (LinkState::Linked, None));
+    assert_eq!(place.names(), ["Adah"], "what changed meanwhile is sent");
+    let groups = place.register.files(|files| files.profiles[&SyncId::new("richmond-p1")].groups.clone());
+    assert_eq!(groups, [ProfileGroupId::new("g-2")].into());
+}
+
+#[tokio::test]
+async fn who_withdrew_while_a_profile_was_lost_stays_ended_with_the_reason() {
+    let place = Place::new();
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.says("p1", Said::No).await;
+    place.run(&flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    let back = super::register::Kept { merging_into: None, ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Ended);
+    assert!(link.reason.unwrap().starts_with("Consent was withdrawn."));
+}
+
 #[tokio::test]
 async fn who_is_waited_for_comes_first() {
     let place = Place::new();

@@ -110,7 +110,12 @@ impl Profiles {
             return Ok(());
         }
         if self.ports.store.forget_marks(self.ports.id(), &merging).await? > 0 {
-            link.becomes(link.state, None, now);
+            match link.state {
+                LinkState::Linked | LinkState::Pending => link.becomes(link.state, None, now),
+                // Somebody put our sync id to the profile that is left. It is another one than we put into groups.
+                LinkState::Conflict => link.becomes(LinkState::Pending, None, now),
+                LinkState::NeedsPerson | LinkState::Failed | LinkState::Ended => {}
+            }
             self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
             // What changed meanwhile is sent now.
             self.memory(|memory| memory.work.send_last(patient.clone()));
@@ -312,6 +317,8 @@ impl Profiles {
             match register.profile(&sync_id).await.map_err(of_partner)? {
                 Some(profile) if profile.merging_into.is_some() => {}
                 Some(profile) => self.found(link, &profile).await?,
+                // Whoever does not agree any more is nobody's matter.
+                None if link.state == LinkState::Ended => {}
                 None => {
                     // The sync id went with the profile. Sending again would make a second one of the same person.
                     let reason = "The profile was merged into another one in VALD Hub, which does not carry this \
