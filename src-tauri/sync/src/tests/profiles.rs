@@ -330,6 +330,37 @@ async fn new_profiles_are_put_into_their_groups() {
 }
 
 #[tokio::test]
+async fn groups_by_practitioner_wait_until_the_book_was_read() {
+    let mut place = Place::new();
+    let seen_by = GroupedPatients::SeenBy(ResourceRef::new("r1"));
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: seen_by }];
+    place.clinic.practice.diary(|diary| diary.enter("r1", at("14:00"), "p1"));
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 3).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.partner_id.is_some()), (LinkState::Pending, true));
+    // Sending it again meanwhile does not count as having put it into its groups.
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 3).await;
+    assert!(place.names().contains(&"Adah".to_owned()));
+    crate::flows::availability::Availability::new(ports).pass().await;
+    place.run(&flow, 1).await;
+    for (patient, expected) in [("p1", vec![ProfileGroupId::new("g-2")]), ("p2", vec![])] {
+        assert_eq!(place.state(patient).await, Some(LinkState::Linked), "{patient}");
+        let sync_id = SyncId::new(format!("richmond-{patient}"));
+        let groups = place.register.files(|files| files.profiles[&sync_id].groups.clone());
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), expected, "{patient}");
+    }
+    let calls = place.register.files(|files| files.log.len());
+    assert!(calls <= 12, "{calls} calls: waiting asks nothing");
+}
+
+#[tokio::test]
 async fn a_profile_that_is_being_merged_is_followed_and_not_written_to() {
     let place = Place::new();
     place.agrees("p1").await;
