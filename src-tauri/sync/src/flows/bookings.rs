@@ -7,7 +7,7 @@ use crate::pace;
 use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{
     AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, BookingState,
     ChangeKind, Entry, Held, Inserted, Stage, Standing, Step, Undoing, Watched,
@@ -86,6 +86,8 @@ struct Memory {
     changes_since: BTreeMap<ForeignChangeId, DateTime<Utc>>,
     /// Kinds of requests that are not known, told already.
     unknown_kinds: BTreeSet<String>,
+    /// When the partner last refused each day that it asks for and that is not in the book.
+    days_refused: BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>,
 }
 
 /// What an answer is about, so that one which the partner calls wrong is known.
@@ -1506,11 +1508,12 @@ impl Bookings {
     async fn forget_what_is_asked_for(&self, waiting: &Waiting) -> Result<(), Stop> {
         let Some(board) = self.partner.availability_board() else { return Ok(()) };
         let store = &self.ports.store;
+        let mut forgotten = 0;
         if waiting.resources {
-            store.forget_marks(self.ports.id(), super::availability::RESOURCES).await?;
+            forgotten += store.forget_marks(self.ports.id(), super::availability::RESOURCES).await?;
         }
         if waiting.appointment_types {
-            store.forget_marks(self.ports.id(), super::availability::APPOINTMENT_TYPES).await?;
+            forgotten += store.forget_marks(self.ports.id(), super::availability::APPOINTMENT_TYPES).await?;
         }
         if waiting.availability {
             let shown = self.ports.state.subscribe().borrow().practices.get(self.ports.id()).cloned();
@@ -1520,7 +1523,7 @@ impl Bookings {
             let mut not_in_the_book = Vec::new();
             for asked in board.asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))? {
                 let prefix = super::availability::day_prefix(asked.day, asked.resource.as_ref());
-                store.forget_marks(self.ports.id(), &prefix).await?;
+                forgotten += store.forget_marks(self.ports.id(), &prefix).await?;
                 // What the ordinary pass will not send is answered here: nothing is free then.
                 let Some(shown) = shown.as_ref().filter(|shown| shown.horizon.is_some()) else { continue };
                 let outside = !shown.horizon.is_some_and(|horizon| horizon.contains(asked.day));
@@ -1539,16 +1542,28 @@ impl Bookings {
                     Some(_) | None => {}
                 }
             }
+            let place = |offer: &DayOffer| (offer.resource.clone(), offer.day);
+            let now = self.ports.clock.now();
+            let refused = self.memory(|memory| {
+                let waits = TimeDelta::zero()..super::availability::REFUSED_WAITS;
+                memory.days_refused.retain(|_, at| waits.contains(&(now - *at)));
+                memory.days_refused.clone()
+            });
+            not_in_the_book.retain(|offer| !refused.contains_key(&place(offer)));
             for batch in not_in_the_book.chunks(board.batch_size().max(1)) {
-                match board.publish(batch).await {
-                    Ok(_) | Err(WriteError::Refused(_)) => {}
-                    Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
-                        return Err(Stop::Failed(Leg::Desk, error));
-                    }
-                }
+                let answers = super::availability::each_answered(board.publish(batch).await, batch.len());
+                let answers = answers.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+                let now = self.ports.clock.now();
+                let refused = batch.iter().zip(answers).filter(|(_, answer)| answer.is_err());
+                self.memory(|memory| {
+                    memory.days_refused.extend(refused.map(|(offer, _)| (place(offer), now)));
+                });
             }
         }
-        self.ports.look_closely();
+        // What is not marked any more is on its way already, or waits because it was refused.
+        if forgotten > 0 {
+            self.ports.look_closely();
+        }
         Ok(())
     }
 
