@@ -242,6 +242,11 @@ impl Profiles {
         match self.import(register, &sending, &sending.order).await? {
             Imported::Accepted => self.accepted(sending, None).await,
             Imported::Refused(fields) if is_about_email(&fields, &sending.order) => {
+                // Whoever withdrew consent while VALD thought about it is compared anew.
+                let still = self.ports.store.consent(id, partner, patient).await?;
+                if still.map(|consent| consent.number) != Some(sending.consent) {
+                    return Ok(());
+                }
                 let without = ProfileOrder { email: Private::default(), ..sending.order.clone() };
                 match self.import(register, &sending, &without).await? {
                     Imported::Accepted => self.accepted(sending, Some(WITHOUT_EMAIL)).await,
@@ -277,13 +282,29 @@ impl Profiles {
                 Ok(Imported::Refused(vec![refused]))
             }
             Err(WriteError::Untouched(error)) => {
-                let line = self.line(AuditEvent::NotSent, &link, Vec::new(), Some(sending.consent));
+                // Only where nobody was reached is it certain that nothing left this computer.
+                let what = match error {
+                    ReadError::Unreachable(_) => AuditEvent::NotSent,
+                    _ => AuditEvent::Refused,
+                };
+                let line = self.line(what, &link, Vec::new(), Some(sending.consent));
                 self.ports.store.audit(&[line]).await?;
-                Err(Stop::Failed(Leg::Profiles, error))
+                Err(self.send_later(&link, error))
             }
             // Sending it again is safe, because it replaces what stands there.
-            Err(WriteError::Unknown(error)) => Err(Stop::Failed(Leg::Profiles, error)),
+            Err(WriteError::Unknown(error)) => Err(self.send_later(&link, error)),
         }
+    }
+
+    /// Ends the pass. Where it may be this profile's fault and not the account's, the others go first from now on.
+    fn send_later(&self, link: &Link, error: ReadError) -> Stop {
+        let is_the_accounts =
+            matches!(error, ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. });
+        if !is_the_accounts {
+            let patient = PatientRef::new(link.key.local_id.clone());
+            self.memory(|memory| memory.work.has_failed(&patient));
+        }
+        Stop::Failed(Leg::Profiles, error)
     }
 
     async fn accepted(&self, sending: Sending, remark: Option<&str>) -> Result<(), Stop> {

@@ -233,6 +233,38 @@ async fn withdrawn_consent_stops_the_sync_and_says_what_is_left() {
 }
 
 #[tokio::test]
+async fn one_profile_that_cannot_be_sent_holds_nobody_up() {
+    let place = Place::new();
+    for patient in ["p1", "p2", "p3"] {
+        place.agrees(patient).await;
+    }
+    place.register.files(|files| files.falls_over = Some(SyncId::new("richmond-p1")));
+    let flow = place.flow();
+    place.run(&flow, 30).await;
+    assert_eq!(place.names(), ["Grace", "Kim"]);
+    assert_eq!(place.link("p1").await.unwrap().state, LinkState::Pending);
+    place.register.files(|files| files.falls_over = None);
+    place.run(&flow, 30).await;
+    assert_eq!(place.link("p1").await.unwrap().state, LinkState::Linked);
+}
+
+#[tokio::test]
+async fn what_reached_the_partner_is_not_said_to_have_stayed_here() {
+    for (error, expected) in [
+        ((|| ReadError::Unreachable("out".into())) as fn() -> ReadError, AuditEvent::NotSent),
+        (|| ReadError::NoConsent, AuditEvent::Refused),
+    ] {
+        let place = Place::new();
+        place.agrees("p1").await;
+        place.register.files(|files| files.fails = Some(error));
+        place.run(&place.flow(), 1).await;
+        let audited = place.audited().await;
+        let sent = audited.iter().position(|(what, _)| *what == AuditEvent::Sent).unwrap();
+        assert_eq!(audited[sent + 1].0, expected, "{audited:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_email_that_is_taken_is_left_out_and_told() {
     let place = Place::new();
     place.change("p1", |details| details.email = Private::new("family@example.test".into()));

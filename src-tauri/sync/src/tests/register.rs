@@ -38,6 +38,8 @@ pub struct Files {
     pub refused_names: BTreeSet<String>,
     /// Answers with this error while it is set.
     pub fails: Option<fn() -> ReadError>,
+    /// Answers nothing when this one is imported.
+    pub falls_over: Option<SyncId>,
     /// Each call.
     pub log: Vec<String>,
     made: usize,
@@ -85,6 +87,7 @@ impl FakeRegister {
             taken_emails: BTreeSet::new(),
             refused_names: BTreeSet::new(),
             fails: None,
+            falls_over: None,
             log: Vec::new(),
             made: 0,
         };
@@ -169,6 +172,9 @@ impl ProfileRegister for FakeRegister {
                 files.log.push(format!("import {}", profile.sync_id));
                 if let Some(fails) = files.fails {
                     return Err(WriteError::Untouched(fails()));
+                }
+                if files.falls_over.as_ref() == Some(&profile.sync_id) {
+                    return Err(WriteError::Unknown(ReadError::Unreachable("cut".into())));
                 }
                 let refused = |field: &str| {
                     let why = "is not accepted".to_owned();

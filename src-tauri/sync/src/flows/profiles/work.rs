@@ -36,6 +36,8 @@ pub(super) struct Work {
     /// Whom somebody waits for; with a greater number, whoever was asked for later.
     waited_for: BTreeMap<PatientRef, u64>,
     wishes: u64,
+    /// Whose profile could not be sent, and how often.
+    failing: BTreeMap<PatientRef, usize>,
 }
 
 /// A profile whose id is not known yet.
@@ -158,8 +160,18 @@ impl Work {
         self.queue.push_back(patient);
     }
 
+    /// This one could not be sent, which may be its own fault, so that the others go first. Whoever waited for it has
+    /// been told; who fails again waits behind everybody, whoever is expected today.
+    pub fn has_failed(&mut self, patient: &PatientRef) {
+        *self.failing.entry(patient.clone()).or_default() += 1;
+        self.waited_for.remove(patient);
+        self.queue.retain(|waiting| waiting != patient);
+        self.queue.push_back(patient.clone());
+    }
+
     /// This one was sent, or does not have to be.
     pub fn is_sent(&mut self, patient: &PatientRef) -> (usize, usize) {
+        self.failing.remove(patient);
         self.queue.retain(|waiting| waiting != patient);
         self.sent += 1;
         self.unlisted += 1;
@@ -173,6 +185,7 @@ impl Work {
             if let Some(awaited) = self.awaited.get_mut(&patient) {
                 (awaited.tries, awaited.look_at) = (0, now);
             }
+            self.failing.remove(&patient);
             self.waited_for.insert(patient, self.wishes);
         }
     }
@@ -186,9 +199,11 @@ impl Work {
         self.waited_for.retain(|patient, _| {
             queued.contains(patient) || self.awaited.contains_key(patient) || self.ungrouped.contains(patient)
         });
-        let waited_for = &self.waited_for;
+        let (waited_for, failing) = (&self.waited_for, &self.failing);
         let rank = |patient: &PatientRef| {
-            (Reverse(waited_for.get(patient).copied().unwrap_or_default()), !expected.contains(patient))
+            let wish = Reverse(waited_for.get(patient).copied().unwrap_or_default());
+            let fails = failing.get(patient).is_some_and(|times| *times > 1);
+            (wish, fails, !expected.contains(patient))
         };
         self.queue.make_contiguous().sort_by_cached_key(rank);
     }
