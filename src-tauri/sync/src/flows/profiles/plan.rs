@@ -1,7 +1,7 @@
 //! What is to be done about one patient's profile, from the record, the consent and the link. Pure.
 
 use crate::digest::Digest;
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::consent::{Consent, NotAllowed, Said};
 use domain::ids::SyncId;
 use domain::link::{Link, LinkKey, LinkState};
@@ -45,15 +45,6 @@ pub(crate) struct Rules<'a> {
     pub today: NaiveDate,
     /// Now.
     pub now: DateTime<Utc>,
-}
-
-/// How long a day has to have begun in UTC before somebody is told of who was born on it, because other clocks are behind
-/// ours.
-const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
-
-/// From when on the partner takes a birth date: it compares with the day in UTC, which begins hours later than ours.
-fn taken_from(born: NaiveDate) -> DateTime<Utc> {
-    born.and_time(NaiveTime::MIN).and_utc() + CLOCKS_APART
 }
 
 /// The sync id of a patient of whom nobody was told yet (VALD sheet §9: nothing in it may change, and it names nobody).
@@ -123,7 +114,7 @@ pub(crate) fn plan(
                     }
                 };
             }
-            let from = taken_from(*order.birth_date.reveal());
+            let from = order.taken_from();
             if rules.now < from {
                 let mut link = link;
                 link.becomes(known, Some(BORN_TODAY.to_owned()), rules.now);
