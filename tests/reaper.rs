@@ -896,15 +896,6 @@ impl AuditTrail for Reaped<dyn Store> {
         self.reaper.touch(self.port.audited(after, limit)).await
     }
 
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reaper.touch(self.port.audited_of(practice, patient, limit)).await
-    }
-
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
         self.reaper.touch(self.port.audit_broken_at()).await
     }

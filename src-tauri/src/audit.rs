@@ -70,7 +70,7 @@ pub async fn export(store: &Store, file: &Path) -> Result<Exported, ExportError>
         for row in &page {
             write_row(&mut out, audit_cells(row))?;
             exported.lines += 1;
-            exported.not_understood += u64::from(!row.is_understood);
+            exported.not_understood += u64::from(row.entry.is_none());
         }
         match page.last() {
             Some(last) => after = last.number,

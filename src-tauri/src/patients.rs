@@ -15,8 +15,8 @@ use domain::booking::Entry;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::directory::Hit;
 use domain::ids::{PartnerId, PatientRef, PracticeId, ResourceRef};
-use domain::link::{LinkKey, LinkKind, LinkState};
-use domain::ports::store::{AuditTrail, Consents, Leg, Links, StoreError};
+use domain::link::{Link, LinkKey, LinkKind, LinkState};
+use domain::ports::store::{Consents, Leg, Links, StoreError};
 use domain::private::Private;
 use domain::time::DayRange;
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,11 +202,13 @@ pub async fn card(
     let links = store.links_of(practice, LinkKind::Patient, patient.as_str()).await?;
     let mut consents = store.consent_history(practice, patient).await?;
     consents.reverse();
-    let left = store.audited_of(practice, patient, MOST_LEFT).await?;
+    let left = store.audit_rows_of(practice, patient, MOST_LEFT).await?;
     let visits = state.reading.iter().flat_map(|reading| &reading.visits);
     let visits = visits.filter(|visit| visit.patient.as_ref() == Some(patient));
+    let has_page = shown.vald.as_ref().is_some_and(|at_vald| at_vald.can_open);
+    let link_view = |link: &Link| link_view(link, Some(&person), has_page && link.key.partner == vald());
     Ok(PatientCardView {
-        links: links.iter().map(|link| link_view(link, Some(&person))).collect(),
+        links: links.iter().map(link_view).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
         visits: visits.map(|visit| people::visit_view(&state, visit, None)).collect(),
@@ -229,13 +231,19 @@ pub async fn links(
     if wanted.is_empty() {
         return Err(bad_input("There is no such state of a link."));
     }
-    let links = running.store().links(practice, Some(&vald())).await?;
+    let store = running.store();
+    let links = store.links(practice, Some(&vald())).await?;
     let people = known.people.as_ref();
-    let shown = links.iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS).map(|link| {
+    let mut shown = Vec::new();
+    for link in links.into_iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS) {
         let patient = PatientRef::new(link.key.local_id.as_str());
-        link_view(link, people.and_then(|people| people.directory.patient(&patient)).as_ref())
-    });
-    Ok(shown.collect())
+        let person = people.and_then(|people| people.directory.patient(&patient));
+        let consent = store.consent(practice, &vald(), &patient).await?;
+        let at_vald = AtVald { consent, link: Some(link) };
+        let can_open = people::can_open(&known.settings, &at_vald);
+        shown.extend(at_vald.link.map(|link| link_view(&link, person.as_ref(), can_open)));
+    }
+    Ok(shown)
 }
 
 /// Who comes today.

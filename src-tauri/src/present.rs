@@ -999,15 +999,13 @@ pub fn correction(
     match desk::is_correctable(entry, practice, now) {
         Ok(()) => {}
         Err(Uncorrectable::TooOld) => return over(CorrectionOver::TooOld),
-        Err(Uncorrectable::Begun) => return over(CorrectionOver::Begun),
         Err(Uncorrectable::ReadOnly) => return over(CorrectionOver::ReadOnly),
         Err(Uncorrectable::NotStanding | Uncorrectable::SamePatient) => return None,
     }
     let stands = entry.state.held()?.patient?;
     let mut others = candidates(entry);
     others.retain(|candidate| candidate.patient_id != stands.as_str());
-    let begins = practice.zone.instant(entry.placed_at());
-    let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
+    let until = instant(entry.received_at + desk::CORRECTABLE_FOR);
     Some(CorrectionView::Offered { until, candidates: others })
 }
 

@@ -22,6 +22,7 @@ impl From<StoreError> for UiError {
             StoreError::Missing => ErrorCode::BookingUnknown,
             StoreError::DiskFull => ErrorCode::DiskFull,
             StoreError::ReadOnly => ErrorCode::FolderReadOnly,
+            StoreError::ConsentsOfOthers { .. } => ErrorCode::InputInvalid,
             StoreError::Failed(_) => ErrorCode::Unknown,
         };
         tracing::warn!(cause = sync::flows::error_chain(&error), "The window's request failed.");

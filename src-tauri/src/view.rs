@@ -1132,8 +1132,6 @@ pub enum CorrectionView {
 pub enum CorrectionOver {
     /// The booking came in more than 30 days ago.
     TooOld,
-    /// The appointment has begun.
-    Begun,
     /// The practice may only be read.
     ReadOnly,
 }

@@ -6,6 +6,7 @@ use crate::cli::First;
 use crate::clock::SystemClock;
 use crate::compose::DataFolder;
 use crate::desktop::{Desk, Running, Start};
+use crate::logging::{self, LogFormat};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::partners::vald::sim::ValdSim;
@@ -60,11 +61,14 @@ impl MadeUp {
         let lock = home.lock_engine().expect("nobody else runs it");
         let demo = Demo::start(home.clone()).await.expect("starts");
         let practice = PracticeId::new(PRACTICE);
-        if !enabled {
-            let mut settings = home.store().practices().await.expect("reads").remove(0);
-            settings.enabled = false;
-            home.store().save_practice(&settings).await.expect("saves");
+        // Nobody waits for VALD's pace here.
+        demo.hub.set_conduct(|conduct| conduct.throttle = None);
+        let mut settings = home.store().practices().await.expect("reads").remove(0);
+        settings.enabled = enabled;
+        if let Some(account) = &mut settings.vald {
+            account.between_requests = TimeDelta::zero();
         }
+        home.store().save_practice(&settings).await.expect("saves");
         let engine = home.start_engine(lock);
         let desk = Desk::new(Start {
             folder: data,
@@ -72,7 +76,8 @@ impl MadeUp {
             first: First::Tray,
             patient_page: Some(demo.patient_page()),
             clock,
-            logging: crate::logging::start(None, None),
+            // Where a test says why it failed.
+            logging: logging::start(None, Some(LogFormat::Text)),
         });
         Self { desk, practice, demo, _folder: folder }
     }

@@ -15,13 +15,14 @@ use domain::failure::{ReadError, WriteError};
 use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
-use domain::ports::store::{AuditTrail, Leg, Links, SettingsBook};
+use domain::ports::store::{AuditTrail, Leg, Links, SettingsBook, StoreError};
 use domain::private::SecretString;
 use domain::profile::Tenant;
 use domain::settings::{
     GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SystemSettings, ValdSettings,
 };
 use std::sync::Arc;
+use store::Store;
 use sync::flows::error_chain;
 
 /// What removes the names that a former system told VALD, in the audit trail.
@@ -269,6 +270,35 @@ pub async fn check_landing(
     hub_page::show_at(&store, &practice, patient, landing, link, desk.clock().as_ref()).await
 }
 
+/// Whether VALD has a profile by a link of this practice, or may have one: what was handed to the network and neither
+/// refused nor certainly kept back may have arrived, whatever became of the link since.
+async fn may_have_profiles(store: &Store, practice: &PracticeId) -> Result<bool, StoreError> {
+    for link in store.links(practice, Some(&vald())).await? {
+        if link.accepted.is_some() || link.partner_id.is_some() {
+            return Ok(true);
+        }
+        let patient = PatientRef::new(link.key.local_id);
+        let rows = store.audit_rows_of(practice, &patient, u32::MAX).await?;
+        // From the newest line on.
+        let mut came_back = false;
+        for row in rows {
+            let Some(entry) = row.entry else { return Ok(true) };
+            match entry.line.what {
+                _ if entry.line.partner != link.key.partner => {}
+                AuditEvent::NotSent | AuditEvent::Refused => came_back = true,
+                AuditEvent::Sent if !came_back => return Ok(true),
+                AuditEvent::Sent => came_back = false,
+                AuditEvent::ConsentGiven
+                | AuditEvent::ConsentWithdrawn
+                | AuditEvent::Opened
+                | AuditEvent::Ended
+                | AuditEvent::FormerLinksRemoved => {}
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Removes the names that a former system told VALD, in the whole organisation. Only ever because somebody typed the
 /// organisation's name.
 pub async fn remove_former_links(
@@ -287,9 +317,9 @@ pub async fn remove_former_links(
     let account = hub_page::account(settings)?;
     for other in &known {
         let same = other.vald.as_ref().is_some_and(|other| other.tenant_id == account.tenant_id);
-        if same && store.links(&other.id, Some(&vald())).await?.iter().any(|link| link.accepted.is_some()) {
+        if same && may_have_profiles(&store, &other.id).await? {
             return Err(bad_input(
-                "Profiles were sent to this organisation already. Removing links now would make every one of them a \
+                "Profiles were sent to this organisation already, or may have been. Removing links now would make every one of them a \
                  second time, so this is only done before the first patient is sent.",
             ));
         }
@@ -406,15 +436,37 @@ mod tests {
             && line.by == Some(Private::new("Kim".to_owned()))
             && line.told_as.as_deref() == Some(TENANT)));
 
-        let mut link = Link::new(
-            patients::link_key(&practice, &PatientRef::new("1")),
-            "demo-1".into(),
-            clinic.desk.now(),
-        );
+        let patient = PatientRef::new("1");
+        let mut link = Link::new(patients::link_key(&practice, &patient), "demo-1".into(), clinic.desk.now());
+        let line = |what| AuditLine {
+            at: clinic.desk.now(),
+            practice: practice.clone(),
+            partner: vald(),
+            patient: Some(patient.clone()),
+            what,
+            fields: Vec::new(),
+            consent: None,
+            told_as: Some("demo-1".into()),
+            by: None,
+        };
+        // What came back is not there, and neither is what waits for somebody.
+        let came_back =
+            [AuditEvent::Sent, AuditEvent::NotSent, AuditEvent::Sent, AuditEvent::Refused].map(line);
+        store.save_links(std::slice::from_ref(&link), &came_back).await.expect("saves");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Ok(()));
+        assert_eq!(removed(), 2);
+        // Of an import nobody knows what became, whatever the link says since.
+        link.becomes(LinkState::Ended, Some("Consent was withdrawn.".into()), clinic.desk.now());
+        let unknown = [AuditEvent::Sent, AuditEvent::ConsentWithdrawn, AuditEvent::Ended].map(line);
+        store.save_links(std::slice::from_ref(&link), &unknown).await.expect("saves");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Err(ErrorCode::InputInvalid));
+        store.forget_links(&practice, &vald()).await.expect("forgets");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Ok(()));
+        assert_eq!(removed(), 3);
         link.accepted = Some("a digest".into());
         store.save_links(&[link], &[]).await.expect("saves");
         assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Err(ErrorCode::InputInvalid));
-        assert_eq!(removed(), 1);
+        assert_eq!(removed(), 3);
         clinic.stop().await;
     }
 
@@ -442,8 +494,9 @@ mod tests {
         let opened = system_open::opened();
         assert_eq!(opened.iter().filter(|address| address.contains("/try/")).count(), 1, "{opened:?}");
         assert!(opened.contains(&format!("https://hub.vald.com/try/{TENANT}/demo-1")));
-        let trail = clinic.store().audited_of(&practice, &patient, 10).await.expect("reads");
-        assert_eq!(trail.first().map(|entry| entry.line.what), Some(AuditEvent::Opened));
+        let trail = clinic.store().audit_rows_of(&practice, &patient, 10).await.expect("reads");
+        let newest = trail.first().and_then(|row| row.entry.as_ref());
+        assert_eq!(newest.map(|entry| entry.line.what), Some(AuditEvent::Opened));
         clinic.stop().await;
     }
 

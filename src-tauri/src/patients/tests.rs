@@ -25,7 +25,7 @@ async fn linked(clinic: &MadeUp, patient: &PatientRef) {
     let store = clinic.store();
     let mut state = clinic.desk.running().expect("runs").engine.state();
     let key = link_key(&clinic.practice, patient);
-    while !store.link(&key).await.expect("reads").is_some_and(|link| link.state == LinkState::Linked) {
+    while store.link(&key).await.expect("reads").is_none_or(|link| link.state != LinkState::Linked) {
         state.changed().await.expect("the engine runs");
     }
 }
@@ -56,8 +56,8 @@ async fn a_patient_is_found_linked_first_and_opened() {
         Err(ErrorCode::PatientUnknown)
     );
 
-    hub_page::open(desk, practice, &agreed, true).await.expect("links and opens");
     linked(&clinic, &agreed).await;
+    hub_page::open(desk, practice, &agreed, true).await.expect("opens");
     let told_as =
         clinic.store().link(&link_key(practice, &agreed)).await.expect("reads").expect("a link").told_as;
     let opened = system_open::opened();
@@ -131,9 +131,32 @@ async fn what_is_said_about_consent_is_recorded_by_somebody_and_holds_at_once() 
         links(desk, practice, Some("nonsense")).await.map_err(|e| e.code),
         Err(ErrorCode::InputInvalid)
     );
-    let trail = clinic.store().audited_of(practice, &unasked, 10).await.expect("reads");
-    assert!(trail.iter().any(|entry| entry.line.what == AuditEvent::ConsentGiven
-        && entry.line.by == Some(Private::new("Kim".to_owned()))));
+    // Whoever needs somebody may have a page all the same, until consent is taken back.
+    let needs = async || {
+        let links = links(desk, practice, Some("needs_person")).await.expect("a list");
+        links.into_iter().map(|link| (link.patient_id, link.can_open)).collect::<BTreeMap<_, _>>()
+    };
+    let open = |patient: &str, partner_id: Option<&str>| {
+        let mut link = Link::new(link_key(practice, &PatientRef::new(patient)), patient.into(), desk.now());
+        link.partner_id = partner_id.map(str::to_owned);
+        link.becomes(LinkState::NeedsPerson, Some("The record has no birth date.".into()), desk.now());
+        link
+    };
+    let some = [open("nobody-1", Some("a-profile")), open("nobody-2", None), open("gone", Some("another"))];
+    clinic.store().save_links(&some, &[]).await.expect("saves");
+    let needs = needs().await;
+    assert_eq!(
+        ["nobody-1", "nobody-2", "gone"].map(|patient| needs.get(patient).copied()),
+        [Some(true), Some(false), Some(false)]
+    );
+    let trail = clinic.store().audit_rows_of(practice, &unasked, 10).await.expect("reads");
+    assert!(
+        trail
+            .iter()
+            .filter_map(|row| row.entry.as_ref())
+            .any(|entry| entry.line.what == AuditEvent::ConsentGiven
+                && entry.line.by == Some(Private::new("Kim".to_owned())))
+    );
     clinic.stop().await;
 }
 

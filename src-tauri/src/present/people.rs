@@ -78,16 +78,24 @@ fn vald_patient_view(
     at_vald: &AtVald,
     today: NaiveDate,
 ) -> Option<ValdPatientView> {
-    let has_landing = practice.vald.as_ref()?.hub_url.is_some();
+    practice.vald.as_ref()?;
     let AtVald { consent, link } = at_vald;
     let (state, reason) = vald_state(born, consent.as_ref(), link.as_ref(), today);
     let sent_anew = link.as_ref().is_none_or(|link| !matches!(link.state, LinkState::Failed));
     Some(ValdPatientView {
         state,
         reason,
-        can_open: has_landing && state != ValdPatientState::Withdrawn && page(link.as_ref()).is_some(),
+        can_open: can_open(practice, at_vald),
         can_link: state == ValdPatientState::OnItsWay && sent_anew,
     })
+}
+
+/// Whether a patient's page can be opened: the landing address is known, the profile is there, and consent to it was not
+/// taken back.
+pub fn can_open(practice: &PracticeSettings, at_vald: &AtVald) -> bool {
+    let has_landing = practice.vald.as_ref().is_some_and(|account| account.hub_url.is_some());
+    let is_withdrawn = at_vald.consent.as_ref().is_some_and(|last| last.line.said == Said::No);
+    has_landing && !is_withdrawn && page(at_vald.link.as_ref()).is_some()
 }
 
 /// The link, where VALD has a profile by it, whatever became of the last change to it.
@@ -159,8 +167,8 @@ pub fn full_name(person: &Hit) -> String {
     format!("{} {}", person.given_name.reveal(), person.family_name.reveal()).trim().to_owned()
 }
 
-/// A link of a patient. `person` is none where the record is gone.
-pub fn link_view(link: &Link, person: Option<&Hit>) -> LinkView {
+/// A link of a patient. `person` is none where the record is gone; `can_open` is of this very link.
+pub fn link_view(link: &Link, person: Option<&Hit>, can_open: bool) -> LinkView {
     LinkView {
         patient_id: link.key.local_id.clone(),
         patient_name: person.map(full_name).unwrap_or_default(),
@@ -170,6 +178,7 @@ pub fn link_view(link: &Link, person: Option<&Hit>) -> LinkView {
         since: instant(link.since),
         reason: link.reason.clone(),
         accepted_at: link.accepted_at.map(instant),
+        can_open,
     }
 }
 
@@ -200,11 +209,21 @@ pub fn consent_view(consent: &Consent) -> ConsentView {
 }
 
 /// A line of the audit trail about a patient.
-pub fn left_view(entry: &AuditEntry) -> LeftView {
-    let line = &entry.line;
+pub fn left_view(row: &AuditRow) -> LeftView {
+    let Some(AuditEntry { line, .. }) = &row.entry else {
+        return LeftView {
+            number: number(row.number),
+            at: None,
+            partner: String::new(),
+            what: UNREADABLE.to_owned(),
+            fields: Vec::new(),
+            consent: None,
+            by: None,
+        };
+    };
     LeftView {
-        number: number(entry.number),
-        at: instant(line.at),
+        number: number(row.number),
+        at: Some(instant(line.at)),
         partner: line.partner.to_string(),
         what: line.what.name().to_owned(),
         fields: line.fields.clone(),
@@ -212,6 +231,9 @@ pub fn left_view(entry: &AuditEntry) -> LeftView {
         by: line.by.as_ref().map(|by| by.reveal().clone()),
     }
 }
+
+/// What a line about what left says where it means nothing to us.
+const UNREADABLE: &str = "unreadable";
 
 /// What somebody typed about a person, in its wrapper; none where nothing was.
 pub fn typed(text: &str) -> Option<Private<String>> {
@@ -340,7 +362,7 @@ const NOT_UNDERSTOOD: &str = "This line cannot be understood: it was changed, or
 
 /// A line of the audit trail, column by column.
 pub fn audit_cells(row: &AuditRow) -> [&str; 12] {
-    let remark = if row.is_understood { "" } else { NOT_UNDERSTOOD };
+    let remark = if row.entry.is_some() { "" } else { NOT_UNDERSTOOD };
     let mut texts = row.columns.iter().map(|column| column.as_ref().map_or("", |text| text.reveal()));
     AUDIT_COLUMNS.map(|_| texts.next().unwrap_or(remark))
 }

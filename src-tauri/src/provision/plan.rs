@@ -165,6 +165,10 @@ impl PracticePlan {
         store: Option<&Store>,
     ) -> Result<Self, PlanError> {
         let Wanted { settings, secrets: given } = wanted;
+        if let Some(store) = store {
+            // Saving would refuse it as well, when a part of the file is carried out already.
+            store.consents_fit(&settings.id, &settings.system.profile).await?;
+        }
         let was = before.map(described).unwrap_or_default();
         let becomes = described(&settings);
         let mut lines = differences(&was, &becomes);

@@ -1,6 +1,6 @@
 //! The search box on Linux: a window of GTK's, which is loaded anyway.
 //!
-//! A web view takes at least 80 MB in processes of its own while it is hidden, and a second to be loaded; this takes 4 MB
+//! A web view takes at least 70 MB in processes of its own while it is hidden, and a second to be loaded; this takes 3 MB
 //! and is there at once, so that it need not be kept ready. What it does is in `search.rs`, as in `QuickOpen.svelte`.
 
 use super::search::{Line, Opening, Question, Search, broke_off, joined};

@@ -13,6 +13,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0025_people.sql"),
     include_str!("../migrations/0026_counted_links.sql"),
     include_str!("../migrations/0027_practice_answers.sql"),
+    include_str!("../migrations/0028_consents_of_a_system.sql"),
 ];
 
 #[derive(Debug)]

@@ -207,12 +207,12 @@ export class Window {
     await this.#resize(width, Math.max(least, height));
     await this.run("window.scrollTo(0, 0)");
     // The size is known before the page is painted in it: two pictures in a row must agree. A page that counts something
-    // never stands still; the tenth of it is painted as well.
+    // never stands still; the fifth of it is painted as well.
     const taken = [];
-    const settled = await until("the page is painted", 30, async () => {
+    const settled = await until("the page is painted", 60, async () => {
       await this.#painted();
       taken.push(await this.#ask("GET", "/screenshot"));
-      return (taken.at(-1) === taken.at(-2) || taken.length === 10) && taken.at(-1);
+      return (taken.at(-1) === taken.at(-2) || taken.length === 5) && taken.at(-1);
     });
     return Buffer.from(settled, "base64");
   }

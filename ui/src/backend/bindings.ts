@@ -442,8 +442,6 @@ export type ConsentView = {
 export type CorrectionOver = 
 /**  The booking came in more than 30 days ago. */
 "tooOld" | 
-/**  The appointment has begun. */
-"begun" | 
 /**  The practice may only be read. */
 "readOnly";
 
@@ -881,11 +879,11 @@ export type HistoryEntry = {
 export type LeftView = {
 	/**  Its number in the audit trail. */
 	number: number,
-	/**  When. */
-	at: string,
-	/**  `vald`. */
+	/**  When; None where the line cannot be read. */
+	at: string | null,
+	/**  `vald`; empty where the line cannot be read. */
 	partner: string,
-	/**  `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`. */
+	/**  `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`, or `unreadable`. */
 	what: string,
 	/**  The names of the fields that left, in the partner's words. */
 	fields: string[],
@@ -928,6 +926,8 @@ export type LinkView = {
 	reason: string | null,
 	/**  When the partner accepted something last. */
 	acceptedAt: string | null,
+	/**  Whether the patient's page at the partner can be opened. */
+	canOpen: boolean,
 };
 
 /**  What a person says about a list that shrank. */

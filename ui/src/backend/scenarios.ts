@@ -1007,7 +1007,7 @@ function correctionOf(booking: BookingView): CorrectionView | null {
   const others = [SAM, TWIN].filter((each) => each.patientId !== booking.patientNumber);
   return {
     kind: "offered",
-    until: booking.startsAt ?? booking.receivedAt,
+    until: new Date(Date.parse(booking.receivedAt) + 30 * 86_400_000).toISOString(),
     candidates: others.slice(0, 1),
   };
 }

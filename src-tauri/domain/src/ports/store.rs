@@ -35,6 +35,20 @@ pub enum StoreError {
     /// The folder or file cannot be written.
     #[error("the records cannot be written")]
     ReadOnly,
+    /// A practice was to be saved with another practice system, whose patients nobody asked for the consents that stand
+    /// under its id: the same key is somebody else there. Nothing was saved.
+    #[error(
+        "The consents of practice {practice} were given by patients of {}. Link the new practice system under another \
+         id, so that nobody's consent counts for somebody else.",
+        .profile.as_deref().unwrap_or("a practice system that is not known any more")
+    )]
+    ConsentsOfOthers {
+        /// The practice.
+        practice: PracticeId,
+        /// The profile of the practice system whose patients they are; none where it was not linked any more when the
+        /// first of them was recorded.
+        profile: Option<String>,
+    },
     /// Anything else.
     #[error("the store failed")]
     Failed(#[source] Cause),
@@ -417,14 +431,6 @@ pub trait AuditTrail: Send + Sync {
     /// The lines with a greater number than `after`, oldest first, at most `limit`.
     async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// The lines about one patient, newest first, at most `limit`.
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError>;
-
     /// The number of the first line whose digest does not fit, or that is missing; none where all fit.
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError>;
 }
@@ -437,7 +443,9 @@ pub trait SettingsBook: Send + Sync {
 
     /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD and
     /// every mark under [`PROFILES`] are forgotten in the same transaction: no other account knows them. A new account
-    /// is then written down under [`PROFILES_ANEW`].
+    /// is then written down under [`PROFILES_ANEW`]. Fails with [`StoreError::ConsentsOfOthers`] where consents of this id
+    /// were recorded with another system profile; where there are none, what is known of the former system's patients is
+    /// forgotten with the change.
     async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError>;
 
     /// Unlinks a practice: settings, secrets, marks, notes and links go; its bookings, consents and audit trail stay.

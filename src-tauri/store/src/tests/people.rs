@@ -4,14 +4,18 @@ use super::ports::settings;
 use super::*;
 use crate::open::unlock;
 use chrono::TimeDelta;
-use domain::audit::{AuditEvent, AuditLine};
+use domain::audit::{AuditEntry, AuditEvent, AuditLine};
 use domain::consent::in_practice::KeptAnswer;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
+use domain::matching::Settled;
 use domain::ports::store::{
     AuditTrail, Consents, DecidedAnswer, Links, Mark, Marks, PROFILES, PROFILES_ANEW, Revision, SettingsBook,
+    SettledPeople, StoreError, Vault,
 };
-use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
+use domain::settings::{
+    GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
+};
 use rusqlite::Connection;
 
 pub(super) fn vald() -> PartnerId {
@@ -33,6 +37,10 @@ fn said(patient: &str, said: Said) -> ConsentLine {
 
 pub(super) fn yes(patient: &str) -> ConsentLine {
     said(patient, Said::Yes(Agreement::default()))
+}
+
+fn said_no(patient: &str) -> ConsentLine {
+    said(patient, Said::No)
 }
 
 pub(super) fn link(patient: &str) -> Link {
@@ -300,9 +308,13 @@ async fn the_trail_is_read_by_number_and_by_patient() {
     assert_eq!(entries[1].line, sent("8"));
     assert_eq!(store.audited(2, 1).await.unwrap(), entries[2..3]);
     let of_eight = [entries[3].clone(), entries[1].clone()];
-    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 5).await.unwrap(), of_eight);
-    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 1).await.unwrap(), of_eight[..1]);
-    assert_eq!(store.audited_of(&PracticeId::new("carlton"), &PatientRef::new("8"), 5).await.unwrap(), []);
+    let of = async |practice: &PracticeId, limit| -> Vec<AuditEntry> {
+        let rows = store.audit_rows_of(practice, &PatientRef::new("8"), limit).await.unwrap();
+        rows.into_iter().map(|row| row.entry.unwrap()).collect()
+    };
+    assert_eq!(of(&practice(), 5).await, of_eight);
+    assert_eq!(of(&practice(), 1).await, of_eight[..1]);
+    assert_eq!(of(&PracticeId::new("carlton"), 5).await, []);
 }
 
 /// The digests were computed by another program, from what the schema says about them.
@@ -383,12 +395,14 @@ async fn a_line_that_nobody_can_read_holds_back_no_other() {
     );
     assert!(store.audited(0, 10).await.is_err());
     let rows = store.audit_rows(i64::MIN, 10).await.unwrap();
-    let understood: Vec<(i64, bool)> = rows.iter().map(|row| (row.number, row.is_understood)).collect();
+    let understood: Vec<(i64, bool)> = rows.iter().map(|row| (row.number, row.entry.is_some())).collect();
     assert_eq!(understood, [(-4, false), (1, true), (2, false), (3, false)]);
     let column =
         |row: usize, place: usize| rows[row].columns[place].as_ref().map(|text| text.reveal().as_str());
     assert_eq!((column(2, 1), column(3, 5)), (Some("never"), Some("mended")));
     assert_eq!((column(1, 0), column(1, 4), column(0, 8)), (Some("1"), Some("5"), None));
+    let of_six = store.audit_rows_of(&practice(), &PatientRef::new("6"), 10).await.unwrap();
+    assert_eq!(of_six.iter().map(|row| (row.number, row.entry.is_some())).collect::<Vec<_>>(), [(2, false)]);
     assert_eq!(store.audit_rows(2, 10).await.unwrap().len(), 1);
     assert_eq!(store.audit_rows(i64::MIN, 2).await.unwrap().len(), 2);
 }
@@ -494,6 +508,90 @@ async fn unlinking_takes_the_links_and_leaves_consents_and_trail() {
     assert_eq!(store.audited(0, 10).await.unwrap().len(), 2);
 }
 
+fn with_system(profile: &str, url: &str) -> PracticeSettings {
+    let mut settings = with_vald("one");
+    settings.system.profile = profile.into();
+    settings.system.url = url.into();
+    settings
+}
+
+/// What refuses to save a practice; none where it is saved.
+async fn refusal(store: &Store, settings: &PracticeSettings) -> Option<String> {
+    let before = store.practices().await.unwrap();
+    let secret = SecretName::of(&settings.id, SecretKind::SystemPassword);
+    let linked = store.link_practice(settings, vec![(secret.clone(), Some("new".into()))]).await;
+    match (store.save_practice(settings).await, linked) {
+        (Ok(()), Ok(())) => None,
+        (Err(error @ StoreError::ConsentsOfOthers { .. }), Err(StoreError::ConsentsOfOthers { .. })) => {
+            assert_eq!(store.practices().await.unwrap(), before, "nothing was saved");
+            assert!(store.secret(&secret).await.unwrap().is_none(), "no secret either");
+            let asked = store.consents_fit(&settings.id, &settings.system.profile).await.unwrap_err();
+            assert_eq!(asked.to_string(), error.to_string());
+            Some(error.to_string())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nobodys_consent_counts_for_somebody_of_another_practice_system() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_system("openemr", "mysql://one")).await.unwrap();
+    store.record_consents(&[yes("7")]).await.unwrap();
+    let said = "The consents of practice richmond were given by patients of openemr. Link the new practice system \
+                under another id, so that nobody's consent counts for somebody else.";
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    // A consent that was taken back is somebody's as well.
+    store.record_consents(&[said_no("7")]).await.unwrap();
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    // Neither a new host nor another practice is touched.
+    assert_eq!(refusal(&store, &with_system("openemr", "mysql://two")).await, None);
+    let other = PracticeSettings { id: PracticeId::new("carlton"), ..with_system("demo", "sqlite:x") };
+    assert_eq!(refusal(&store, &other).await, None);
+
+    // Linked anew under the same id.
+    assert!(store.remove_practice(&practice()).await.unwrap());
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    assert_eq!(refusal(&store, &with_system("openemr", "mysql://two")).await, None);
+}
+
+#[tokio::test]
+async fn consents_that_came_when_no_practice_was_linked_are_nobodys_that_is_known() {
+    let (_dir, store) = fresh();
+    store.record_consents(&[yes("7")]).await.unwrap();
+    let said = refusal(&store, &with_system("openemr", "mysql://one")).await.unwrap();
+    assert!(said.contains("a practice system that is not known any more"), "{said}");
+}
+
+#[tokio::test]
+async fn another_practice_system_begins_without_what_was_known_of_patients() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_system("demo", "sqlite:x")).await.unwrap();
+    let person = private("a digest");
+    let know = async || {
+        let patient = PatientRef::new("7");
+        store.settle(&practice(), &person, Settled::ByPerson, Some(&patient), second(1)).await.unwrap();
+        let answer = DecidedAnswer { answer: kept("7", "a"), last: None, line: None };
+        store.keep_answers(&practice(), &vald(), &[answer], second(1)).await.unwrap();
+        store.save_links(&[link("7")], &[]).await.unwrap();
+        store.set_marks(&practice(), &[mark("profiles/compared"), mark("resources")]).await.unwrap();
+    };
+    let known = async || {
+        let marks = store.marks(&practice(), "").await.unwrap().into_iter().map(|mark| mark.thing);
+        (
+            store.settled(&practice(), &person).await.unwrap().len(),
+            store.kept_answers(&practice(), &vald()).await.unwrap().len(),
+            store.links(&practice(), None).await.unwrap().len(),
+            marks.filter(|thing| thing != PROFILES_ANEW).collect::<Vec<_>>(),
+        )
+    };
+    know().await;
+    store.save_practice(&with_system("demo", "sqlite:y")).await.unwrap();
+    assert_eq!(known().await, (1, 1, 1, vec!["profiles/compared".into(), "resources".into()]));
+    store.save_practice(&with_system("openemr", "mysql://one")).await.unwrap();
+    assert_eq!(known().await, (0, 0, 0, vec!["resources".into()]));
+}
+
 #[tokio::test]
 async fn four_hundred_requests_a_second_can_be_said() {
     let (dir, store) = fresh();
@@ -511,6 +609,7 @@ fn kept(patient: &str, digest: &str) -> KeptAnswer {
 #[tokio::test]
 async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebody_was_quicker() {
     let (_dir, store) = fresh();
+    store.save_practice(&settings("richmond")).await.unwrap();
     let of_system = |patient| ConsentLine { how: ConsentHow::PracticeSystem, ..yes(patient) };
     let decided = |patient, digest, last| DecidedAnswer {
         answer: kept(patient, digest),
@@ -543,7 +642,6 @@ async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebod
     assert_eq!(stands.line.how, ConsentHow::AtDesk);
 
     // Whoever links a practice of this name anew begins anew.
-    store.save_practice(&settings("richmond")).await.unwrap();
     store.remove_practice(&practice()).await.unwrap();
     assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), []);
     assert_eq!(store.consent_history(&practice(), &PatientRef::new("8")).await.unwrap().len(), 2);

@@ -115,6 +115,8 @@ impl Profiles {
             return Ok(self.ports.clock.now() + PROFILES_PROVEN_EVERY);
         };
         let compared = self.compare().await?;
+        let may_group = self.may_group();
+        self.memory(|memory| memory.work.groups_are_known(may_group));
         if compared {
             self.hear_who_is_waited_for();
         }
@@ -122,7 +124,8 @@ impl Profiles {
         self.look_at_news(register).await?;
         self.show().await?;
         let now = self.ports.clock.now();
-        let look = now + if compared { LOOK_EVERY } else { SHORTEST_WAIT };
+        let waits = !compared || self.memory(|memory| memory.work.waits_for_groups());
+        let look = now + if waits { SHORTEST_WAIT } else { LOOK_EVERY };
         let next = self.memory(|memory| {
             let due_at = if heard_of_more { Some(now) } else { memory.work.due_at(now) };
             due_at.into_iter().chain(memory.later.values().copied()).min()
@@ -286,7 +289,12 @@ impl Profiles {
     async fn accepted(&self, sending: Sending, remark: Option<&str>) -> Result<(), Stop> {
         let now = self.ports.clock.now();
         let mut link = sending.link;
-        let state = if link.partner_id.is_some() { LinkState::Linked } else { LinkState::Pending };
+        // One that is known and not in its groups yet stays on its way to them.
+        let ungrouped = link.partner_id.is_some() && link.state == LinkState::Pending;
+        let state = match link.partner_id {
+            Some(_) if !ungrouped => LinkState::Linked,
+            Some(_) | None => LinkState::Pending,
+        };
         link.becomes(state, remark.map(str::to_owned), now);
         link.accepted = Some(sending.digest);
         link.accepted_at = Some(now);
@@ -294,7 +302,10 @@ impl Profiles {
         self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
         if state == LinkState::Pending {
             let patient = PatientRef::new(link.key.local_id);
-            self.memory(|memory| memory.work.look_for(patient, link.told_as, 0, now));
+            self.memory(|memory| match ungrouped {
+                true => memory.work.group_later(patient),
+                false => memory.work.look_for(patient, link.told_as, 0, now),
+            });
         }
         Ok(())
     }

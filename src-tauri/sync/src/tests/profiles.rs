@@ -330,6 +330,37 @@ async fn new_profiles_are_put_into_their_groups() {
 }
 
 #[tokio::test]
+async fn groups_by_practitioner_wait_until_the_book_was_read() {
+    let mut place = Place::new();
+    let seen_by = GroupedPatients::SeenBy(ResourceRef::new("r1"));
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: seen_by }];
+    place.clinic.practice.diary(|diary| diary.enter("r1", at("14:00"), "p1"));
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 3).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.partner_id.is_some()), (LinkState::Pending, true));
+    // Sending it again meanwhile does not count as having put it into its groups.
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 3).await;
+    assert!(place.names().contains(&"Adah".to_owned()));
+    crate::flows::availability::Availability::new(ports).pass().await;
+    place.run(&flow, 1).await;
+    for (patient, expected) in [("p1", vec![ProfileGroupId::new("g-2")]), ("p2", vec![])] {
+        assert_eq!(place.state(patient).await, Some(LinkState::Linked), "{patient}");
+        let sync_id = SyncId::new(format!("richmond-{patient}"));
+        let groups = place.register.files(|files| files.profiles[&sync_id].groups.clone());
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), expected, "{patient}");
+    }
+    let calls = place.register.files(|files| files.log.len());
+    assert!(calls <= 12, "{calls} calls: waiting asks nothing");
+}
+
+#[tokio::test]
 async fn a_profile_that_is_being_merged_is_followed_and_not_written_to() {
     let place = Place::new();
     place.agrees("p1").await;
@@ -375,6 +406,58 @@ async fn a_sync_id_that_went_with_a_merged_profile_is_a_matter_for_people() {
     place.run(&flow, 130).await;
     assert_eq!(place.state("p1").await, Some(LinkState::Conflict));
     assert!(place.names().is_empty(), "no second profile of the same person was made");
+}
+
+/// A profile that was merged into another, which our sync id did not come to. Returns what stood there.
+async fn lost_in_a_merger(place: &Place, flow: &Running) -> super::register::Kept {
+    place.agrees("p1").await;
+    place.run(flow, 3).await;
+    let kept = place.register.files(|files| {
+        let kept = files.profiles.get_mut(&SyncId::new("richmond-p1")).unwrap();
+        kept.merging_into = Some(ForeignProfileId::new("v-other"));
+        kept.modified_at = place.clinic.now();
+        kept.clone()
+    });
+    place.run(flow, 61).await;
+    place.register.files(|files| files.profiles.clear());
+    place.run(flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Conflict));
+    kept
+}
+
+#[tokio::test]
+async fn a_sync_id_that_support_put_back_ends_the_conflict() {
+    let mut place = Place::new();
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: GroupedPatients::All }];
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    let id = ForeignProfileId::new("v-other");
+    let back = super::register::Kept { id, merging_into: None, groups: [].into(), ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.reason.as_deref()), (LinkState::Linked, None));
+    assert_eq!(place.names(), ["Adah"], "what changed meanwhile is sent");
+    let groups = place.register.files(|files| files.profiles[&SyncId::new("richmond-p1")].groups.clone());
+    assert_eq!(groups, [ProfileGroupId::new("g-2")].into());
+}
+
+#[tokio::test]
+async fn who_withdrew_while_a_profile_was_lost_stays_ended_with_the_reason() {
+    let place = Place::new();
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.says("p1", Said::No).await;
+    place.run(&flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    let back = super::register::Kept { merging_into: None, ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Ended);
+    assert!(link.reason.unwrap().starts_with("Consent was withdrawn."));
 }
 
 #[tokio::test]

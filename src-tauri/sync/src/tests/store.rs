@@ -688,20 +688,6 @@ impl AuditTrail for FakeStore {
         .await
     }
 
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.touch(|disk| {
-            let of = disk.audit.iter().rev();
-            let of = of.filter(|e| e.line.practice == *practice && e.line.patient.as_ref() == Some(patient));
-            of.take(limit as usize).cloned().collect()
-        })
-        .await
-    }
-
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
         Ok(None)
     }

@@ -533,7 +533,7 @@ async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     let anew = correct(&order.key, &to_new, &twelve).await.unwrap();
     assert!(anew.patient.as_ref().is_some_and(|patient| *patient != made && *patient != twelve));
     assert_eq!(correct(&order.key, &to_new, &twelve).await.unwrap(), anew);
-    // Only what carries the booking's own mark, and only while it is to come.
+    // Only what carries the booking's own mark, and only until the book says that somebody came.
     let other = correct(&key("82"), &to_twelve, &made).await;
     assert_eq!(refusal(other), Refusal::BookingUnknown);
     let now = anew.patient.clone().unwrap();
@@ -544,7 +544,8 @@ async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     clinic.change(
         "UPDATE appointment SET status = 'booked', day = '2020-01-06' WHERE instr(note, '[healthengine:81]')",
     );
-    assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::AlreadyBegun);
+    let late = correct(&order.key, &to_twelve, &now).await.unwrap();
+    assert_eq!(late.patient, Some(twelve), "nobody came yet, so it is corrected whatever the time");
     clinic.change("UPDATE appointment SET status = 'cancelled' WHERE instr(note, '[healthengine:81]')");
     assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::BookingUnknown);
 }
@@ -1142,13 +1143,29 @@ fn holding_consents() -> Clinic {
         "ALTER TABLE patient ADD COLUMN agreed TEXT; ALTER TABLE patient ADD COLUMN agreed_on TEXT;
          ALTER TABLE patient ADD COLUMN guardian TEXT; ALTER TABLE patient ADD COLUMN form TEXT;
          UPDATE patient SET agreed = ' YES ', agreed_on = '2026-07-01', form = '2' WHERE id = 1;
-         UPDATE patient SET agreed = 'With Photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
+         UPDATE patient SET agreed = 'with photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
          UPDATE patient SET agreed = 'No', agreed_on = 'last year' WHERE id = 3;
          UPDATE patient SET agreed = '?' WHERE id = 4;
          UPDATE patient SET agreed = 'ja' WHERE id = 5;
          UPDATE patient SET agreed = '' WHERE id = 6;",
     );
     clinic
+}
+
+#[tokio::test]
+async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
+         ALTER TABLE appointment DROP COLUMN created_at;",
+    );
+    let horizon = Horizon::from_day(today(), 3);
+    assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
+    for _ in 0..2 {
+        demo::bring_up_to_date(&clinic.path()).unwrap();
+        clinic.practice(WriteMode::None).book(horizon).await.unwrap();
+    }
+    assert_eq!(clinic.number("SELECT COUNT(*) FROM appointment WHERE created_at IS NULL"), 0);
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Profiles {
             (patient.clone(), people.directory.digest(patient).unwrap_or_default())
         });
         self.memory(|memory| {
-            memory.work.to_send(due.into_iter().map(|(_, patient)| patient).collect());
+            memory.work.send_first(due.into_iter().map(|(_, patient)| patient).collect());
             memory.seen.extend(digests);
             memory.compared = Some(compared);
         });

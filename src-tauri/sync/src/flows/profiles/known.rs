@@ -11,7 +11,7 @@ use domain::link::{Link, LinkState};
 use domain::ports::register::ProfileRegister;
 use domain::ports::store::{Leg, Mark, StoreError};
 use domain::profile::ForeignProfile;
-use domain::settings::GroupedPatients;
+use domain::settings::{GroupedPatients, ProfileGroupRule};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The mark that says up to when the partner's changes are known.
@@ -110,10 +110,15 @@ impl Profiles {
             return Ok(());
         }
         if self.ports.store.forget_marks(self.ports.id(), &merging).await? > 0 {
-            link.becomes(link.state, None, now);
+            match link.state {
+                LinkState::Linked | LinkState::Pending => link.becomes(link.state, None, now),
+                // Somebody put our sync id to the profile that is left. It is another one than we put into groups.
+                LinkState::Conflict => link.becomes(LinkState::Pending, None, now),
+                LinkState::NeedsPerson | LinkState::Failed | LinkState::Ended => {}
+            }
             self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
             // What changed meanwhile is sent now.
-            self.memory(|memory| memory.work.to_send_later(patient.clone()));
+            self.memory(|memory| memory.work.send_last(patient.clone()));
         }
         let is_new = link.state == LinkState::Pending;
         let known = link.partner_id.as_deref() == Some(profile.id.as_str());
@@ -122,14 +127,14 @@ impl Profiles {
         }
         link.partner_id = Some(profile.id.to_string());
         let to_group = is_new && link.accepted.is_some();
-        if to_group && self.groups_of(&patient).is_empty() {
+        if to_group && self.may_group() && self.groups_of(&patient).is_empty() {
             link.becomes(LinkState::Linked, link.reason.clone(), now);
         }
         self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
         self.memory(|memory| {
             memory.work.is_known(&patient);
             if to_group && link.state == LinkState::Pending {
-                memory.work.to_group(patient);
+                memory.work.group_later(patient);
             }
         });
         Ok(())
@@ -203,7 +208,17 @@ impl Profiles {
         Ok(remark)
     }
 
-    /// The groups for a patient, by name or id, as the settings say.
+    /// Whether it can be told which groups are a patient's. Where that depends on whom they see, the book has to have been
+    /// read.
+    pub(super) fn may_group(&self) -> bool {
+        let by_visits = |rule: &ProfileGroupRule| match rule.whose {
+            GroupedPatients::All => false,
+            GroupedPatients::SeenBy(_) | GroupedPatients::SeenAt(_) => true,
+        };
+        !self.account.groups.iter().any(by_visits) || self.ports.state.reading(self.ports.id()).is_some()
+    }
+
+    /// The groups for a patient, by name or id, as the settings say, once that [may be told](Self::may_group).
     fn groups_of(&self, patient: &PatientRef) -> BTreeSet<&str> {
         let reading = self.ports.state.reading(self.ports.id());
         let visits = reading.iter().flat_map(|reading| &reading.visits);
@@ -312,6 +327,8 @@ impl Profiles {
             match register.profile(&sync_id).await.map_err(of_partner)? {
                 Some(profile) if profile.merging_into.is_some() => {}
                 Some(profile) => self.found(link, &profile).await?,
+                // Whoever does not agree any more is nobody's matter.
+                None if link.state == LinkState::Ended => {}
                 None => {
                     // The sync id went with the profile. Sending again would make a second one of the same person.
                     let reason = "The profile was merged into another one in VALD Hub, which does not carry this \

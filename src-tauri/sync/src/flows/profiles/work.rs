@@ -31,6 +31,8 @@ pub(super) struct Work {
     awaited: BTreeMap<PatientRef, Awaited>,
     /// Whose profile is known and not in its groups yet.
     ungrouped: BTreeSet<PatientRef>,
+    /// Whether their groups cannot be told yet, so that they wait.
+    groups_unknown: bool,
     /// Whom somebody waits for; with a greater number, whoever was asked for later.
     waited_for: BTreeMap<PatientRef, u64>,
     wishes: u64,
@@ -63,7 +65,7 @@ pub(super) enum Next {
 impl Work {
     /// The next step; none while there is nothing to do at this time.
     pub fn next(&self, now: DateTime<Utc>) -> Option<Next> {
-        self.next_of_waited(now).or_else(|| self.ungrouped.first().cloned().map(Next::Group)).or_else(|| {
+        self.next_of_waited(now).or_else(|| self.to_group().next().cloned().map(Next::Group)).or_else(|| {
             match self.queue.front() {
                 Some(_) if self.unlisted >= LIST_AFTER => Some(Next::List),
                 Some(patient) => Some(Next::Send(patient.clone())),
@@ -72,13 +74,30 @@ impl Work {
         })
     }
 
+    /// Those that can be put into their groups.
+    fn to_group(&self) -> impl Iterator<Item = &PatientRef> {
+        self.ungrouped.iter().filter(|_| !self.groups_unknown)
+    }
+
+    /// Whether profiles wait until their groups can be told.
+    pub fn waits_for_groups(&self) -> bool {
+        self.groups_unknown && !self.ungrouped.is_empty()
+    }
+
+    /// Whether groups can be told.
+    pub fn groups_are_known(&mut self, known: bool) {
+        self.groups_unknown = !known;
+    }
+
     fn next_of_waited(&self, now: DateTime<Utc>) -> Option<Next> {
         let wish = |patient: &PatientRef| self.waited_for.get(patient).copied();
         let due =
             |patient: &&PatientRef| self.awaited.get(*patient).is_some_and(|awaited| awaited.look_at <= now);
         // They stand at the front of the queue.
         let to_send = self.queue.front().and_then(wish);
-        let to_group = self.waited_for.iter().filter(|(patient, _)| self.ungrouped.contains(patient));
+        let groups_known = !self.groups_unknown;
+        let to_group = self.waited_for.iter();
+        let to_group = to_group.filter(|(patient, _)| groups_known && self.ungrouped.contains(*patient));
         let to_group = to_group.max_by_key(|(_, wish)| **wish);
         let to_find = self.waited_for.keys().filter(due).filter_map(wish).max();
         let latest = to_send.max(to_find).max(to_group.map(|(_, wish)| *wish))?;
@@ -107,7 +126,7 @@ impl Work {
 
     /// When there is something to do again.
     pub fn due_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if !self.queue.is_empty() || !self.ungrouped.is_empty() {
+        if !self.queue.is_empty() || self.to_group().next().is_some() {
             return Some(now);
         }
         self.awaited.values().map(|awaited| awaited.look_at).min()
@@ -127,7 +146,7 @@ impl Work {
     }
 
     /// These are to be sent, before all others that wait.
-    pub fn to_send(&mut self, due: Vec<PatientRef>) {
+    pub fn send_first(&mut self, due: Vec<PatientRef>) {
         let known: BTreeSet<&PatientRef> = due.iter().collect();
         let waiting: Vec<PatientRef> =
             self.queue.drain(..).filter(|patient| !known.contains(patient)).collect();
@@ -135,7 +154,7 @@ impl Work {
     }
 
     /// This one is to be sent, behind all others.
-    pub fn to_send_later(&mut self, patient: PatientRef) {
+    pub fn send_last(&mut self, patient: PatientRef) {
         self.queue.push_back(patient);
     }
 
@@ -235,7 +254,7 @@ impl Work {
     }
 
     /// This one is still to be put into its groups.
-    pub fn to_group(&mut self, patient: PatientRef) {
+    pub fn group_later(&mut self, patient: PatientRef) {
         self.ungrouped.insert(patient);
     }
 
@@ -263,7 +282,7 @@ mod tests {
 
     fn queue(count: usize) -> Work {
         let mut work = Work::default();
-        work.to_send((0..count).map(|number| patient(&format!("m{number}"))).collect());
+        work.send_first((0..count).map(|number| patient(&format!("m{number}"))).collect());
         work
     }
 
@@ -281,7 +300,7 @@ mod tests {
         assert_eq!(work.next(now()), Some(Next::Send(patient("m0"))), "not visible yet");
         assert_eq!(work.next(later(1)), Some(Next::LookFor(patient("m25"))));
         work.is_known(&patient("m25"));
-        work.to_group(patient("m25"));
+        work.group_later(patient("m25"));
         assert_eq!(work.next(later(1)), Some(Next::Group(patient("m25"))));
         work.is_grouped(&patient("m25"));
         assert_eq!(work.next(later(1)), Some(Next::Send(patient("m0"))));
