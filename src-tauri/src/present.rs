@@ -435,6 +435,7 @@ fn problem_code(problem: &Problem, leg: Leg) -> ErrorCode {
         (ProblemKind::Consent, Leg::Profiles) => ErrorCode::ValdTenantRefused,
         (ProblemKind::Consent, _) => ErrorCode::PartnerConsentMissing,
         (ProblemKind::Misfit, _) => ErrorCode::PracticeSchemaUnknown,
+        (ProblemKind::OwnProfile, _) => ErrorCode::ProfileInvalid,
         (ProblemKind::Shrink | ProblemKind::Refused | ProblemKind::Other, _) => ErrorCode::Unknown,
     }
 }

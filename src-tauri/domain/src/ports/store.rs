@@ -251,6 +251,8 @@ pub enum ProblemKind {
     Consent,
     /// The practice database is not one that the profile knows.
     Misfit,
+    /// Somebody has to mend the clinic's own profile.
+    OwnProfile,
     /// Somebody has to say that a list may shrink.
     Shrink,
     /// The partner refused something of what was sent.
@@ -261,11 +263,12 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [ProblemKind; 7] = [
+    pub const ALL: [ProblemKind; 8] = [
         ProblemKind::Unreachable,
         ProblemKind::Credentials,
         ProblemKind::Consent,
         ProblemKind::Misfit,
+        ProblemKind::OwnProfile,
         ProblemKind::Shrink,
         ProblemKind::Refused,
         ProblemKind::Other,
@@ -278,6 +281,7 @@ impl ProblemKind {
             ProblemKind::Credentials => "credentials",
             ProblemKind::Consent => "consent",
             ProblemKind::Misfit => "misfit",
+            ProblemKind::OwnProfile => "own_profile",
             ProblemKind::Shrink => "shrink",
             ProblemKind::Refused => "refused",
             ProblemKind::Other => "other",

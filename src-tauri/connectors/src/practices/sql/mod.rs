@@ -9,6 +9,7 @@ mod documents;
 mod failure;
 mod fingerprint;
 mod patients;
+mod place;
 pub mod profile;
 mod recurrence;
 mod session;
@@ -149,7 +150,7 @@ impl SqlPractice {
     }
 
     fn said(&self, statement: &Statement, error: SqlError) -> String {
-        words(&Failure::of(&statement.name, error))
+        words(&Failure::in_statement(statement, error))
     }
 
     async fn lease(&self, mode: Mode) -> Result<Lease<'_>, Failure> {
@@ -288,7 +289,7 @@ impl SqlPractice {
                 Ok(()) => {}
                 Err(SqlError::RightMissing { right }) if missing.contains(&right) => {}
                 Err(SqlError::RightMissing { right }) => missing.push(right),
-                Err(error) => return Err(Failure::of(&statement.name, error)),
+                Err(error) => return Err(Failure::in_statement(statement, error)),
             }
         }
         if missing.is_empty() {
@@ -339,17 +340,18 @@ fn words(failure: &Failure) -> String {
         Failure::Sql { error, .. } => error.to_string(),
         Failure::Misread(misread) => misread.to_string(),
         Failure::Misfit(differs) => differs.clone(),
+        Failure::OwnProfile { .. } => failure.to_string(),
     }
 }
 
 /// Runs a query; its failure knows which one it was.
 async fn run(session: &mut Session, statement: &Statement, values: &Parameters) -> Result<Rows, Failure> {
-    session.query(statement, values).await.map_err(|error| Failure::of(&statement.name, error))
+    session.query(statement, values).await.map_err(|error| Failure::in_statement(statement, error))
 }
 
 /// Runs a statement that changes something, likewise.
 async fn change(session: &mut Session, statement: &Statement, values: &Parameters) -> Result<u64, Failure> {
-    session.execute(statement, values).await.map_err(|error| Failure::of(&statement.name, error))
+    session.execute(statement, values).await.map_err(|error| Failure::in_statement(statement, error))
 }
 
 /// A moment as the profile's SQL takes it, on the practice's wall clock.

@@ -4,6 +4,7 @@
 //! clinic's own, and explained there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::diary::AppointmentStatus;
 use domain::people::Gender;
@@ -12,6 +13,7 @@ use toml::Spanned;
 
 use super::consents::{ConsentQuery, RawConsent, RawConsents};
 use super::documents::DocumentWays;
+use super::place::{self, Origin, OwnFile, line_and_column};
 use super::statement::Statement;
 
 /// A mistake in a profile, where it is, and what to do about it.
@@ -421,11 +423,20 @@ const LIMITED: &[&str] = &[
 
 /// Reads a profile's text and checks what can be checked without a database.
 pub fn parse(text: &str) -> Result<Profile, ProfileError> {
+    read(text, None)
+}
+
+/// The same with a clinic's own profile: each statement knows where in the file called `name` it stands.
+pub fn parse_own(text: &str, name: &str) -> Result<Profile, ProfileError> {
+    read(text, Some(Arc::new(OwnFile { name: name.to_owned(), text: text.to_owned() })))
+}
+
+fn read(text: &str, own: Option<Arc<OwnFile>>) -> Result<Profile, ProfileError> {
     let raw: RawProfile = toml::from_str(text).map_err(|error| {
-        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
         ProfileError { line, column, message: advice(error.message()) }
     })?;
-    Reader { text, engine: raw.engine, probes: raw.probe.keys().cloned().collect() }.profile(raw)
+    Reader { text, own, engine: raw.engine, probes: raw.probe.keys().cloned().collect() }.profile(raw)
 }
 
 /// Makes the parser's message say what to do.
@@ -440,13 +451,6 @@ fn advice(message: &str) -> String {
     }
 }
 
-fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
-}
-
 /// Reads `7.0.3` as numbers, as far as it goes.
 pub(super) fn version_numbers(text: &str) -> Vec<u32> {
     text.split('.').map_while(|part| part.trim().parse().ok()).collect()
@@ -454,13 +458,15 @@ pub(super) fn version_numbers(text: &str) -> Vec<u32> {
 
 struct Reader<'a> {
     text: &'a str,
+    /// The file, where it is a clinic's own.
+    own: Option<Arc<OwnFile>>,
     engine: Engine,
     probes: Vec<String>,
 }
 
 impl Reader<'_> {
     fn mistake(&self, offset: usize, message: String) -> ProfileError {
-        let (line, column) = place(self.text, offset);
+        let (line, column) = line_and_column(self.text, offset);
         ProfileError { line, column, message }
     }
 
@@ -471,11 +477,12 @@ impl Reader<'_> {
     }
 
     fn bare_statement(&self, name: &str, sql: &Sql, known: &[&str]) -> Result<Statement, ProfileError> {
-        Statement::parse(name, sql.get_ref(), self.engine, known).map_err(|mistake| {
-            let span = sql.span();
-            let within = self.text.get(span.clone()).and_then(|text| text.find(&mistake.near)).unwrap_or(0);
-            self.mistake(span.start + within, mistake.message)
-        })
+        let begins = sql.span().start;
+        let origin = self.own.clone().map(|file| Origin { file, begins });
+        match Statement::parse(name, sql.get_ref(), self.engine, known) {
+            Ok(statement) => Ok(statement.with_origin(origin)),
+            Err(mistake) => Err(self.mistake(place::within(self.text, begins, mistake.at), mistake.message)),
+        }
     }
 
     fn optional(

@@ -14,7 +14,7 @@ use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use super::profile::parse;
+use super::profile::{parse, parse_own};
 use super::*;
 use crate::practices::{SHIPPED, demo};
 
@@ -99,6 +99,19 @@ fn link(profile: &str, path: &Path, write: WriteMode) -> SqlPractice {
     SqlPractice::link(parse(profile).unwrap(), &url, None, MELBOURNE, write, None, clock()).unwrap()
 }
 
+/// The same with a clinic's own profile.
+fn link_own(profile: &str, path: &Path, write: WriteMode) -> SqlPractice {
+    let url = format!("sqlite:{}", path.display());
+    let profile = parse_own(profile, "profiles/own.toml").unwrap();
+    SqlPractice::link(profile, &url, None, MELBOURNE, write, None, clock()).unwrap()
+}
+
+/// Line and column at which something first stands in a file.
+fn place_of(text: &str, what: &str) -> (usize, usize) {
+    let before = &text[..text.find(what).unwrap()];
+    (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap().chars().count() + 1)
+}
+
 fn at(day: NaiveDate, minute: u16) -> PracticeTime {
     PracticeTime(day.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute)))
 }
@@ -160,10 +173,6 @@ fn shipped_profiles_are_sound() {
 #[test]
 fn mistakes_are_named_with_their_place() {
     let sound = shipped("demo");
-    let place = |text: &str, what: &str| {
-        let before = &text[..text.find(what).unwrap()];
-        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap().chars().count() + 1)
-    };
     for (right, wrong, found_at, message) in [
         ("title = \"Demo clinic\"", "titel = \"Demo clinic\"", "titel", "unknown field `titel`"),
         ("title = \"Demo clinic\"", "title = 7", "7", "invalid type: integer `7`, expected a string"),
@@ -194,13 +203,13 @@ fn mistakes_are_named_with_their_place() {
         let broken = sound.replace(right, wrong);
         let mistake = parse(&broken).expect_err(wrong);
         assert!(mistake.message.contains(message), "{wrong}: {mistake}");
-        assert_eq!((mistake.line, mistake.column), place(&broken, found_at), "{wrong}: {mistake}");
+        assert_eq!((mistake.line, mistake.column), place_of(&broken, found_at), "{wrong}: {mistake}");
     }
     let start = sound.find("patient_count = ").unwrap();
     let end = start + sound[start..].find('\n').unwrap();
     let missing = parse(&sound.replacen(&sound[start..end], "", 1)).unwrap_err();
     assert!(missing.message.contains("missing field `patient_count`: add it"), "{missing}");
-    assert_eq!(missing.line, place(sound, "[query]").0);
+    assert_eq!(missing.line, place_of(sound, "[query]").0);
 }
 
 #[tokio::test]
@@ -243,6 +252,73 @@ async fn sql_that_the_database_refuses_is_named() {
         matches!(&error, ReadError::Misfit(text) if text == "query `appointment_types` does not return the column `minutes`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn bad_sql_in_a_clinics_own_profile_is_named_with_its_place() {
+    let clinic = Clinic::new();
+    for (right, wrong, found_at, query, words) in [
+        (
+            "SELECT id, name FROM location",
+            "SELEKT id, name FROM location",
+            "SELEKT",
+            "locations",
+            "near \"SELEKT\": syntax error",
+        ),
+        (
+            "SELECT id, name, minutes FROM",
+            "SELECT id, name,\n  minuets AS minutes FROM",
+            "minuets",
+            "appointment_types",
+            "no such column: minuets",
+        ),
+        (
+            "COUNT(*) AS patients FROM patient\"",
+            "COUNT(*) AS patients FROM pateint\"",
+            "SELECT COUNT(*) AS patients FROM pateint",
+            "patient_count",
+            "no such table: pateint",
+        ),
+        (
+            "SELECT id, name, minutes FROM",
+            "SELECT id, name, minutes AS length FROM",
+            "SELECT id, name, minutes AS length",
+            "appointment_types",
+            "it does not return the column `minutes`",
+        ),
+        (
+            "create_patient = \"\"\"\nINSERT INTO",
+            "create_patient = \"\"\"\nINSRT INTO",
+            "INSRT",
+            "write.create_patient",
+            "near \"INSRT\": syntax error",
+        ),
+        (
+            "SELECT slot_minutes AS value FROM clinic",
+            "SELECT slot_minuets AS value FROM clinic",
+            "slot_minuets",
+            "probe.slot_minutes",
+            "no such column: slot_minuets",
+        ),
+    ] {
+        assert_eq!(shipped("demo").matches(right).count(), 1, "{right}");
+        let text = shipped("demo").replace(right, wrong);
+        let (line, column) = place_of(&text, found_at);
+        let said = format!("`profiles/own.toml`, line {line}, column {column}, in `{query}`: {words}");
+        let practice = link_own(&text, &clinic.path(), WriteMode::Sql);
+        let error = practice.check().await.unwrap_err();
+        assert!(matches!(&error, ReadError::OwnProfile(text) if *text == said), "{said}: {error}");
+        let tried = practice.try_queries().await;
+        let failed: Vec<_> = tried.into_iter().filter_map(|(_, result, _)| result.err()).collect();
+        if !words.starts_with("it does not return") {
+            assert_eq!(failed, [said]);
+        }
+    }
+    // What is wrong with the database is not the profile's mistake.
+    let letter = clinic.folder.path().join("letter.db");
+    std::fs::write(&letter, "Dear clinic,".repeat(100)).unwrap();
+    let error = link_own(shipped("demo"), &letter, WriteMode::Sql).check().await.unwrap_err();
+    assert!(matches!(&error, ReadError::Misfit(text) if text == "the file is no SQLite database"), "{error}");
 }
 
 #[tokio::test]

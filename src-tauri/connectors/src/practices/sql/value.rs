@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{NaiveDate, NaiveDateTime};
 
 use super::failure::Misread;
+use super::statement::Statement;
 
 /// One value. It may be about a person, so it does not print.
 #[derive(Clone, PartialEq)]
@@ -76,6 +77,8 @@ impl Parameters {
 pub struct Rows {
     /// Which query it was, for messages.
     pub query: String,
+    /// Where that query stands, where it is in a clinic's own profile.
+    pub place: Option<String>,
     /// The names of the columns.
     pub columns: Vec<String>,
     /// The rows, each as long as `columns`.
@@ -87,11 +90,20 @@ pub struct Rows {
 pub struct Column(Option<usize>);
 
 impl Rows {
+    /// What a statement returned.
+    pub fn of(statement: &Statement, columns: Vec<String>, rows: Vec<Vec<Value>>) -> Self {
+        Self { query: statement.name.clone(), place: statement.place(None), columns, rows }
+    }
+
     /// A column that the query has to return.
     pub fn required(&self, name: &str) -> Result<Column, Misread> {
         match self.position(name) {
             Some(position) => Ok(Column(Some(position))),
-            None => Err(Misread::ColumnMissing { query: self.query.clone(), column: name.to_owned() }),
+            None => Err(Misread::ColumnMissing {
+                query: self.query.clone(),
+                place: self.place.clone(),
+                column: name.to_owned(),
+            }),
         }
     }
 

@@ -111,7 +111,11 @@ impl HeldConsents {
 
     async fn failed(&self, ports: &Ports, partner: &PartnerId, error: ReadError) -> Result<(), Stop> {
         match error {
-            ReadError::Misfit(_) | ReadError::Garbled(_) | ReadError::Invalid(_) | ReadError::NotFound => {
+            ReadError::Misfit(_)
+            | ReadError::OwnProfile(_)
+            | ReadError::Garbled(_)
+            | ReadError::Invalid(_)
+            | ReadError::NotFound => {
                 let chain = error_chain(&error);
                 tracing::warn!(practice.id = %ports.id(), partner.id = %partner, cause = chain, "Consents cannot be read from the practice system.");
                 let sentence = format!(
