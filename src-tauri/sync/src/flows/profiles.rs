@@ -283,10 +283,8 @@ impl Profiles {
             }
             Err(WriteError::Untouched(error)) => {
                 // Only where nobody was reached is it certain that nothing left this computer.
-                let what = match error {
-                    ReadError::Unreachable(_) => AuditEvent::NotSent,
-                    _ => AuditEvent::Refused,
-                };
+                let reached = !matches!(error, ReadError::Unreachable(_));
+                let what = if reached { AuditEvent::Refused } else { AuditEvent::NotSent };
                 let line = self.line(what, &link, Vec::new(), Some(sending.consent));
                 self.ports.store.audit(&[line]).await?;
                 Err(self.send_later(&link, error))

@@ -492,10 +492,9 @@ mod tests {
         let said = |near: &str| {
             let manual = "You have an error in your SQL syntax; check the manual that corresponds to your MariaDB \
                           server version for the right syntax to use";
-            match syntax_error(format!("{manual}{near}")) {
-                SqlError::Statement { words, spot } => (words, spot),
-                other => panic!("{other:?}"),
-            }
+            let error = syntax_error(format!("{manual}{near}"));
+            let SqlError::Statement { words, spot } = error else { panic!("{error:?}") };
+            (words, spot)
         };
         let (words, spot) = said(" near 'SELEKT id, name\n  FROM facility WHERE x = 'y'' at line 2");
         assert_eq!(words, "syntax error near `SELEKT id, name`");
