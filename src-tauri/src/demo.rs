@@ -11,6 +11,8 @@
 //! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew. Neither
 //! does the simulated Validic, so that nobody is registered there at a start.
 
+#[cfg(test)]
+pub mod made_up;
 mod vald;
 mod validic;
 

@@ -24,6 +24,7 @@ use domain::ports::store::{ActivityLine, Leg, LegNote, Problem, ProblemKind};
 use domain::ports::webhooks::{FailedDelivery, ListenerState};
 use domain::settings::{ListenerSettings, WriteMode};
 use domain::time::{Meaning, PracticeTime, PracticeZone};
+use people::ValdOfBookings;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
@@ -54,6 +55,8 @@ pub struct Inputs<'a> {
     pub unseen: &'a BTreeMap<PracticeId, Vec<ActivityLine>>,
     /// Documents of bookings.
     pub documents: &'a DocumentsOfBookings,
+    /// How it stands with the patients of open bookings at VALD.
+    pub at_vald: &'a ValdOfBookings,
     /// The last day of each practice.
     pub days: &'a BTreeMap<PracticeId, LastDay>,
     /// What the linking screen shows of each practice.
@@ -287,16 +290,22 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
                 && need(entry, None, None, None, inputs.decide_minutes(), true).is_some()
         })
     };
+    let worst_of = |parts: &[Option<Light>]| {
+        parts.iter().copied().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown)
+    };
+    // What free times rest on. VALD says nothing about them.
+    let book = [Some(system.light), healthengine.as_ref().map(|partner| partner.light)];
     let light = if settings.enabled {
         // Profiles that wait for a person are not urgent, so that they colour their own card only.
         let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
-        let reached =
-            settings.accounts.keys().filter(|partner| partners::linkable(partner.as_str()).is_some());
-        let reached =
-            reached.map(|partner| Some(leg_view(practice, Leg::Account(partner.clone()), inputs).0));
-        let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];
-        let parts = parts.into_iter().chain(reached);
-        let worst = parts.flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
+        let reached = settings.accounts.keys();
+        let reached = reached.filter(|partner| partners::linkable(partner.as_str()).is_some());
+        let reached = reached.map(|partner| {
+            let leg = Leg::Account(partner.clone());
+            Some(leg_view(practice, leg, inputs).0)
+        });
+        let further: Vec<Option<Light>> = reached.chain([profiles]).collect();
+        let worst = worst_of(&[book.as_slice(), &further].concat());
         if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
@@ -313,7 +322,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         time_zone: settings.zone.name().to_owned(),
         enabled: settings.enabled,
         light,
-        practitioners: practitioners(practice, light, inputs.now),
+        practitioners: practitioners(practice, worst_of(&book), inputs.now),
         published_to: practice
             .horizon
             .filter(|_| healthengine.as_ref().is_some_and(|h| h.last_availability_at.is_some()))
@@ -447,6 +456,7 @@ fn problem_code(problem: &Problem, leg: &Leg) -> ErrorCode {
         }
         (ProblemKind::Consent, _) => ErrorCode::PartnerConsentMissing,
         (ProblemKind::Misfit, _) => ErrorCode::PracticeSchemaUnknown,
+        (ProblemKind::OwnProfile, _) => ErrorCode::ProfileInvalid,
         (ProblemKind::Shrink | ProblemKind::Refused | ProblemKind::Other, _) => ErrorCode::Unknown,
     }
 }
@@ -678,6 +688,7 @@ fn open_bookings(inputs: &Inputs<'_>) -> Vec<BookingView> {
             let practice = inputs.engine.practices.get(&entry.request.key.practice)?;
             let mut view = booking_view(entry, practice, inputs.decide_minutes());
             view.documents = documents::of_booking(inputs.documents, &entry.request.key);
+            view.vald = inputs.at_vald.get(&entry.request.key).cloned();
             let urgency = if view.needs.is_some() { 0 } else { 1 };
             Some((urgency, entry.received_at, view))
         })
@@ -755,6 +766,7 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
             practitioner: asked_of,
         }),
         documents: Vec::new(),
+        vald: None,
         patient_name: name,
         practitioner,
         appointment_type: kind,
@@ -1008,15 +1020,13 @@ pub fn correction(
     match desk::is_correctable(entry, practice, now) {
         Ok(()) => {}
         Err(Uncorrectable::TooOld) => return over(CorrectionOver::TooOld),
-        Err(Uncorrectable::Begun) => return over(CorrectionOver::Begun),
         Err(Uncorrectable::ReadOnly) => return over(CorrectionOver::ReadOnly),
         Err(Uncorrectable::NotStanding | Uncorrectable::SamePatient) => return None,
     }
     let stands = entry.state.held()?.patient?;
     let mut others = candidates(entry);
     others.retain(|candidate| candidate.patient_id != stands.as_str());
-    let begins = practice.zone.instant(entry.placed_at());
-    let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
+    let until = instant(entry.received_at + desk::CORRECTABLE_FOR);
     Some(CorrectionView::Offered { until, candidates: others })
 }
 

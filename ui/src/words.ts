@@ -688,7 +688,6 @@ export function actionQuestion(
 
 const CORRECTION_OVER: Record<CorrectionOver, string> = {
   tooOld: "The patient of a booking can be changed here for 30 days. Change it in your practice system.",
-  begun: "The appointment has begun, so its patient is changed in your practice system.",
   readOnly: "We may only read your book, so the patient is changed in your practice system.",
 };
 
@@ -968,7 +967,7 @@ export const CONSENT_HOWS: Record<ConsentHowView, string> = {
   atDesk: "asked at the desk",
   form: "on a form",
   collectedBefore: "collected before",
-  practiceSystem: "read from the practice system",
+  practiceSystem: "recorded in the practice system",
 };
 
 const LEFT: Record<string, (partner: string) => string> = {
@@ -979,6 +978,7 @@ const LEFT: Record<string, (partner: string) => string> = {
   ended: () => "Not kept in step any more",
   consent_given: (partner) => `Consent for ${partner} recorded`,
   consent_withdrawn: (partner) => `Consent for ${partner} refused or withdrawn`,
+  unreadable: () => "A line that cannot be read: it was changed, or a newer version wrote it",
 };
 
 /** What happened, for the list of what left this PC. */
