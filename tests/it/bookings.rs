@@ -13,7 +13,7 @@ use std::time::Duration;
 use sync::desk::Choice;
 use tests::{Make, System, World, account};
 
-on_both!(
+on_all!(
     a_known_patient_books,
     a_new_patient_books_and_books_again,
     many_bookings_at_once,

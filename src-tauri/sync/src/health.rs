@@ -97,7 +97,7 @@ pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTi
 /// Who is at the other end of a leg, for the beginning of a sentence.
 pub fn who(leg: Leg) -> &'static str {
     match leg {
-        Leg::System => "The practice database",
+        Leg::System => "The practice system",
         Leg::Desk | Leg::Board => "Healthengine",
         Leg::Profiles => "VALD",
     }
@@ -113,7 +113,8 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         }
         ReadError::NotAuthorised if leg == Leg::System => (
             ProblemKind::Credentials,
-            "The practice database refuses the user name or password. Open Connections to renew them.".to_owned(),
+            "The practice system refuses the user name and password, or the client id and secret. Open Connections to renew them."
+                .to_owned(),
         ),
         ReadError::NotAuthorised if leg == Leg::Profiles => (
             ProblemKind::Credentials,
@@ -154,7 +155,7 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ReadError::Invalid(said) => (ProblemKind::Refused, format!("{who} refuses what we send: {said}")),
         ReadError::Misfit(differs) => (
             ProblemKind::Misfit,
-            format!("The practice database is not one that this profile knows, so nothing is read or written: {differs}"),
+            format!("The practice system is not one that this profile knows, so nothing is read or written: {differs}"),
         ),
     };
     Problem { kind, sentence }

@@ -3,7 +3,7 @@
 mod book;
 mod client_snapshot;
 mod database;
-mod day;
+pub(super) mod day;
 mod documents;
 mod failure;
 mod fingerprint;
@@ -38,6 +38,11 @@ use domain::time::{Horizon, PracticeZone};
 
 use super::folders::{FolderInbox, FolderSource};
 pub use database::LinkError;
+// What is worked out from rows is the same for a system that is reached over REST.
+pub(super) use book::{make_names_unique, types_of};
+pub(super) use patients::{lines, one_line};
+pub(super) use watch::is_known_again;
+pub(super) use write::{choose_type, duplicate_sentence, mark_of, note, room, stretches};
 use database::{Database, Lease};
 use day::Rules;
 use failure::{Failure, SqlError};
