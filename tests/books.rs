@@ -87,7 +87,9 @@ impl Book {
         match self {
             Book::Demo(_) => "1".to_owned(),
             Book::OpenEmr(_) => STANDARD.to_string(),
-            Book::Provet(provet) => provet.number_of(Table::Reason, "name", "Standard consultation").to_string(),
+            Book::Provet(provet) => {
+                provet.number_of(Table::Reason, "name", "Standard consultation").to_string()
+            }
         }
     }
 
@@ -329,7 +331,12 @@ impl AtProvet {
     }
 
     fn account() -> ProvetSettings {
-        ProvetSettings { provet_id: 9999, client_id: "provet-client".into(), token_url: None, webhook_url: None }
+        ProvetSettings {
+            provet_id: 9999,
+            client_id: "provet-client".into(),
+            token_url: None,
+            webhook_url: None,
+        }
     }
 
     fn number_of(&self, table: Table, field: &str, text: &str) -> u64 {
@@ -352,7 +359,11 @@ impl AtProvet {
             status: if is_yes(row.get("active")) { "booked" } else { "cancelled" }.to_owned(),
         };
         self.sim.inspect(|state| {
-            state.rows(Table::Appointment).filter(|row| text_of(row, "notes").contains(mark)).map(read).collect()
+            state
+                .rows(Table::Appointment)
+                .filter(|row| text_of(row, "notes").contains(mark))
+                .map(read)
+                .collect()
         })
     }
 
@@ -401,7 +412,9 @@ impl AtProvet {
         let at = crate::zone().instant(PracticeTime(starts));
         let user = user.parse().ok();
         let fits = |row: &&Value| {
-            last_number(row.get("user")) == user && time(row.get("start")) == Some(at) && text_of(row, "notes").is_empty()
+            last_number(row.get("user")) == user
+                && time(row.get("start")) == Some(at)
+                && text_of(row, "notes").is_empty()
         };
         self.sim.inspect(|state| {
             let rows = state.rows(Table::Appointment).filter(fits);

@@ -23,8 +23,8 @@ use domain::ports::partner::Waiting;
 use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings, ProvetSettings,
-    SecretKind, SecretName, SystemSettings, WriteMode,
+    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings,
+    ProvetSettings, SecretKind, SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
 use percent_encoding::percent_decode_str;
@@ -492,11 +492,9 @@ fn trimmed(address: &SystemAddress) -> SystemAddress {
         SystemAddress::Mysql { host, port, user, database } => {
             SystemAddress::Mysql { host: trim(host), port: *port, user: trim(user), database: trim(database) }
         }
-        SystemAddress::Provet { host, provet_id, client_id } => SystemAddress::Provet {
-            host: trim(host),
-            provet_id: trim(provet_id),
-            client_id: trim(client_id),
-        },
+        SystemAddress::Provet { host, provet_id, client_id } => {
+            SystemAddress::Provet { host: trim(host), provet_id: trim(provet_id), client_id: trim(client_id) }
+        }
     }
 }
 
@@ -791,35 +789,33 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
         own: false,
         problem: None,
     };
-    let by_sql = practices::list(profiles)
-        .into_iter()
-        .map(|listed| match listed.profile {
-            Ok(profile) => ProfileView {
-                id: listed.name.clone(),
-                name: profile.title.clone(),
-                engine: match profile.engine {
-                    practices::sql::profile::Engine::Sqlite => EngineKind::Sqlite,
-                    practices::sql::profile::Engine::Mysql => EngineKind::Mysql,
-                },
-                makes_own_file: listed.name == practices::demo::NAME,
-                can_write: profile.can_write(),
-                own: listed.own,
-                problem: None,
+    let by_sql = practices::list(profiles).into_iter().map(|listed| match listed.profile {
+        Ok(profile) => ProfileView {
+            id: listed.name.clone(),
+            name: profile.title.clone(),
+            engine: match profile.engine {
+                practices::sql::profile::Engine::Sqlite => EngineKind::Sqlite,
+                practices::sql::profile::Engine::Mysql => EngineKind::Mysql,
             },
-            Err(mistake) => ProfileView {
-                id: listed.name.clone(),
-                name: listed.name,
-                engine: EngineKind::Sqlite,
-                makes_own_file: false,
-                can_write: false,
-                own: listed.own,
-                problem: Some(ProblemView {
-                    code: ErrorCode::ProfileInvalid,
-                    message: error_chain(&mistake),
-                    since: None,
-                }),
-            },
-        });
+            makes_own_file: listed.name == practices::demo::NAME,
+            can_write: profile.can_write(),
+            own: listed.own,
+            problem: None,
+        },
+        Err(mistake) => ProfileView {
+            id: listed.name.clone(),
+            name: listed.name,
+            engine: EngineKind::Sqlite,
+            makes_own_file: false,
+            can_write: false,
+            own: listed.own,
+            problem: Some(ProblemView {
+                code: ErrorCode::ProfileInvalid,
+                message: error_chain(&mistake),
+                since: None,
+            }),
+        },
+    });
     by_sql.chain([over_rest]).collect()
 }
 

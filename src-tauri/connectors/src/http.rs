@@ -392,7 +392,9 @@ impl Endpoint {
         let answered = self.answered(&Method::POST, path, body, haste).await?;
         Ok(match answered {
             Answered::Done(_) => None,
-            Answered::Refused(said) => Some(said.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()),
+            Answered::Refused(said) => {
+                Some(said.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
+            }
         })
     }
 

@@ -262,10 +262,7 @@ impl Reader<'_> {
 
     /// A practice. `earlier` stand before it in the file.
     fn practice(&self, raw: &RawPractice, earlier: &[Wanted]) -> Result<Wanted, Mistake> {
-        for (partner, title, found) in [
-            ("validic", "Validic", &raw.validic),
-            ("hint", "Hint", &raw.hint),
-        ] {
+        for (partner, title, found) in [("validic", "Validic", &raw.validic), ("hint", "Hint", &raw.hint)] {
             self.later(&format!("practice.{partner}"), &format!("does not link {title}"), found.as_ref())?;
         }
         if !PracticeId::is_valid(raw.id.get_ref()) {
@@ -317,7 +314,9 @@ impl Reader<'_> {
                 return Err(self.mistake(&raw.profile.span(), message));
             }
             (false, Some(account)) => {
-                let message = "[practice.provet] belongs to the profile \"provet\": choose it, or remove the table".to_owned();
+                let message =
+                    "[practice.provet] belongs to the profile \"provet\": choose it, or remove the table"
+                        .to_owned();
                 return Err(self.mistake(&account.span(), message));
             }
             (false, None) => None,
@@ -355,13 +354,16 @@ impl Reader<'_> {
         secrets: &mut Vec<(SecretKind, SecretString)>,
     ) -> Result<ProvetSettings, Mistake> {
         if let Some(password) = &system.password {
-            let message = "Provet Cloud has no password: remove it; the secret stands in [practice.provet]".to_owned();
+            let message =
+                "Provet Cloud has no password: remove it; the secret stands in [practice.provet]".to_owned();
             return Err(self.mistake(&password.span(), message));
         }
-        let provet_id = u32::try_from(*raw.provet_id.get_ref()).ok().filter(|id| *id > 0).ok_or_else(|| {
-            let message = "provet_id is the number of the practice in the address of Provet Cloud".to_owned();
-            self.mistake(&raw.provet_id.span(), message)
-        })?;
+        let provet_id =
+            u32::try_from(*raw.provet_id.get_ref()).ok().filter(|id| *id > 0).ok_or_else(|| {
+                let message =
+                    "provet_id is the number of the practice in the address of Provet Cloud".to_owned();
+                self.mistake(&raw.provet_id.span(), message)
+            })?;
         secrets.push((SecretKind::SystemPassword, self.secret(&raw.client_secret)?));
         Ok(ProvetSettings {
             provet_id,
@@ -374,7 +376,11 @@ impl Reader<'_> {
     /// The address of tokens keeps the slash at its end, without which Provet answers with a redirect.
     fn token_address(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
         let address = self.web_address(raw)?;
-        Ok(if raw.get_ref().trim().ends_with('/') { format!("{}/", address.trim_end_matches('/')) } else { address })
+        Ok(if raw.get_ref().trim().ends_with('/') {
+            format!("{}/", address.trim_end_matches('/'))
+        } else {
+            address
+        })
     }
 
     /// The host of Provet Cloud, without anything behind it.
@@ -429,7 +435,9 @@ impl Reader<'_> {
                 Err(_) => wrong("the url has the form mysql://USER@HOST:PORT/DATABASE"),
             },
             "odbc" => wrong("this version does not speak ODBC yet; use sqlite: or mysql://"),
-            "https" => wrong("https:// is for Provet Cloud: choose the profile \"provet\", or use sqlite: or mysql://"),
+            "https" => wrong(
+                "https:// is for Provet Cloud: choose the profile \"provet\", or use sqlite: or mysql://",
+            ),
             "http" => wrong("http:// is not accepted here; use sqlite: or mysql://"),
             _ => wrong("the url begins with sqlite: or mysql://"),
         }

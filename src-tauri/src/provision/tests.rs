@@ -364,7 +364,11 @@ fn a_practice_at_provet_cloud_is_linked_by_its_number_and_its_credentials() {
     assert_eq!(secret.expose_secret(), "an-inline-secret");
     for (line, instead, says) in [
         (r#"url = "https://us.provetcloud.com""#, r#"url = "https://example.com""#, "Provet Cloud's"),
-        (r#"url = "https://us.provetcloud.com""#, r#"url = "https://provetcloud.com/54321""#, "Provet Cloud's"),
+        (
+            r#"url = "https://us.provetcloud.com""#,
+            r#"url = "https://provetcloud.com/54321""#,
+            "Provet Cloud's",
+        ),
         (r#"write = "api""#, r#"write = "sql""#, "through its API"),
         (r#"write = "api""#, "write = \"api\"\npassword = \"x\"", "has no password"),
         ("provet_id = 54321", "provet_id = -1", "provet_id is the number"),

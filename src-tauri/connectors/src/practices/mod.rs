@@ -161,8 +161,7 @@ pub fn open(
     }
     let profile = profile(&settings.profile, profiles_dir)?;
     let locations = settings.locations.clone();
-    let practice =
-        SqlPractice::link(profile, &settings.url, secret, zone, settings.write, locations, clock)?;
+    let practice = SqlPractice::link(profile, &settings.url, secret, zone, settings.write, locations, clock)?;
     Ok(Opened::Sql(Box::new(practice.with_document_folders(&settings.documents))))
 }
 

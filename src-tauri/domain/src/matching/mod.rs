@@ -171,7 +171,8 @@ impl Weighed {
         let agrees = |field| matches!(self.level(field), Level::Same | Level::ShortForm | Level::Swapped);
         let names = agrees(Field::FirstName) && agrees(Field::LastName);
         let contact = self.level(Field::Phone) == Level::Same && self.level(Field::Email) == Level::Same;
-        self.is_sure() || self.level(Field::BirthDate) == Level::Missing && names && contact && self.is_possible()
+        self.is_sure()
+            || self.level(Field::BirthDate) == Level::Missing && names && contact && self.is_possible()
     }
 
     /// Whether a person who corrects a decision might mean it. Nobody else's details are kept with a booking.

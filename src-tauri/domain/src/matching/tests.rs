@@ -301,7 +301,10 @@ fn where_no_birth_dates_are_kept_name_phone_and_email_are_enough_and_less_is_ask
         decide_by_contact(&ada(), None, &records).plan
     };
     assert_eq!(plan(kept.clone()), existing("7"));
-    assert_eq!(plan(PersonDetails { email: Private::new("other@example.com".into()), ..kept.clone() }), PatientPlan::Undecided);
+    assert_eq!(
+        plan(PersonDetails { email: Private::new("other@example.com".into()), ..kept.clone() }),
+        PatientPlan::Undecided
+    );
     assert_eq!(plan(PersonDetails { phones: Vec::new(), ..kept.clone() }), PatientPlan::Undecided);
     let brother = PersonDetails { first_name: Private::new("Bartholomew".into()), ..kept.clone() };
     assert_ne!(plan(brother), existing("7"));

@@ -15,7 +15,9 @@ use url::Url;
 
 use super::SetupError;
 use super::wire::{Page, Row};
-use crate::http::{Answered, Endpoint, Haste, Http, TokenClient, Tokens, TokensAsked, fingerprint, is_loopback};
+use crate::http::{
+    Answered, Endpoint, Haste, Http, TokenClient, Tokens, TokensAsked, fingerprint, is_loopback,
+};
 
 /// How long to wait after a refusal for haste that does not say how long.
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
@@ -204,7 +206,9 @@ impl Addresses {
             url::Host::Ipv6(address) => url::Host::Ipv6(address),
         };
         let is_provets = url.scheme() == "https"
-            && url.host_str().is_some_and(|host| host == "provetcloud.com" || host.ends_with(".provetcloud.com"));
+            && url
+                .host_str()
+                .is_some_and(|host| host == "provetcloud.com" || host.ends_with(".provetcloud.com"));
         if !is_provets && !is_loopback(&name) || !matches!(url.path(), "" | "/") {
             return Err(SetupError::Host);
         }
@@ -514,7 +518,9 @@ mod tests {
             assert!(budget.spend(3, start + TimeDelta::seconds(second)).is_ok());
         }
         let refused = budget.spend(3, start + TimeDelta::seconds(3));
-        assert!(matches!(refused, Err(ReadError::SlowDown { retry_after: Some(wait) }) if wait.num_seconds() == 57));
+        assert!(
+            matches!(refused, Err(ReadError::SlowDown { retry_after: Some(wait) }) if wait.num_seconds() == 57)
+        );
         assert!(budget.spend(3, start + TimeDelta::seconds(60)).is_ok());
         budget.closed_until = Some(start + TimeDelta::seconds(90));
         assert!(budget.spend(3, start + TimeDelta::seconds(89)).is_err());
@@ -526,8 +532,8 @@ mod tests {
     #[test]
     fn where_the_next_page_lies_is_read_without_going_elsewhere() {
         let next = "https://elsewhere.example/x/?modified__gte=2026-11-20+00%3A00%2B00%3A00&page=2#end";
-        let expected =
-            [("modified__gte", "2026-11-20 00:00+00:00"), ("page", "2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let expected = [("modified__gte", "2026-11-20 00:00+00:00"), ("page", "2")]
+            .map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(pairs_of(next), expected);
     }
 }

@@ -289,9 +289,7 @@ impl Contents {
     /// Those who can be booked: who works here still, and has working time that is offered.
     pub fn bookable(&self) -> BTreeSet<u64> {
         let working = self.shifts.values().filter(|shift| self.is_offered(shift));
-        let works = |user: &u64| {
-            self.users.get(user).is_some_and(|user| user.is_active != Some(Flag(false)))
-        };
+        let works = |user: &u64| self.users.get(user).is_some_and(|user| user.is_active != Some(Flag(false)));
         working.filter_map(|shift| shift.user.map(|user| user.0)).filter(works).collect()
     }
 }

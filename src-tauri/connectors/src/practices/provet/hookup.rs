@@ -109,7 +109,9 @@ pub fn read(pasted: &str) -> Result<Registration, BadRegistration> {
 
 fn number(fields: &Map<String, Value>, key: &'static str) -> Result<u32, BadRegistration> {
     let number = fields.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| *number > 0).ok_or(BadRegistration::Wrong(key, "is a number, without quotation marks"))
+    number
+        .filter(|number| *number > 0)
+        .ok_or(BadRegistration::Wrong(key, "is a number, without quotation marks"))
 }
 
 fn text(fields: &Map<String, Value>, key: &'static str) -> Result<String, BadRegistration> {

@@ -117,7 +117,9 @@ const ADD_APPLICATION: &[&str] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Not one of Provet's hosts.
-    #[error("the address is not one of Provet Cloud's, such as https://provetcloud.com, without anything behind it")]
+    #[error(
+        "the address is not one of Provet Cloud's, such as https://provetcloud.com, without anything behind it"
+    )]
     Host,
     /// The settings lack what belongs to Provet.
     #[error("the number of the practice at Provet Cloud is missing")]
@@ -239,7 +241,8 @@ impl Provet {
     fn marked<'c>(contents: &'c Contents, key: &BookingKey) -> Option<&'c wire::Appointment> {
         let mark = mark_of(key);
         contents.appointments.values().find(|appointment| {
-            appointment.notes.contains(&mark) && translate::status(appointment) != AppointmentStatus::Cancelled
+            appointment.notes.contains(&mark)
+                && translate::status(appointment) != AppointmentStatus::Cancelled
         })
     }
 

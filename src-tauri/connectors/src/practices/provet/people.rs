@@ -173,7 +173,8 @@ pub async fn find(client: &Client, person: &PersonDetails) -> Result<Candidates,
         for (given, family) in [(&first, &last), (&last, &first)] {
             // One of several given names is enough, and the other way round.
             let given = given.split(' ').next().unwrap_or(given);
-            let asked = [("firstname__icontains", given.to_owned()), ("lastname__icontains", (*family).clone())];
+            let asked =
+                [("firstname__icontains", given.to_owned()), ("lastname__icontains", (*family).clone())];
             let fits = |row: &wire::Client| holds(&row.firstname, given) && holds(&row.lastname, family);
             complete &= search(client, &asked, fits, &mut found).await?;
         }

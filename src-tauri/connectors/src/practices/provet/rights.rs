@@ -82,7 +82,8 @@ fn named_in(told: &Value) -> BTreeSet<String> {
         }
     }
     // A list in which none of the names occurs is in other words than these.
-    let known = Resource::NEEDED.into_iter().filter_map(Resource::right).any(|right| named.contains(&plain(right)));
+    let known =
+        Resource::NEEDED.into_iter().filter_map(Resource::right).any(|right| named.contains(&plain(right)));
     if known { named } else { BTreeSet::new() }
 }
 

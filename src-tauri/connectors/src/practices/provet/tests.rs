@@ -77,8 +77,12 @@ impl Clinic {
     }
 
     pub fn link(sim: &ProvetSim, hand: &Hand, secret: &str) -> Provet {
-        let account =
-            ProvetSettings { provet_id: 9999, client_id: "a-client".into(), token_url: None, webhook_url: None };
+        let account = ProvetSettings {
+            provet_id: 9999,
+            client_id: "a-client".into(),
+            token_url: None,
+            webhook_url: None,
+        };
         let clock = Arc::new(HandClock(hand.clone()));
         let http = Http::default().with_clock(clock.clone());
         let setup = Setup {
@@ -128,9 +132,9 @@ impl Clinic {
 
     /// Nothing was sent that the service did not understand.
     pub fn nothing_was_wrong(&self) {
-        let mistakes: Vec<String> = self.sim.inspect(|state: &SimState| {
-            state.mistakes().map(|mistake| format!("{mistake:?}")).collect()
-        });
+        let mistakes: Vec<String> = self
+            .sim
+            .inspect(|state: &SimState| state.mistakes().map(|mistake| format!("{mistake:?}")).collect());
         assert_eq!(mistakes, [""; 0]);
     }
 }

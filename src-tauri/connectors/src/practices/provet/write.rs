@@ -21,7 +21,9 @@ use super::client::{Client, Resource, Spending, number};
 use super::copy::{Contents, Wanted};
 use super::{Provet, SETTLE_SECONDS, held, people, translate, wire};
 use crate::http::Answered;
-use crate::practices::sql::{choose_type, duplicate_sentence, mark_of, note, one_line, room, stretches, types_of};
+use crate::practices::sql::{
+    choose_type, duplicate_sentence, mark_of, note, one_line, room, stretches, types_of,
+};
 
 /// An appointment that was booked online (sheet §5, `type`).
 const ONLINE_BOOKING: u64 = 2;
@@ -122,7 +124,9 @@ impl Provet {
         };
         match tokio::time::timeout(limit, working).await {
             Ok(result) => result,
-            Err(_) => Err(progress.failed(ReadError::Unreachable("Provet Cloud took too long to write".into()))),
+            Err(_) => {
+                Err(progress.failed(ReadError::Unreachable("Provet Cloud took too long to write".into())))
+            }
         }
     }
 
@@ -250,9 +254,11 @@ impl Provet {
         let id = number(naming.appointment.as_str());
         let by_number = match (id, naming.instead_of) {
             // What was confirmed is only changed where it still carries our mark.
-            (Some(id), None) => {
-                self.client.get::<wire::Appointment>(Resource::Appointment, id).await.map_err(WriteError::Untouched)?
-            }
+            (Some(id), None) => self
+                .client
+                .get::<wire::Appointment>(Resource::Appointment, id)
+                .await
+                .map_err(WriteError::Untouched)?,
             (Some(_) | None, _) => None,
         };
         let standing = by_number
@@ -278,7 +284,8 @@ impl Provet {
         };
         let patients = self.animals_of(&person).await.map_err(WriteError::Untouched)?;
         let body = wire::Naming { client: self.client.address(Resource::Client, person.id), patients };
-        let changed = self.client.amend::<wire::Appointment>(Resource::Appointment, standing.id, &body).await?;
+        let changed =
+            self.client.amend::<wire::Appointment>(Resource::Appointment, standing.id, &body).await?;
         let named = match changed {
             Answered::Done(named) => named,
             Answered::Refused(said) => return Err(WriteError::Refused(in_words(&said))),
@@ -309,13 +316,13 @@ impl Provet {
         if let (Some(ours), Some(there)) = (&ours.patient, translate::patient_of(&standing))
             && *ours != there
         {
-            return Err(WriteError::Refused(Refusal::Other("the appointment has another patient now".into())));
+            return Err(WriteError::Refused(Refusal::Other(
+                "the appointment has another patient now".into(),
+            )));
         }
         self.may_still_change(&standing)?;
-        let changed = self
-            .client
-            .amend::<wire::Appointment>(Resource::Appointment, id, &json!({"active": 0}))
-            .await?;
+        let changed =
+            self.client.amend::<wire::Appointment>(Resource::Appointment, id, &json!({"active": 0})).await?;
         match changed {
             Answered::Done(cancelled) => {
                 progress.begun();
@@ -370,7 +377,10 @@ impl Provet {
     ) -> Result<wire::Client, WriteError> {
         let mut remarks = format!("{} Made for an online booking.", mark_of(key));
         if let Some(other) = others.into_iter().flatten().next() {
-            remarks = format!("{remarks}\n{} Merge the two if they are the same person.", duplicate_sentence(other));
+            remarks = format!(
+                "{remarks}\n{} Merge the two if they are the same person.",
+                duplicate_sentence(other)
+            );
         }
         let wanted = translate::new_client(details, remarks);
         let earlier = made_earlier(&self.client, key, &wanted).await.map_err(WriteError::Untouched)?;
@@ -387,7 +397,9 @@ impl Provet {
         for phone in &details.phones {
             let phone = translate::international(phone.reveal());
             let is_known = |known: &String| {
-                *known == phone || translate::last_digits(known).is_some_and(|digits| Some(digits) == translate::last_digits(&phone))
+                *known == phone
+                    || translate::last_digits(known)
+                        .is_some_and(|digits| Some(digits) == translate::last_digits(&phone))
             };
             if phone.is_empty() || known.iter().any(is_known) {
                 continue;
@@ -411,10 +423,8 @@ impl Provet {
             return Ok(());
         }
         let remarks = format!("{}\nPhone as given: {phone}", person.remarks);
-        let changed = self
-            .client
-            .amend::<Value>(Resource::Client, person.id, &json!({"remarks": remarks}))
-            .await?;
+        let changed =
+            self.client.amend::<Value>(Resource::Client, person.id, &json!({"remarks": remarks})).await?;
         match changed {
             Answered::Done(_) => Ok(()),
             Answered::Refused(said) => Err(WriteError::Refused(in_words(&said))),

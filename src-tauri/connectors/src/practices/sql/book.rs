@@ -280,7 +280,10 @@ impl SqlPractice {
 
 /// The types that can be booked with these resources. One that the practice system has for a practitioner is there for
 /// each of the practitioner's resources; one for somebody who cannot be booked here is not there.
-pub(in crate::practices) fn types_of(types: Vec<AppointmentType>, resources: &[Resource]) -> Vec<AppointmentType> {
+pub(in crate::practices) fn types_of(
+    types: Vec<AppointmentType>,
+    resources: &[Resource],
+) -> Vec<AppointmentType> {
     let mut found = Vec::with_capacity(types.len());
     for kind in types {
         let Some(whose) = &kind.resource else {

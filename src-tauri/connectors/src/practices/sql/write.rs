@@ -651,7 +651,9 @@ fn seconds_into(order: &AppointmentOrder) -> i64 {
 }
 
 /// The days that the appointment touches, and when on each. It may run past midnight.
-pub(in crate::practices) fn stretches(order: &AppointmentOrder) -> Result<Vec<(NaiveDate, DayRange)>, Refusal> {
+pub(in crate::practices) fn stretches(
+    order: &AppointmentOrder,
+) -> Result<Vec<(NaiveDate, DayRange)>, Refusal> {
     let start = i64::from(order.starts.minute().minutes());
     // A start within a minute ends within one, which is taken as well.
     let spill = i64::from(seconds_into(order) % 60 != 0);

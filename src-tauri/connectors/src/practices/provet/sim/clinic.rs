@@ -10,14 +10,24 @@ const DAYS: u64 = 80;
 
 /// Made-up names; with the endings below, no two people share both of theirs.
 const GIVEN: [&str; 8] = ["Imogen", "Tadhg", "Beatrix", "Callum", "Dilnoza", "Ewan", "Freya", "Gideon"];
-const FAMILY: [&str; 8] =
-    ["Harrowgate", "Quillfeather", "Marchetti", "Nakamori", "Oyelaran", "Pemberley", "Rasmussen", "Szymanska"];
+const FAMILY: [&str; 8] = [
+    "Harrowgate",
+    "Quillfeather",
+    "Marchetti",
+    "Nakamori",
+    "Oyelaran",
+    "Pemberley",
+    "Rasmussen",
+    "Szymanska",
+];
 
 impl SimState {
     /// Fills an empty practice. `first` is the first day of working time.
     pub fn fill(&mut self, first: NaiveDate, now: DateTime<Utc>) {
-        let main = self.add(Table::Department, json!({"name": "Harbour Vets", "active_item_list": null}), now);
-        let branch = self.add(Table::Department, json!({"name": "Harbour Vets North", "active_item_list": null}), now);
+        let main =
+            self.add(Table::Department, json!({"name": "Harbour Vets", "active_item_list": null}), now);
+        let branch =
+            self.add(Table::Department, json!({"name": "Harbour Vets North", "active_item_list": null}), now);
         let desk = self.add_user(("Rita", "Reception"), now);
         let left = self.add_user(("Otto", "Former"), now);
         self.change(Table::User, left, &json!({"is_active": false}), now);
@@ -41,7 +51,9 @@ impl SimState {
         self.add_reason("Dental check", 30, vets.get(..1).unwrap_or_default(), now);
         let old = self.add_reason("Puppy class", 60, &[], now);
         self.change(Table::Reason, old, &json!({"archived": true}), now);
-        let days = first.iter_days().take_while(|day| *day <= first.checked_add_days(Days::new(DAYS)).unwrap_or(first));
+        let days = first
+            .iter_days()
+            .take_while(|day| *day <= first.checked_add_days(Days::new(DAYS)).unwrap_or(first));
         for day in days.filter(|day| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun)) {
             for (at, vet) in vets.iter().enumerate() {
                 let department = if at == 2 { branch } else { main };

@@ -33,7 +33,8 @@ fn kind(table: Table, field: &str) -> Option<Kind> {
 
 /// The numbers of the rows that fit, in the order in which they are told, and what was ignored.
 pub fn narrowed(state: &SimState, table: Table, query: &str) -> (Vec<u64>, Vec<String>) {
-    let mut ids: Vec<u64> = state.tables.get(&table).into_iter().flat_map(|rows| rows.keys().copied()).collect();
+    let mut ids: Vec<u64> =
+        state.tables.get(&table).into_iter().flat_map(|rows| rows.keys().copied()).collect();
     let mut ignored = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if name == "page" || name == "page_size" {
@@ -81,7 +82,8 @@ fn compare(
         }
         Kind::Relation => matches!(method, "is" | "eq").then(|| last_number(cell) == value.parse().ok()),
         Kind::Phone => {
-            let theirs = state.rows(Table::PhoneNumber).filter(|row| last_number(row.get("client")) == Some(id));
+            let theirs =
+                state.rows(Table::PhoneNumber).filter(|row| last_number(row.get("client")) == Some(id));
             let numbers: Vec<&str> = theirs.filter_map(|row| row.get("phone_number")?.as_str()).collect();
             let fits: Vec<bool> =
                 numbers.into_iter().map(|number| text(number, method, value)).collect::<Option<_>>()?;

@@ -158,7 +158,11 @@ fn act(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome {
 
 fn answer(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome {
     if !arrival.is_ours {
-        return Outcome::refused(404, json!({"detail": "Not found."}), "the practice's number is not in the address");
+        return Outcome::refused(
+            404,
+            json!({"detail": "Not found."}),
+            "the practice's number is not in the address",
+        );
     }
     if !arrival.path.ends_with('/') {
         let mut outcome = Outcome::refused(301, Value::Null, "the slash at the end is missing");
@@ -175,9 +179,13 @@ fn answer(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcom
         return Outcome::refused(404, json!({"detail": "Not found."}), "there is nothing here");
     }
     let sent = header_text(&arrival.headers, header::AUTHORIZATION).unwrap_or_default();
-    let good = sent.strip_prefix("Bearer ").and_then(|token| state.tokens.get(token)).is_some_and(|ends| now < *ends);
+    let good = sent
+        .strip_prefix("Bearer ")
+        .and_then(|token| state.tokens.get(token))
+        .is_some_and(|ends| now < *ends);
     if !good {
-        let mut outcome = Outcome::new(401, json!({"detail": "Authentication credentials were not provided."}));
+        let mut outcome =
+            Outcome::new(401, json!({"detail": "Authentication credentials were not provided."}));
         outcome.headers.push((header::WWW_AUTHENTICATE, "Bearer realm=\"api\"".to_owned()));
         return outcome;
     }
@@ -193,7 +201,8 @@ fn token(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome
     if !is_media_type(content_type, "application/x-www-form-urlencoded") {
         return refused(400, "invalid_request", "the body must be form encoded");
     }
-    let basic = header_text(&arrival.headers, header::AUTHORIZATION).and_then(|sent| sent.strip_prefix("Basic "));
+    let basic =
+        header_text(&arrival.headers, header::AUTHORIZATION).and_then(|sent| sent.strip_prefix("Basic "));
     let plain = basic.and_then(|sent| base64::engine::general_purpose::STANDARD.decode(sent).ok());
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&arrival.body).into_owned().collect();
@@ -204,10 +213,9 @@ fn token(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome
     if field("client_secret").is_some() {
         return refused(400, "invalid_request", "the secret belongs into the header");
     }
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-    };
-    let (id, secret) = plain.split_once(':').map(|(id, secret)| (decoded(id), decoded(secret))).unwrap_or_default();
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (id, secret) =
+        plain.split_once(':').map(|(id, secret)| (decoded(id), decoded(secret))).unwrap_or_default();
     if id != state.config.client_id || secret != state.config.client_secret {
         return Outcome::new(401, json!({"error": "invalid_client"}));
     }
@@ -255,7 +263,8 @@ fn route(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome
         outcome.headers.push((header::RETRY_AFTER, seconds.to_string()));
         return outcome;
     }
-    if table.right().is_some_and(|right| state.conduct.missing_rights.iter().any(|missing| missing == right)) {
+    if table.right().is_some_and(|right| state.conduct.missing_rights.iter().any(|missing| missing == right))
+    {
         return Outcome::new(403, json!({"detail": "You do not have permission to perform this action."}));
     }
     match kind {

@@ -37,18 +37,61 @@ fn relation(table: Table, field: &str) -> Option<Table> {
 fn known(table: Table) -> &'static [&'static str] {
     match table {
         Table::Client => &[
-            "title", "firstname", "lastname", "organization_name", "customer_type", "vat_number", "home_department",
-            "street_address", "street_address_2", "zip_code", "city", "country", "email", "alt_emails", "id_number",
-            "old_client_id", "critical_notes", "remarks", "archived", "no_sms", "no_email", "patients",
+            "title",
+            "firstname",
+            "lastname",
+            "organization_name",
+            "customer_type",
+            "vat_number",
+            "home_department",
+            "street_address",
+            "street_address_2",
+            "zip_code",
+            "city",
+            "country",
+            "email",
+            "alt_emails",
+            "id_number",
+            "old_client_id",
+            "critical_notes",
+            "remarks",
+            "archived",
+            "no_sms",
+            "no_email",
+            "patients",
         ],
         Table::PhoneNumber => &["client", "type_code", "phone_number", "description", "preferred_reminders"],
         Table::Patient => &[
-            "client", "name", "official_name", "species", "breed", "gender", "date_of_birth", "deceased", "microchip",
-            "weight", "archived", "critical_notes",
+            "client",
+            "name",
+            "official_name",
+            "species",
+            "breed",
+            "gender",
+            "date_of_birth",
+            "deceased",
+            "microchip",
+            "weight",
+            "archived",
+            "critical_notes",
         ],
         Table::Appointment => &[
-            "start", "end", "title", "type", "department", "user", "additional_users", "client", "patients", "reason",
-            "ward", "resources", "complaint", "instructions", "notes", "active",
+            "start",
+            "end",
+            "title",
+            "type",
+            "department",
+            "user",
+            "additional_users",
+            "client",
+            "patients",
+            "reason",
+            "ward",
+            "resources",
+            "complaint",
+            "instructions",
+            "notes",
+            "active",
         ],
         Table::Hook => &["trigger", "url", "content_type", "department", "name", "active"],
         Table::Shift | Table::ShiftType | Table::Reason | Table::Department | Table::User => &[],
@@ -79,20 +122,17 @@ pub fn create(state: &mut SimState, table: Table, body: &Map<String, Value>, now
             fields.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let id = match table {
-        Table::Client => state.register(&Value::Object(fields), &[], now),
-        _ => {
-            let client = last_number(fields.get("client"));
-            let id = state.add(table, Value::Object(fields), now);
-            let address = state.address(table, id);
-            match (table, client) {
-                (Table::PhoneNumber, Some(client)) => state.push(Table::Client, client, "phone_numbers", address),
-                (Table::Patient, Some(client)) => state.push(Table::Client, client, "patients", address),
-                _ => {}
-            }
-            id
-        }
-    };
+    if table == Table::Client {
+        return (Ok(state.register(&Value::Object(fields), &[], now)), regrets);
+    }
+    let client = last_number(fields.get("client"));
+    let id = state.add(table, Value::Object(fields), now);
+    let address = state.address(table, id);
+    match (table, client) {
+        (Table::PhoneNumber, Some(client)) => state.push(Table::Client, client, "phone_numbers", address),
+        (Table::Patient, Some(client)) => state.push(Table::Client, client, "patients", address),
+        _ => {}
+    }
     (Ok(id), regrets)
 }
 
@@ -121,7 +161,9 @@ pub fn amend(
 }
 
 fn has_room(state: &SimState, fields: &Map<String, Value>, besides: Option<u64>) -> Result<(), Value> {
-    let (Some(start), Some(end)) = (time(fields.get("start")), time(fields.get("end"))) else { return Ok(()) };
+    let (Some(start), Some(end)) = (time(fields.get("start")), time(fields.get("end"))) else {
+        return Ok(());
+    };
     let Some(user) = last_number(fields.get("user")) else { return Ok(()) };
     let taken = state.conduct.refuses_conflicts && state.is_taken(user, (start, end), besides);
     if taken || state.conduct.always_in_conflict {
@@ -175,13 +217,14 @@ fn looked_at(
                     continue;
                 }
             },
-            (None, "complaint") if value.as_str().is_some_and(|text| text.chars().count() > LONGEST_COMPLAINT) => {
+            (None, "complaint")
+                if value.as_str().is_some_and(|text| text.chars().count() > LONGEST_COMPLAINT) =>
+            {
                 wrong(name, "Ensure this field has no more than 254 characters.");
                 continue;
             }
             (None, "type") => {
-                let number =
-                    value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+                let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
                 if !number.is_some_and(|number| (1..=9).contains(&number)) {
                     wrong(name, "This is not a valid choice.");
                 }

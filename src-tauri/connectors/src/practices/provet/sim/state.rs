@@ -221,7 +221,9 @@ impl SimState {
         let id = self.last_id;
         let mut row = match fields {
             Value::Object(fields) => fields,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Map::new()
+            }
         };
         let address = self.address(table, id);
         row.insert("id".into(), json!(id));
@@ -330,7 +332,8 @@ impl SimState {
     /// The numbers of those whose fields hold this text.
     #[must_use]
     pub fn whose(&self, table: Table, field: &str, text: &str) -> BTreeSet<u64> {
-        let holds = |row: &&Value| row.get(field).and_then(Value::as_str).is_some_and(|held| held.contains(text));
+        let holds =
+            |row: &&Value| row.get(field).and_then(Value::as_str).is_some_and(|held| held.contains(text));
         self.rows(table).filter(holds).filter_map(|row| row.get("id")?.as_u64()).collect()
     }
 }

@@ -174,7 +174,12 @@ async fn a_filter_that_is_ignored_without_a_word_is_noticed() {
             let (vet, department) = (state.whose(Table::User, "last_name", "Dubois"), 101);
             let vet = *vet.first().unwrap();
             let starts = zone().instant(long_ago);
-            state.enter((vet, department), (starts, TimeDelta::minutes(30)), None, now - TimeDelta::days(200));
+            state.enter(
+                (vet, department),
+                (starts, TimeDelta::minutes(30)),
+                None,
+                now - TimeDelta::days(200),
+            );
         });
         clinic.enter(at(monday(), "10:00"), None);
         clinic.sim.conduct(|conduct| conduct.ignored_filters = vec![filter.to_owned()]);
@@ -200,8 +205,16 @@ async fn people_are_found_by_name_by_email_and_by_phone_and_no_animal_is_one() {
     let whole = &record.details;
     assert_eq!(whole.phones.len(), 1);
     for person in [
-        PersonDetails { first_name: whole.first_name.clone(), last_name: whole.last_name.clone(), ..nobody.clone() },
-        PersonDetails { first_name: whole.last_name.clone(), last_name: whole.first_name.clone(), ..nobody.clone() },
+        PersonDetails {
+            first_name: whole.first_name.clone(),
+            last_name: whole.last_name.clone(),
+            ..nobody.clone()
+        },
+        PersonDetails {
+            first_name: whole.last_name.clone(),
+            last_name: whole.first_name.clone(),
+            ..nobody.clone()
+        },
         PersonDetails { email: whole.email.clone(), ..nobody.clone() },
         PersonDetails { phones: vec![Private::new("0491 570 001".into())], ..nobody.clone() },
     ] {
@@ -211,8 +224,9 @@ async fn people_are_found_by_name_by_email_and_by_phone_and_no_animal_is_one() {
     }
     assert!(clinic.provet.find_patients(&details()).await.unwrap().records.is_empty());
     assert!(!clinic.provet.keeps_birth_dates());
-    let animals: Vec<u64> =
-        clinic.sim.inspect(|state| state.rows(Table::Patient).map(|row| row["id"].as_u64().unwrap()).collect());
+    let animals: Vec<u64> = clinic
+        .sim
+        .inspect(|state| state.rows(Table::Patient).map(|row| row["id"].as_u64().unwrap()).collect());
     assert!(!animals.is_empty());
     let everybody = clinic.provet.people(None, 5000).await.unwrap();
     for animal in animals {
@@ -321,7 +335,10 @@ async fn a_right_that_is_missing_is_named_and_the_rest_goes_on() {
     assert_eq!(missing, ["shifts"]);
     assert_eq!(rights.missing_for_bookings(), ["Calendar: Shifts"]);
     let refused = other.stamp(week()).await;
-    assert!(matches!(&refused, Err(ReadError::Invalid(why)) if why.contains("Calendar: Shifts")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(ReadError::Invalid(why)) if why.contains("Calendar: Shifts")),
+        "{refused:?}"
+    );
     assert!(other.find_patients(&details()).await.is_ok());
     let tried = other.try_parts().await;
     let wrong: Vec<&str> =
@@ -333,8 +350,8 @@ async fn a_right_that_is_missing_is_named_and_the_rest_goes_on() {
 async fn where_an_appointment_stands_is_told_whatever_staff_did_to_it() {
     let clinic = Clinic::new().await;
     let person = clinic.named(Table::Client, "firstname", "Imogen");
-    let [stands, cancelled, deleted, moved, another] =
-        ["09:00", "10:00", "11:00", "14:00", "15:00"].map(|time| clinic.enter(at(monday(), time), Some(person)));
+    let [stands, cancelled, deleted, moved, another] = ["09:00", "10:00", "11:00", "14:00", "15:00"]
+        .map(|time| clinic.enter(at(monday(), time), Some(person)));
     clinic.provet.stamp(week()).await.unwrap();
     let resource = ResourceRef::new(clinic.vet().to_string());
     let watched = |id: u64, time: &str| Watched {
@@ -349,7 +366,12 @@ async fn where_an_appointment_stands_is_told_whatever_staff_did_to_it() {
         let later = zone().instant(at(monday(), "16:00"));
         let to = json!({"start": later.to_rfc3339(), "end": (later + TimeDelta::minutes(30)).to_rfc3339()});
         state.change(Table::Appointment, moved, &to, now);
-        state.change(Table::Appointment, another, &json!({"notes": "[healthengine:99]", "client": null}), now);
+        state.change(
+            Table::Appointment,
+            another,
+            &json!({"notes": "[healthengine:99]", "client": null}),
+            now,
+        );
     });
     clinic.pass(5);
     clinic.provet.hint();

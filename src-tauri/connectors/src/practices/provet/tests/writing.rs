@@ -19,7 +19,8 @@ fn row(clinic: &Clinic, table: Table, id: &str) -> Value {
 async fn a_known_person_is_booked_once_with_our_key_in_the_notes() {
     let clinic = Clinic::new().await;
     let owner = clinic.named(Table::Client, "email", "tadhg.");
-    let order = clinic.order(1, at(monday(), "10:00"), PatientPlan::Existing(PatientRef::new(owner.to_string())));
+    let order =
+        clinic.order(1, at(monday(), "10:00"), PatientPlan::Existing(PatientRef::new(owner.to_string())));
     let held = clinic.provet.insert(&order).await.unwrap();
     assert_eq!(held.patient, Some(PatientRef::new(owner.to_string())));
     assert_eq!(clinic.provet.insert(&order).await.unwrap(), held, "twice is once");
@@ -113,7 +114,8 @@ async fn an_answer_that_got_lost_leaves_one_appointment_that_is_found() {
         assert_eq!(clinic.provet.insert(&order).await.unwrap(), found, "{fault:?}");
         assert_eq!(clinic.appointments().len(), 1, "{fault:?}");
     }
-    for (fault, unknown) in [(Fault::Refuse, true), (Fault::ServerError, true), (Fault::Unauthorised, false)] {
+    for (fault, unknown) in [(Fault::Refuse, true), (Fault::ServerError, true), (Fault::Unauthorised, false)]
+    {
         let clinic = Clinic::new().await;
         let order = clinic.order(1, at(monday(), "10:00"), NEW);
         let id = clinic.sim.add_fault(FaultRule::always(fault.clone()).on("POST", "/appointment/"));
@@ -129,9 +131,12 @@ async fn an_answer_that_got_lost_leaves_one_appointment_that_is_found() {
 
 #[tokio::test]
 async fn whatever_is_lost_while_a_person_is_made_there_is_one_of_them() {
-    for (method, path) in
-        [("POST", "/client/"), ("POST", "/phonenumber/"), ("PATCH", "/appointment/*"), ("GET", "/phonenumber/")]
-    {
+    for (method, path) in [
+        ("POST", "/client/"),
+        ("POST", "/phonenumber/"),
+        ("PATCH", "/appointment/*"),
+        ("GET", "/phonenumber/"),
+    ] {
         for fault in [Fault::CutAfterEffect, Fault::Refuse, Fault::ServerError] {
             let clinic = Clinic::new().await;
             let order = clinic.order(1, at(monday(), "10:00"), NEW);
@@ -145,7 +150,8 @@ async fn whatever_is_lost_while_a_person_is_made_there_is_one_of_them() {
             assert!(named.patient.is_some());
             let people = clinic.sim.inspect(|state| state.whose(Table::Client, "lastname", "Vandermeer"));
             assert_eq!(people.len(), 1, "{fault:?} on {path}");
-            let phones = clinic.sim.inspect(|state| state.whose(Table::PhoneNumber, "phone_number", "1570999"));
+            let phones =
+                clinic.sim.inspect(|state| state.whose(Table::PhoneNumber, "phone_number", "1570999"));
             assert_eq!(phones.len(), 1, "{fault:?} on {path}");
             assert_eq!(clinic.appointments().len(), 1);
         }
@@ -192,13 +198,13 @@ async fn a_cancellation_is_done_once_and_only_before_it_begins() {
 #[tokio::test]
 async fn a_patient_is_corrected_only_where_our_mark_stands() {
     let clinic = Clinic::new().await;
-    let [wrong, right] = ["tadhg.", "beatrix."].map(|who| {
-        PatientRef::new(clinic.named(Table::Client, "email", who).to_string())
-    });
+    let [wrong, right] = ["tadhg.", "beatrix."]
+        .map(|who| PatientRef::new(clinic.named(Table::Client, "email", who).to_string()));
     let order = clinic.order(1, at(monday(), "10:00"), PatientPlan::Existing(wrong.clone()));
     let held = clinic.provet.insert(&order).await.unwrap();
     let plan = PatientPlan::Existing(right.clone());
-    let rename = || clinic.provet.name_patient(&held.appointment, &order.key, &plan, Some(&wrong), &order.details);
+    let rename =
+        || clinic.provet.name_patient(&held.appointment, &order.key, &plan, Some(&wrong), &order.details);
     assert_eq!(rename().await.unwrap().patient, Some(right.clone()));
     assert_eq!(rename().await.unwrap().patient, Some(right.clone()), "again is the same");
     let id = held.appointment.as_str().parse().unwrap();
@@ -245,13 +251,24 @@ async fn nothing_personal_or_secret_is_logged_or_told_in_an_error() {
     bad.starts = at(monday(), "11:00");
     bad.details.email = Private::new("not an address".into());
     log.add(&format!("{:?}", clinic.provet.insert(&bad).await));
-    log.add(&format!("{:?}", clinic.provet.find_patients(&order.details).await.map(|found| found.records.len())));
+    log.add(&format!(
+        "{:?}",
+        clinic.provet.find_patients(&order.details).await.map(|found| found.records.len())
+    ));
     drop(listening);
     let text = log.text();
     assert!(text.contains("the test listens"));
-    for private in
-        ["Saoirse", "Vandermeer", "1570999", "570 999", "saoirse@", "not an address", "Limping", "s3cret", "provet-sim-token"]
-    {
+    for private in [
+        "Saoirse",
+        "Vandermeer",
+        "1570999",
+        "570 999",
+        "saoirse@",
+        "not an address",
+        "Limping",
+        "s3cret",
+        "provet-sim-token",
+    ] {
         assert!(!text.contains(private), "{private} is in the log:\n{text}");
     }
 }
