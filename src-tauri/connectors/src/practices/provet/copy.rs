@@ -190,7 +190,9 @@ impl Copy {
             || due(self.reconciled_at, whole_list_every(contents.appointments.len(), RECONCILE_EVERY));
         let mut mark = self.mark;
         if reconcile {
-            contents.appointments = read_appointments_of(client, zone, window).await?;
+            // Nothing works before everything was read once, so that the first time may cost more.
+            let spending = if grew { Spending::Urgent } else { Spending::Bulk };
+            contents.appointments = read_appointments_of(client, zone, window, spending).await?;
             mark = Mark::after(newest(contents.appointments.values()), now, client.now());
         } else if look && let Some(known) = self.mark {
             let changed: Appointments =
@@ -271,11 +273,12 @@ async fn read_appointments_of(
     client: &Client,
     zone: PracticeZone,
     window: Horizon,
+    spending: Spending,
 ) -> Result<Appointments, ReadError> {
     let begins = day_begins(zone, window.first);
     let filters = [("end__gte", filter_time(begins))];
     let fits = |appointment: &Appointment| appointment.end >= begins;
-    client.all(Resource::Appointment, &filters, fits, Spending::Bulk).await
+    client.all(Resource::Appointment, &filters, fits, spending).await
 }
 
 impl Contents {

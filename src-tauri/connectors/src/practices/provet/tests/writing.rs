@@ -26,7 +26,7 @@ async fn a_known_person_is_booked_once_with_our_key_in_the_notes() {
     assert_eq!(clinic.provet.insert(&order).await.unwrap(), held, "twice is once");
     assert_eq!(clinic.restarted().insert(&order).await.unwrap(), held, "after a restart as well");
     assert_eq!(clinic.provet.find(&order.key).await.unwrap(), Some(held.clone()));
-    let [made] = clinic.appointments().try_into().unwrap();
+    let [made] = <[Value; 1]>::try_from(clinic.appointments()).unwrap();
     assert_eq!(made["start"], "2026-11-22T23:00:00Z");
     assert_eq!(made["end"], "2026-11-22T23:30:00Z");
     assert_eq!(made["type"], 2);
