@@ -455,7 +455,9 @@ impl Endpoint {
     ) -> Result<http::Response<Vec<u8>>, ReadError> {
         self.may_ask(&[]).map_err(|failure| failure.error)?;
         let (parts, body) = request.into_parts();
-        let request = self.client.request(parts.method, self.base.clone()).headers(parts.headers).body(body);
+        // Whether a slash stands at its end matters to some (Provet sheet §1), and the base address has none.
+        let address = Url::parse(&parts.uri.to_string()).unwrap_or_else(|_| self.base.clone());
+        let request = self.client.request(parts.method, address).headers(parts.headers).body(body);
         let request = request.timeout(self.deadline(Haste::Normal));
         let arrived = self.send_once(&[], request).await.map_err(|failure| failure.error)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
