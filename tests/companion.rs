@@ -58,12 +58,15 @@ pub struct Linked {
     pub healthengine_poll_seconds: u32,
     /// For how many days after today free times are published.
     pub horizon_days: u32,
+    /// What stands in the table `practice.vald`, where VALD is linked.
+    pub vald: Option<String>,
 }
 
 impl Linked {
     /// The table of a provisioning file.
     fn table(&self, base_url: &str) -> String {
-        let Linked { id, profile, database, poll_seconds, healthengine_poll_seconds, horizon_days } = self;
+        let Linked { id, profile, database, poll_seconds, healthengine_poll_seconds, horizon_days, vald } =
+            self;
         let mut text = format!(
             "[[practice]]\nid = {id:?}\nname = \"Practice {id}\"\ntimezone = \"Australia/Melbourne\"\nenabled = true\n\
              [practice.system]\nprofile = {profile:?}\nurl = {database:?}\nwrite = \"sql\"\n\
@@ -77,6 +80,9 @@ impl Linked {
         for day in ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] {
             // Writing into a string cannot fail.
             let _ = writeln!(text, "{day} = [{{ start = \"00:00\", end = \"23:59\" }}]");
+        }
+        if let Some(vald) = vald {
+            let _ = writeln!(text, "[practice.vald]\n{vald}");
         }
         text
     }

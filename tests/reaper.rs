@@ -8,6 +8,7 @@ use domain::booking::{
     HistoryLine, Inserted, Standing, Undoing, Watched,
 };
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
+use domain::consent::in_practice::{Answer, KeptAnswer, Mapping};
 use domain::consent::{Consent, ConsentLine};
 use domain::diary::{Appointment, AppointmentType, Book, PracticeCard, Resource};
 use domain::documents::{
@@ -31,9 +32,9 @@ use domain::ports::partner::{
 };
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::{
-    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, Leg, LegNote, Links, Mark,
-    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError, Vault,
-    Watermarks, Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote,
+    Links, Mark, Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError,
+    Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, Feature, LiveHours, PracticeSettings, SecretName};
@@ -214,6 +215,23 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
         self.reaper.touch(self.port.patient(patient)).await
+    }
+
+    fn consents_held(&self) -> Vec<Mapping> {
+        self.port.consents_held()
+    }
+
+    async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {
+        self.reaper.touch(self.port.consents_stamp(partner)).await
+    }
+
+    async fn consents(
+        &self,
+        partner: &PartnerId,
+        after: Option<&PatientRef>,
+        limit: u32,
+    ) -> Result<Vec<Answer>, ReadError> {
+        self.reaper.touch(self.port.consents(partner, after, limit)).await
     }
 
     async fn appointments_with_patients(
@@ -792,6 +810,15 @@ impl Consents for Reaped<dyn Store> {
         self.reaper.touch(self.port.consents(practice, partner)).await
     }
 
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.reaper.touch(self.port.consents_since(practice, partner, after)).await
+    }
+
     async fn consent(
         &self,
         practice: &PracticeId,
@@ -807,6 +834,24 @@ impl Consents for Reaped<dyn Store> {
         patient: &PatientRef,
     ) -> Result<Vec<Consent>, StoreError> {
         self.reaper.touch(self.port.consent_history(practice, patient)).await
+    }
+
+    async fn kept_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.reaper.touch(self.port.kept_answers(practice, partner)).await
+    }
+
+    async fn keep_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        answers: &[DecidedAnswer],
+        now: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError> {
+        self.reaper.touch(self.port.keep_answers(practice, partner, answers, now)).await
     }
 
     async fn last_consent(&self) -> Result<i64, StoreError> {
@@ -853,15 +898,6 @@ impl AuditTrail for Reaped<dyn Store> {
 
     async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.reaper.touch(self.port.audited(after, limit)).await
-    }
-
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reaper.touch(self.port.audited_of(practice, patient, limit)).await
     }
 
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {

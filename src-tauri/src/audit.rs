@@ -1,7 +1,7 @@
 //! The audit trail as a file for the practice manager.
 
 use crate::desktop::Desk;
-use crate::present::people::{AUDIT_COLUMNS, audit_row};
+use crate::present::people::{AUDIT_COLUMNS, audit_cells};
 use crate::ui_error::failure;
 use crate::view::{ErrorCode, UiError};
 use domain::ports::store::{AuditTrail, StoreError};
@@ -11,7 +11,6 @@ use store::Store;
 
 /// How many lines are read at once.
 const PAGE: u32 = 1000;
-
 /// Why the trail could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -28,34 +27,50 @@ pub enum ExportError {
 pub struct Exported {
     /// How many lines.
     pub lines: u64,
+    /// How many of them mean nothing to us.
+    pub not_understood: u64,
     /// The first line that does not fit to the one before; none where all fit.
     pub broken_at: Option<i64>,
 }
 
 impl Exported {
-    /// What to say of a trail that does not fit together; none of one that does.
+    /// What to say of a trail that does not fit together, or has lines that cannot be read; none of any other.
     pub fn complaint(&self, file: &Path) -> Option<String> {
-        self.broken_at.map(|line| {
-            format!(
-                "The audit trail was written to {}, but it does not fit together from line {line} on: a line was changed \
-                 or taken out. Keep the file, and compare it with an earlier export or a backup.",
-                file.display()
-            )
-        })
+        let file = file.display();
+        let lines = match self.not_understood {
+            0 => None,
+            1 => Some("One of its lines cannot be understood; it says so in its last column.".to_owned()),
+            some => {
+                Some(format!("{some} of its lines cannot be understood; each says so in its last column."))
+            }
+        };
+        match (self.broken_at, lines) {
+            (None, None) => None,
+            (None, Some(lines)) => Some(format!("The audit trail was written to {file}. {lines}")),
+            (Some(line), lines) => Some(format!(
+                "The audit trail was written to {file}, but it does not fit together from line {line} on: a line was \
+                 changed or taken out. {}Keep the file, and compare it with an earlier export or a backup.",
+                lines.map(|lines| lines + " ").unwrap_or_default()
+            )),
+        }
     }
 }
 
-/// Writes the whole trail as CSV (RFC 4180), whether or not it fits together. The digests are looked at first.
+/// Writes the whole trail as CSV (RFC 4180), line by line as it stands, whether or not it fits together and means
+/// something. The digests are looked at first.
 pub async fn export(store: &Store, file: &Path) -> Result<Exported, ExportError> {
     let broken_at = store.audit_broken_at().await?;
     let mut out = BufWriter::new(create(file)?);
     write_row(&mut out, AUDIT_COLUMNS)?;
-    let (mut lines, mut after) = (0, 0);
+    let mut exported = Exported { lines: 0, not_understood: 0, broken_at };
+    // Whoever changed the trail may have changed the numbers.
+    let mut after = i64::MIN;
     loop {
-        let page = store.audited(after, PAGE).await?;
-        for entry in &page {
-            write_row(&mut out, audit_row(entry).each_ref().map(String::as_str))?;
-            lines += 1;
+        let page = store.audit_rows(after, PAGE).await?;
+        for row in &page {
+            write_row(&mut out, audit_cells(row))?;
+            exported.lines += 1;
+            exported.not_understood += u64::from(row.entry.is_none());
         }
         match page.last() {
             Some(last) => after = last.number,
@@ -64,7 +79,7 @@ pub async fn export(store: &Store, file: &Path) -> Result<Exported, ExportError>
     }
     out.flush()?;
     out.get_ref().sync_all()?;
-    Ok(Exported { lines, broken_at })
+    Ok(exported)
 }
 
 /// A file for its owner only: it says who was treated here.
@@ -140,16 +155,32 @@ mod tests {
         store.audit(&lines).await.expect("keeps them");
         let file = dir.path().join("audit.csv");
         let exported = export(&store, &file).await.expect("exports");
-        assert_eq!(exported, Exported { lines: 2, broken_at: None });
+        assert_eq!(exported, Exported { lines: 2, not_understood: 0, broken_at: None });
         assert_eq!(exported.complaint(&file), None);
         let written = std::fs::read_to_string(&file).expect("reads");
         let rows: Vec<&str> = written.split("\r\n").collect();
         assert_eq!(rows.len(), 4, "{written}");
-        assert_eq!(rows[0], "number,at,practice,partner,patient,what,fields,consent,told_as,by,digest");
+        assert_eq!(
+            rows[0],
+            "number,at,practice,partner,patient,what,fields,consent,told_as,by,digest,remark"
+        );
         let sent = "1,2027-01-15T08:00:00.000Z,richmond,vald,77,sent,givenName familyName,3,richmond-77,,";
         assert!(rows[1].starts_with(sent), "{}", rows[1]);
+        // A digest of 64 digits, and nothing to remark.
+        assert_eq!(rows[1].len(), sent.len() + 64 + 1);
         assert!(rows[2].contains(",opened,") && rows[2].contains("\"O'Brien, Kim\""), "{}", rows[2]);
         let broken = Exported { broken_at: Some(2), ..exported };
         assert!(broken.complaint(&file).expect("a complaint").contains("line 2"));
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_a_trail_is_complained_of() {
+        let said = |not_understood, broken_at| {
+            Exported { lines: 9, not_understood, broken_at }.complaint(Path::new("audit.csv"))
+        };
+        assert_eq!(said(0, None), None);
+        assert!(said(1, None).expect("a complaint").contains("One of its lines"));
+        let both = said(2, Some(7)).expect("a complaint");
+        assert!(both.contains("from line 7 on") && both.contains("2 of its lines"), "{both}");
     }
 }

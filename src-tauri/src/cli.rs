@@ -253,6 +253,7 @@ impl From<StoreError> for Failure {
             StoreError::Stale | StoreError::Illegal(_) | StoreError::Missing => {
                 "The records changed in between. Try again."
             }
+            StoreError::ConsentsOfOthers { .. } => return Self::of(&error),
             StoreError::Failed(_) => {
                 "Our records cannot be read or written. Run the doctor command; the log has the details."
             }

@@ -10,7 +10,7 @@ use crate::view::{
     ExternalLink, FreeTimesView, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput,
     ResyncWhat, SettingsInput, SlotStoryView, SystemAddress, SystemInput, SystemTest, UiError,
 };
-use crate::{day_book, decisions, linking, placing, presenter, settings};
+use crate::{day_book, decisions, linking, placing, presenter, settings, system_open};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub async fn current_view(app: AppHandle) -> Result<AppView, UiError> {
 #[tauri::command]
 #[specta::specta]
 pub async fn find_bookings(desk: Shared<'_>, query: BookingQuery) -> Result<BookingPage, UiError> {
-    decisions::find(desk.running()?, &query).await
+    decisions::find(desk.running()?, &query, desk.now()).await
 }
 
 /// The timeline behind "Why?".
@@ -63,7 +63,7 @@ pub async fn slot_story(
     end: String,
 ) -> Result<SlotStoryView, UiError> {
     let slot = day_book::SlotOf { resource: &resource_id, day: &day, start: &start, end: &end };
-    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot).await
+    day_book::story(desk.running()?, &PracticeId::new(practice_id), &slot, desk.now()).await
 }
 
 /// Opens a document that lies in our own records.
@@ -251,8 +251,7 @@ pub async fn change_settings(
 #[tauri::command]
 #[specta::specta]
 pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
-    open::that_detached(desk.logging().folder())
-        .map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(desk.logging().folder()).await
 }
 
 /// The public address at which the practice's webhooks come in. It is a secret, so it stands in no view.
@@ -279,5 +278,5 @@ pub async fn open_link(desk: Shared<'_>, link: ExternalLink) -> Result<(), UiErr
             desk.patient_page().ok_or_else(|| bad_input("The patient page belongs to the demo."))?
         }
     };
-    open::that_detached(address).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(address).await
 }

@@ -3,6 +3,7 @@
 //! The book is the engine's last reading, what was accepted is in the marks; nothing is asked of anybody outside.
 
 use crate::desktop::Running;
+use crate::patients;
 use crate::present::{full_name, instant, public_state};
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
@@ -34,6 +35,7 @@ pub async fn story(
     running: &Running,
     practice: &PracticeId,
     slot: &SlotOf<'_>,
+    now: DateTime<Utc>,
 ) -> Result<SlotStoryView, UiError> {
     let (state, day) = (known(running, practice)?, read_day(slot.day)?);
     let resource = ResourceRef::new(slot.resource);
@@ -52,7 +54,9 @@ pub async fn story(
     }
     let changes = changes.map(|mark| shown::changes(&mark.digest)).unwrap_or_default();
     let pending = pending(&state, mark.as_ref(), &resource, day);
-    Ok(SlotStoryView { entries: lines(range, mark.as_ref(), &changes, pending, &histories) })
+    let entries = lines(range, mark.as_ref(), &changes, pending, &histories);
+    let visits = patients::visits_at(&store, &state, (&resource, day, range), now).await?;
+    Ok(SlotStoryView { entries, visits })
 }
 
 /// A time of a day as the window names it.

@@ -1,11 +1,13 @@
 //! The bookings screen: the ledger, a booking's timeline, and what people decide.
 
 use crate::desktop::{Desk, Running};
+use crate::patients;
 use crate::placing;
 use crate::present::documents::{DocumentsOfBookings, by_booking, of_booking};
 use crate::present::{
     answers_to, booking_view, compared_with_chosen, correction, instant, is_open, public_state,
 };
+use crate::system_open;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{
     BookingDecision, BookingHistory, BookingPage, BookingQuery, BookingState as PublicState, BookingView,
@@ -96,16 +98,25 @@ pub async fn open_document(desk: &Desk, practice: &str, document: &str) -> Resul
     let store = desk.running()?.store();
     let laid_out = store.lay_out_document(&key, &desk.folder().opened()).await;
     let file = laid_out.map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))?;
-    open::that_detached(file).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(file).await
 }
 
 /// A page of the finished bookings.
-pub async fn find(running: &Running, query: &BookingQuery) -> Result<BookingPage, UiError> {
+pub async fn find(
+    running: &Running,
+    query: &BookingQuery,
+    now: DateTime<Utc>,
+) -> Result<BookingPage, UiError> {
     let engine = running.engine.state().borrow().clone();
-    page(&running.store(), &engine, query).await
+    page(&running.store(), &engine, query, now).await
 }
 
-async fn page(store: &Store, engine: &EngineState, query: &BookingQuery) -> Result<BookingPage, UiError> {
+async fn page(
+    store: &Store,
+    engine: &EngineState,
+    query: &BookingQuery,
+    now: DateTime<Utc>,
+) -> Result<BookingPage, UiError> {
     let practice = query.practice_id.as_deref().map(PracticeId::new);
     let decide_minutes = store.app_settings().await?.decide_minutes;
     let wanted = query.offset.saturating_add(query.limit);
@@ -134,14 +145,15 @@ async fn page(store: &Store, engine: &EngineState, query: &BookingQuery) -> Resu
     for id in engine.practices.keys() {
         by_booking(&mut documents, store.documents_of_bookings(id).await?);
     }
-    let bookings: Vec<BookingView> = matching
-        .iter()
-        .skip(usize::try_from(query.offset).unwrap_or(usize::MAX))
-        .take(usize::try_from(query.limit).unwrap_or(0))
+    let skipped = matching.iter().skip(usize::try_from(query.offset).unwrap_or(usize::MAX));
+    let shown = skipped.take(usize::try_from(query.limit).unwrap_or(0));
+    let at_vald = patients::of_bookings(store, engine, shown.clone(), now).await?;
+    let bookings: Vec<BookingView> = shown
         .filter_map(|entry| {
             let practice = engine.practices.get(&entry.request.key.practice)?;
             let mut view = booking_view(entry, practice, decide_minutes);
             view.documents = of_booking(&documents, &entry.request.key);
+            view.vald = at_vald.get(&entry.request.key).cloned();
             Some(view)
         })
         .collect();
@@ -328,7 +340,8 @@ mod tests {
     async fn a_page_counts_what_it_would_show() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), &StoreKey::new([7; 32]), at(0)).unwrap().store;
-        let settings = crate::present::tests::settings();
+        let mut settings = crate::present::tests::settings();
+        settings.vald = Some(crate::present::tests::vald_settings());
         let template = crate::present::tests::entry(BookingState::NEW, None).request;
         let stands = Held { appointment: AppointmentRef::new("1"), patient: Some(PatientRef::new("7")) };
         let events = |number: u32| match number % 3 {
@@ -357,8 +370,10 @@ mod tests {
             EngineState { practices: BTreeMap::from([(settings.id, state)]), ..EngineState::default() };
         let found = async |text: &str, state, offset, limit| {
             let query = BookingQuery { practice_id: None, text: text.into(), state, offset, limit };
-            let page = page(&store, &engine, &query).await.unwrap();
+            let page = page(&store, &engine, &query, DateTime::UNIX_EPOCH).await.unwrap();
             let newest = page.bookings.first().map(|booking| booking.booking_id.clone()).unwrap_or_default();
+            // How it stands at VALD is known of whose appointment stands.
+            assert!(page.bookings.iter().all(|one| one.vald.is_some() == one.patient_number.is_some()));
             (page.bookings.len(), page.total, newest)
         };
         assert_eq!(found("", None, 0, 25).await, (25, 72, "79".to_owned()));

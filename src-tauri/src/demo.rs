@@ -9,6 +9,8 @@
 //!
 //! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew.
 
+#[cfg(test)]
+pub mod made_up;
 mod vald;
 
 use crate::cli::Failure;

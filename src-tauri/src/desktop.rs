@@ -59,6 +59,17 @@ pub struct Desk {
 const TOLD_FOR: TimeDelta = TimeDelta::minutes(2);
 
 impl Desk {
+    /// A desk on what was started.
+    pub fn new(start: Start) -> Self {
+        Self {
+            start,
+            look_again: Notify::new(),
+            seen: Mutex::default(),
+            told: std::sync::Mutex::default(),
+            quick_open: QuickOpen::default(),
+        }
+    }
+
     /// The store and the engine, or why there are none.
     pub fn running(&self) -> Result<&Running, UiError> {
         self.start
@@ -145,13 +156,7 @@ pub fn run(start: Start) -> anyhow::Result<()> {
     let first = start.first.clone();
     // The made-up clinic may stand beside the real one; its folder is locked by itself.
     let is_demo = start.patient_page.is_some();
-    let desk = Arc::new(Desk {
-        start,
-        look_again: Notify::new(),
-        seen: Mutex::default(),
-        told: std::sync::Mutex::default(),
-        quick_open: QuickOpen::default(),
-    });
+    let desk = Arc::new(Desk::new(start));
     let bindings = bindings::builder();
     let mut builder = tauri::Builder::default();
     if !is_demo {

@@ -339,7 +339,13 @@ async fn vald(report: &mut Report, connections: &AppConnect, settings: &Practice
     };
     if let Some(register) = partner.profile_register() {
         let of = |error| health::problem(Leg::Profiles, &error).sentence;
-        match register.tenant().await {
+        let tenant = register.tenant().await;
+        // Profiles are at another host, which must know the organisation as well.
+        let works = match tenant {
+            Ok(tenant) => partner.check().await.map(|()| tenant),
+            Err(error) => Err(error),
+        };
+        match works {
             Ok(tenant) => {
                 let said = format!("It accepts our credentials for the organisation \"{}\".", tenant.name);
                 report.add("vald", id, Ok(said));

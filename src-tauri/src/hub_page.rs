@@ -4,6 +4,7 @@
 use crate::desktop::Desk;
 use crate::patients::{at_vald, link_key, vald};
 use crate::present::people::{page, sentence};
+use crate::system_open;
 use crate::ui_error::{bad_input, failure};
 use crate::view::{ErrorCode, UiError};
 use connectors::partners::vald::landing;
@@ -15,6 +16,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::{AuditTrail, Links, SettingsBook};
 use domain::settings::{PracticeSettings, ValdSettings};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 use store::Store;
 
@@ -29,11 +31,17 @@ pub fn account(settings: &PracticeSettings) -> Result<&ValdSettings, UiError> {
 }
 
 /// Where a patient's page is.
-#[derive(Debug)]
 pub struct HubPage {
     /// The address.
     pub address: String,
     told_as: String,
+}
+
+impl fmt::Debug for HubPage {
+    /// Both hold the patient's id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubPage")
+    }
 }
 
 /// Where a patient's page is, if there is one.
@@ -125,7 +133,7 @@ async fn show_page(
         by: None,
     };
     store.audit(&[line]).await?;
-    open::that_detached(page.address).map_err(|error| failure(ErrorCode::FileFailed, error.to_string()))
+    system_open::open(page.address).await
 }
 
 /// What the button does: opens the page, and with `link_first` has the profile linked before that.

@@ -33,6 +33,7 @@ mod settings;
 mod slim;
 mod start_desktop;
 mod status;
+mod system_open;
 mod tray;
 mod ui_error;
 mod vald_account;

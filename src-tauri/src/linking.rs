@@ -8,7 +8,6 @@ use crate::present::documents::feature_name;
 use crate::present::people::sentence;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
-use crate::vald_account;
 use crate::view::{
     EngineKind, Environment, ErrorCode, FeatureName, FeatureTest, HealthengineInput, HealthengineSetupView,
     HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
@@ -184,9 +183,21 @@ fn kinds(waiting: &Waiting) -> u32 {
 
 /// Saves a new practice and answers its id.
 pub async fn link(desk: &Desk, input: PracticeInput) -> Result<String, UiError> {
-    let running = desk.running()?;
-    let known = running.store().practices().await?;
-    let id = free_id(&input.name, &known);
+    let store = desk.running()?.store();
+    let known = store.practices().await?;
+    let mut ids = ids(&input.name);
+    let id = loop {
+        let Some(id) = ids.next() else { return Err(bad_input("No id is free for this name.")) };
+        if known.iter().any(|settings| settings.id == id) {
+            continue;
+        }
+        match store.consents_fit(&id, &input.system.profile).await {
+            Ok(()) => break id,
+            // A practice that is not linked any more left them.
+            Err(StoreError::ConsentsOfOthers { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
     save(desk, &id, input, None, &known).await?;
     Ok(id.to_string())
 }
@@ -210,6 +221,8 @@ async fn save(
     let running = desk.running()?;
     let store = running.store();
     let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref(), known)?;
+    // Said before anybody waits for a database; the transaction below looks again.
+    store.consents_fit(id, &settings.system.profile).await?;
     make_demo_clinic(&settings.system, settings.zone.today(desk.now())).await?;
     let system_moved = before.as_ref().is_none_or(|before| before.system != settings.system);
     if input.system.write && (system_moved || input.system.password.is_some()) {
@@ -229,7 +242,6 @@ async fn save(
         webhook_path::to_keep(&settings, path.as_ref())
             .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
     );
-    vald_account::forget_replaced(&store, before.as_ref(), &settings).await?;
     store.link_practice(&settings, secrets).await?;
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
@@ -306,8 +318,8 @@ async fn need_vald_credentials(
     Ok(())
 }
 
-/// A local key made from the name: `Richmond Physiotherapy` → `richmond-physiotherapy`.
-fn free_id(name: &str, known: &[PracticeSettings]) -> PracticeId {
+/// Local keys made from the name: `Richmond Physiotherapy` → `richmond-physiotherapy`, `richmond-physiotherapy-2`, …
+fn ids(name: &str) -> impl Iterator<Item = PracticeId> + use<> {
     let folded = deunicode::deunicode(name).to_lowercase();
     let words: Vec<String> = folded
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -319,14 +331,10 @@ fn free_id(name: &str, known: &[PracticeSettings]) -> PracticeId {
     if base.is_empty() {
         base = "practice".to_owned();
     }
-    let taken = |id: &str| known.iter().any(|settings| settings.id.as_str() == id);
-    let mut id = base.clone();
-    let mut number = 2;
-    while taken(&id) {
-        id = format!("{base}-{number}");
-        number += 1;
-    }
-    PracticeId::new(id)
+    (1_u64..).map(move |number| match number {
+        1 => PracticeId::new(base.clone()),
+        number => PracticeId::new(format!("{base}-{number}")),
+    })
 }
 
 fn zone(name: &str) -> Result<PracticeZone, UiError> {
@@ -915,6 +923,39 @@ mod tests {
         assert!(chosen.expect("forgotten").is_none());
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn consents_of_one_practice_system_never_come_under_another() {
+        use crate::demo::made_up::MadeUp;
+        let clinic = MadeUp::paused().await;
+        let (desk, store) = (&clinic.desk, clinic.store());
+        let input = || PracticeInput {
+            name: "Demo".into(),
+            time_zone: "Australia/Melbourne".into(),
+            system: SystemInput { write: false, ..system(mysql("server", 3306, "a", "b")) },
+            healthengine: None,
+            vald: None,
+            live_hours: LiveHours::default(),
+        };
+        let before = store.practices().await.expect("reads");
+        let refused = update(desk, "demo", input()).await.expect_err("refused");
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (
+                ErrorCode::InputInvalid,
+                "The consents of practice demo were given by patients of demo. Link the new practice system under \
+                 another id, so that nobody's consent counts for somebody else."
+            )
+        );
+        assert_eq!(store.practices().await.expect("reads"), before);
+        // Linked anew under the same name, it gets an id of its own, beside the former one and after it.
+        assert_eq!(link(desk, input()).await.expect("links"), "demo-2");
+        store.remove_practice(&PracticeId::new("demo")).await.expect("unlinks");
+        assert_eq!(link(desk, input()).await.expect("links"), "demo-3");
+        store.remove_practice(&PracticeId::new("demo-2")).await.expect("unlinks");
+        assert_eq!(link(desk, input()).await.expect("links"), "demo-2", "nobody consented there");
+        clinic.stop().await;
+    }
+
     fn vald_input() -> ValdInput {
         ValdInput {
             tenant_id: "{11111111-2222-4333-8444-55555555ABCD}".into(),
@@ -996,12 +1037,14 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_valid_and_free() {
-        assert_eq!(free_id("Richmond Physiotherapy", &[]).as_str(), "richmond-physiotherapy");
-        assert_eq!(free_id("Đặng & Söhne", &[]).as_str(), "dang-sohne");
-        assert_eq!(free_id("—", &[]).as_str(), "practice");
+    fn ids_are_valid_and_none_is_offered_twice() {
+        let first = |name: &str| ids(name).next().expect("an id");
+        assert_eq!(first("Richmond Physiotherapy").as_str(), "richmond-physiotherapy");
+        assert_eq!(first("Đặng & Söhne").as_str(), "dang-sohne");
+        let offered: Vec<String> = ids("—").take(3).map(|id| id.to_string()).collect();
+        assert_eq!(offered, ["practice", "practice-2", "practice-3"]);
         for name in ["x".repeat(200), "a ".repeat(60)] {
-            assert!(PracticeId::is_valid(free_id(&name, &[]).as_str()), "{name}");
+            assert!(PracticeId::is_valid(first(&name).as_str()), "{name}");
         }
     }
 

@@ -16,19 +16,30 @@ const NETWORK_PROCESS: &str = "WebKitNetworkPr";
 /// Ends the network process that WebKit keeps after its last page. For the next page it starts another one. Must not
 /// be called while there is a page, or one is being made.
 pub fn end_network_process() {
-    let children = procfs::process::all_processes().map(|processes| {
-        let us = i32::try_from(std::process::id()).ok();
-        let children = processes.filter_map(|process| process.ok()?.stat().ok());
-        children.filter(|child| Some(child.ppid) == us && child.comm == NETWORK_PROCESS).collect::<Vec<_>>()
-    });
-    match children {
-        Ok(children) => {
-            for pid in children.iter().filter_map(|child| Pid::from_raw(child.pid)) {
-                let ended = kill_process(pid, Signal::TERM);
-                tracing::debug!(?ended, "The web view's network process is not needed any more.");
-            }
+    for pid in network_processes() {
+        let ended = kill_process(pid, Signal::TERM);
+        tracing::debug!(?ended, "The web view's network process is not needed any more.");
+    }
+}
+
+/// Whether WebKit's network process still runs. As long as it does, the libraries that it shares with us stay.
+pub fn has_network_process() -> bool {
+    !network_processes().is_empty()
+}
+
+fn network_processes() -> Vec<Pid> {
+    let us = i32::try_from(std::process::id()).ok();
+    match procfs::process::all_processes() {
+        Ok(processes) => {
+            let children = processes.filter_map(|process| process.ok()?.stat().ok());
+            let ours = children.filter(|child| Some(child.ppid) == us && child.comm == NETWORK_PROCESS);
+            // One that has ended and was not asked about yet has no memory any more.
+            ours.filter(|child| child.state != 'Z').filter_map(|child| Pid::from_raw(child.pid)).collect()
         }
-        Err(error) => tracing::debug!(%error, "Our own processes cannot be seen."),
+        Err(error) => {
+            tracing::debug!(%error, "Our own processes cannot be seen.");
+            Vec::new()
+        }
     }
 }
 

@@ -2,23 +2,30 @@
 
 use crate::desktop::{Desk, Running};
 use crate::hub_page;
-use crate::present::people::{self, AtVald, consent_view, hit_of, left_view, link_view, patient_view};
+use crate::present::people::{
+    self, AtVald, ValdOfBookings, consent_view, hit_of, left_view, link_view, patient_view,
+};
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
     ConsentHowView, ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery,
-    PatientView, TodayView, UiError,
+    PatientView, TodayView, UiError, VisitView,
 };
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::booking::Entry;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::directory::Hit;
-use domain::ids::{PartnerId, PatientRef, PracticeId};
-use domain::link::{LinkKey, LinkKind, LinkState};
-use domain::ports::store::{AuditTrail, Consents, Leg, Links, StoreError};
+use domain::ids::{PartnerId, PatientRef, PracticeId, ResourceRef};
+use domain::link::{Link, LinkKey, LinkKind, LinkState};
+use domain::ports::store::{Consents, Leg, Links, StoreError};
 use domain::private::Private;
+use domain::time::DayRange;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Store;
-use sync::state::{PeopleReading, PracticeState};
+use sync::state::{EngineState, PeopleReading, PracticeState};
+
+#[cfg(test)]
+mod tests;
 
 /// How long after a search who is in the books stays in memory, where nothing else needs it.
 const SEARCHED_FOR: TimeDelta = TimeDelta::minutes(10);
@@ -122,6 +129,48 @@ async fn shown(
     Ok(patient_view(settings, person, &at_vald, today))
 }
 
+/// How it stands at VALD with the patients of these bookings, where it is known who they are.
+pub async fn of_bookings(
+    store: &Store,
+    engine: &EngineState,
+    bookings: impl Iterator<Item = &Entry>,
+    now: DateTime<Utc>,
+) -> Result<ValdOfBookings, StoreError> {
+    let mut known = ValdOfBookings::new();
+    for entry in bookings {
+        let practice = engine.practices.get(&entry.request.key.practice);
+        let practice = practice.filter(|practice| practice.settings.vald.is_some());
+        let patient = entry.state.held().and_then(|held| held.patient);
+        let Some((practice, patient)) = practice.zip(patient) else { continue };
+        let at_vald = at_vald(store, &practice.settings.id, &patient).await?;
+        let today = practice.settings.zone.today(now);
+        let shown = people::vald_of_booking(practice, entry, &patient, &at_vald, today);
+        known.extend(shown.map(|shown| (entry.request.key.clone(), shown)));
+    }
+    Ok(known)
+}
+
+/// Whose appointments touch this time of the book, as far as it was read and their records are known.
+pub async fn visits_at(
+    store: &Store,
+    practice: &PracticeState,
+    (resource, day, range): (&ResourceRef, NaiveDate, DayRange),
+    now: DateTime<Utc>,
+) -> Result<Vec<VisitView>, StoreError> {
+    let (Some(reading), Some(people)) = (&practice.reading, &practice.people) else { return Ok(Vec::new()) };
+    let today = practice.settings.zone.today(now);
+    let mut visits = Vec::new();
+    for visit in people::visits_on(reading, day) {
+        let touches = visit.starts.range(visit.length).is_some_and(|taken| taken.overlaps(range));
+        let patient = visit.patient.as_ref().filter(|_| touches && visit.resource == *resource);
+        if let Some(person) = patient.and_then(|patient| people.directory.patient(patient)) {
+            let shown = shown(store, practice, &person, today).await?;
+            visits.push(people::visit_view(practice, visit, Some(shown)));
+        }
+    }
+    Ok(visits)
+}
+
 /// A patient, from memory or else from the book.
 async fn person(running: &Running, practice: &PracticeState, patient: &PatientRef) -> Result<Hit, UiError> {
     let remembered = practice.people.as_ref().and_then(|people| people.directory.patient(patient));
@@ -150,17 +199,16 @@ pub async fn card(
     let today = state.settings.zone.today(desk.now());
     let person = person(running, &state, patient).await?;
     let shown = shown(&store, &state, &person, today).await?;
-    let links = store.links(practice, None).await?;
-    let of_patient = links
-        .iter()
-        .filter(|link| link.key.kind == LinkKind::Patient && link.key.local_id == patient.as_str());
+    let links = store.links_of(practice, LinkKind::Patient, patient.as_str()).await?;
     let mut consents = store.consent_history(practice, patient).await?;
     consents.reverse();
-    let left = store.audited_of(practice, patient, MOST_LEFT).await?;
+    let left = store.audit_rows_of(practice, patient, MOST_LEFT).await?;
     let visits = state.reading.iter().flat_map(|reading| &reading.visits);
     let visits = visits.filter(|visit| visit.patient.as_ref() == Some(patient));
+    let has_page = shown.vald.as_ref().is_some_and(|at_vald| at_vald.can_open);
+    let link_view = |link: &Link| link_view(link, Some(&person), has_page && link.key.partner == vald());
     Ok(PatientCardView {
-        links: of_patient.map(|link| link_view(link, Some(&person))).collect(),
+        links: links.iter().map(link_view).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
         visits: visits.map(|visit| people::visit_view(&state, visit, None)).collect(),
@@ -183,13 +231,19 @@ pub async fn links(
     if wanted.is_empty() {
         return Err(bad_input("There is no such state of a link."));
     }
-    let links = running.store().links(practice, Some(&vald())).await?;
+    let store = running.store();
+    let links = store.links(practice, Some(&vald())).await?;
     let people = known.people.as_ref();
-    let shown = links.iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS).map(|link| {
+    let mut shown = Vec::new();
+    for link in links.into_iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS) {
         let patient = PatientRef::new(link.key.local_id.as_str());
-        link_view(link, people.and_then(|people| people.directory.patient(&patient)).as_ref())
-    });
-    Ok(shown.collect())
+        let person = people.and_then(|people| people.directory.patient(&patient));
+        let consent = store.consent(practice, &vald(), &patient).await?;
+        let at_vald = AtVald { consent, link: Some(link) };
+        let can_open = people::can_open(&known.settings, &at_vald);
+        shown.extend(at_vald.link.map(|link| link_view(&link, person.as_ref(), can_open)));
+    }
+    Ok(shown)
 }
 
 /// Who comes today.

@@ -23,6 +23,7 @@ use domain::ports::store::{ActivityLine, Leg, LegNote, Problem, ProblemKind};
 use domain::ports::webhooks::{FailedDelivery, ListenerState};
 use domain::settings::{ListenerSettings, WriteMode};
 use domain::time::{Meaning, PracticeTime, PracticeZone};
+use people::ValdOfBookings;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
@@ -52,6 +53,8 @@ pub struct Inputs<'a> {
     pub unseen: &'a BTreeMap<PracticeId, Vec<ActivityLine>>,
     /// Documents of bookings.
     pub documents: &'a DocumentsOfBookings,
+    /// How it stands with the patients of open bookings at VALD.
+    pub at_vald: &'a ValdOfBookings,
     /// The last day of each practice.
     pub days: &'a BTreeMap<PracticeId, LastDay>,
     /// What the linking screen shows of each practice.
@@ -278,12 +281,15 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
                 && need(entry, None, None, None, inputs.decide_minutes(), true).is_some()
         })
     };
+    let worst_of = |parts: &[Option<Light>]| {
+        parts.iter().copied().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown)
+    };
+    // What free times rest on. VALD says nothing about them.
+    let book = [Some(system.light), healthengine.as_ref().map(|partner| partner.light)];
     let light = if settings.enabled {
         // Profiles that wait for a person are not urgent, so that they colour their own card only.
         let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
-        let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];
-        let worst =
-            parts.into_iter().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
+        let worst = worst_of(&[book.as_slice(), &[profiles]].concat());
         if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
@@ -300,7 +306,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         time_zone: settings.zone.name().to_owned(),
         enabled: settings.enabled,
         light,
-        practitioners: practitioners(practice, light, inputs.now),
+        practitioners: practitioners(practice, worst_of(&book), inputs.now),
         published_to: practice
             .horizon
             .filter(|_| healthengine.as_ref().is_some_and(|h| h.last_availability_at.is_some()))
@@ -429,6 +435,7 @@ fn problem_code(problem: &Problem, leg: Leg) -> ErrorCode {
         (ProblemKind::Consent, Leg::Profiles) => ErrorCode::ValdTenantRefused,
         (ProblemKind::Consent, _) => ErrorCode::PartnerConsentMissing,
         (ProblemKind::Misfit, _) => ErrorCode::PracticeSchemaUnknown,
+        (ProblemKind::OwnProfile, _) => ErrorCode::ProfileInvalid,
         (ProblemKind::Shrink | ProblemKind::Refused | ProblemKind::Other, _) => ErrorCode::Unknown,
     }
 }
@@ -660,6 +667,7 @@ fn open_bookings(inputs: &Inputs<'_>) -> Vec<BookingView> {
             let practice = inputs.engine.practices.get(&entry.request.key.practice)?;
             let mut view = booking_view(entry, practice, inputs.decide_minutes());
             view.documents = documents::of_booking(inputs.documents, &entry.request.key);
+            view.vald = inputs.at_vald.get(&entry.request.key).cloned();
             let urgency = if view.needs.is_some() { 0 } else { 1 };
             Some((urgency, entry.received_at, view))
         })
@@ -737,6 +745,7 @@ pub fn booking_view(entry: &Entry, practice: &PracticeState, decide_minutes: u32
             practitioner: asked_of,
         }),
         documents: Vec::new(),
+        vald: None,
         patient_name: name,
         practitioner,
         appointment_type: kind,
@@ -990,15 +999,13 @@ pub fn correction(
     match desk::is_correctable(entry, practice, now) {
         Ok(()) => {}
         Err(Uncorrectable::TooOld) => return over(CorrectionOver::TooOld),
-        Err(Uncorrectable::Begun) => return over(CorrectionOver::Begun),
         Err(Uncorrectable::ReadOnly) => return over(CorrectionOver::ReadOnly),
         Err(Uncorrectable::NotStanding | Uncorrectable::SamePatient) => return None,
     }
     let stands = entry.state.held()?.patient?;
     let mut others = candidates(entry);
     others.retain(|candidate| candidate.patient_id != stands.as_str());
-    let begins = practice.zone.instant(entry.placed_at());
-    let until = instant(begins.min(entry.received_at + desk::CORRECTABLE_FOR));
+    let until = instant(entry.received_at + desk::CORRECTABLE_FOR);
     Some(CorrectionView::Offered { until, candidates: others })
 }
 

@@ -2,12 +2,13 @@
 
 use crate::desktop::{Desk, Running, push};
 use crate::present::documents::{DocumentsOfBookings, by_booking};
+use crate::present::people::ValdOfBookings;
 use crate::present::{self, Inputs, LastDay, instant};
 use crate::view::{
     AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
     UiError,
 };
-use crate::{decisions, linking, quick_open, settings, tray, windows};
+use crate::{decisions, linking, patients, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
@@ -46,7 +47,8 @@ pub async fn run(app: AppHandle, desk: Arc<Desk>, mut shown: tray::Look) {
             tray::update(&app, &look);
             shown = look;
         }
-        quick_open::keep_ready(&app, &desk, &view);
+        #[cfg(not(target_os = "linux"))]
+        crate::quick_open::keep_ready(&app, &desk, &view);
         if windows::is_open(&app) {
             push(&app, view);
         }
@@ -83,6 +85,8 @@ pub struct Seen {
     engine_ended_at: Option<DateTime<Utc>>,
     ledger: Option<Ledger>,
     choices: Option<Choices>,
+    /// With every view, because it moves without the ledger; few bookings are open.
+    at_vald: ValdOfBookings,
     profiles: Option<(Vec<FileStamp>, Vec<ProfileView>)>,
 }
 
@@ -168,6 +172,8 @@ impl Seen {
             self.ledger = Some(ledger);
         }
         let store = running.store();
+        let open = self.ledger.iter().flat_map(|ledger| &ledger.open);
+        self.at_vald = patients::of_bookings(&store, engine, open, now).await?;
         let revision = store.revision().await?;
         if self.choices.as_ref().is_none_or(|choices| choices.revision != revision) {
             self.choices = Some(Choices {
@@ -248,6 +254,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
         open: ledger.map_or(&[], |ledger| &ledger.open),
         unseen: ledger.map_or(&nothing_unseen, |ledger| &ledger.unseen),
         documents: ledger.map_or(&no_documents, |ledger| &ledger.documents),
+        at_vald: &seen.at_vald,
         days: ledger.map_or(&no_days, |ledger| &ledger.days),
         setups: choices.map_or(&no_setups, |choices| &choices.setups),
         settings: settings_view(

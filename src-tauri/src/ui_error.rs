@@ -22,6 +22,7 @@ impl From<StoreError> for UiError {
             StoreError::Missing => ErrorCode::BookingUnknown,
             StoreError::DiskFull => ErrorCode::DiskFull,
             StoreError::ReadOnly => ErrorCode::FolderReadOnly,
+            StoreError::ConsentsOfOthers { .. } => ErrorCode::InputInvalid,
             StoreError::Failed(_) => ErrorCode::Unknown,
         };
         tracing::warn!(cause = sync::flows::error_chain(&error), "The window's request failed.");
@@ -54,6 +55,7 @@ pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
         ReadError::NoConsent => ErrorCode::PartnerConsentMissing,
         ReadError::SlowDown { .. } if !system => ErrorCode::PartnerBusy,
         ReadError::Misfit(_) => ErrorCode::PracticeSchemaUnknown,
+        ReadError::OwnProfile(_) => ErrorCode::ProfileInvalid,
         ReadError::Garbled(_) if !system => ErrorCode::PartnerGarbled,
         ReadError::NotFound if !system => ErrorCode::AddressInvalid,
         ReadError::Unreachable(_) | ReadError::SlowDown { .. } | ReadError::Garbled(_) if system => {

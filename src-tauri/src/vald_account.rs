@@ -1,12 +1,9 @@
 //! What the linking screen, the provisioning file and the demo share about a VALD Hub account.
 
-use crate::patients::vald;
 use chrono::TimeDelta;
 use connectors::partners::vald::{self as partner, Region};
 use domain::ids::PracticeId;
-use domain::ports::store::{Links, StoreError};
 use domain::settings::{PracticeSettings, ValdSettings};
-use store::Store;
 
 /// How many requests a second there are unless somebody says otherwise (VALD sheet §5).
 pub const REQUESTS_PER_SECOND: f64 = 4.0;
@@ -42,7 +39,8 @@ pub fn between_requests(per_second: f64) -> TimeDelta {
 
 /// What stands before the patient's key in the names that VALD is told (VALD sheet §9). Kept for ever once it is
 /// chosen. It is the practice's id; only practices of one organisation that share one book have the same patients, and
-/// so the same names.
+/// so the same names. A hyphen comes behind it, so that it has none itself: patient `2-15` of `north` is not patient
+/// `15` of `north-2`.
 pub fn sync_prefix(
     practice: &PracticeId,
     system: (&str, &str),
@@ -60,7 +58,7 @@ pub fn sync_prefix(
         let account = other.vald.as_ref()?;
         (account.tenant_id == tenant_id).then(|| account.sync_prefix.clone())
     };
-    others.iter().filter(shares).find_map(of_tenant).unwrap_or_else(|| practice.to_string())
+    others.iter().filter(shares).find_map(of_tenant).unwrap_or_else(|| practice.as_str().replace('-', "_"))
 }
 
 /// How many requests a second an account allows, as people write it.
@@ -72,26 +70,12 @@ pub fn requests_per_second(account: &ValdSettings) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Whether another organisation is linked than before.
+/// Whether another organisation is linked than before. The store then forgets what the former one was told.
 pub fn is_replaced(before: &PracticeSettings, settings: &PracticeSettings) -> bool {
     match (&before.vald, &settings.vald) {
         (Some(known), Some(wanted)) => known.tenant_id != wanted.tenant_id,
         (None, _) | (_, None) => false,
     }
-}
-
-/// Forgets what an organisation knew that the practice is not linked with any more. To be done before the new settings
-/// are saved; nothing that is done in between is worse than sending the same once more.
-pub async fn forget_replaced(
-    store: &Store,
-    before: Option<&PracticeSettings>,
-    settings: &PracticeSettings,
-) -> Result<(), StoreError> {
-    if before.is_some_and(|before| is_replaced(before, settings)) {
-        let forgotten = store.forget_links(&settings.id, &vald()).await?;
-        tracing::info!(practice.id = %settings.id, forgotten, "Another VALD organisation is linked.");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -118,6 +102,7 @@ mod tests {
         assert_eq!(prefix("carlton", book, tenant, None), "first");
         assert_eq!(prefix("carlton", ("openemr", "mysql://elsewhere/openemr"), tenant, None), "carlton");
         assert_eq!(prefix("carlton", book, "another", None), "carlton");
+        assert_eq!(prefix("richmond-2", book, "another", None), "richmond_2");
         // Kept, whatever else changes.
         assert_eq!(prefix("richmond", ("demo", "sqlite:x"), "another", Some(&richmond)), "first");
     }

@@ -677,8 +677,10 @@ pub struct BookingView {
     pub answered_at: Option<String>,
     /// How the patient was found.
     pub patient_match: Option<PatientMatch>,
-    /// The patient's number in the practice system.
+    /// The practice system's key for the patient.
     pub patient_number: Option<String>,
+    /// How it stands with the patient at VALD Hub. None without an account there, and while it is not known who it is.
+    pub vald: Option<ValdPatientView>,
     /// Why it was declined or cancelled, or why it waits.
     pub reason: Option<ReasonView>,
     /// What a person must do. None if nothing.
@@ -1131,8 +1133,6 @@ pub enum CorrectionView {
 pub enum CorrectionOver {
     /// The booking came in more than 30 days ago.
     TooOld,
-    /// The appointment has begun.
-    Begun,
     /// The practice may only be read.
     ReadOnly,
 }

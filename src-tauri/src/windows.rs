@@ -10,6 +10,11 @@ pub const MAIN: &str = "main";
 
 /// People who closed a window by mistake open it again within this time.
 const CLOSED_FOR_GOOD: TimeDelta = TimeDelta::seconds(10);
+/// WebKit's network process ends within this time once it was asked to, and it is looked this often whether it has.
+#[cfg(target_os = "linux")]
+const ENDS_WITHIN: TimeDelta = TimeDelta::seconds(10);
+#[cfg(target_os = "linux")]
+const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(200);
 
 /// Brings the window up, making it where there is none.
 pub fn show(app: &AppHandle) {
@@ -63,6 +68,10 @@ pub async fn rest(app: AppHandle) {
         });
         if let Err(error) = asked {
             tracing::debug!(%error, "The main loop has ended.");
+        }
+        let gone_by = desk.now() + ENDS_WITHIN;
+        while crate::memory::has_network_process() && desk.now() < gone_by {
+            desk.clock().sleep_until(desk.now() + LOOK_EVERY).await;
         }
         crate::memory::give_back();
     }

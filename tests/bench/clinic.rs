@@ -46,6 +46,7 @@ pub fn linked(id: &str, clinic: &Clinic, poll_seconds: u32) -> Linked {
         poll_seconds,
         healthengine_poll_seconds: poll_seconds,
         horizon_days: HORIZON_DAYS,
+        vald: None,
     }
 }
 

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use connectors::partners::healthengine::sim::{HealthengineSim, SimState};
+use connectors::partners::vald::sim::{Region, SimTenant, ValdSim, ValdSimConfig};
 use tests::mariadb::Server;
-use tests::real_time::pause;
+use tests::real_time::{pause, sim_clock};
 use tokio::process::Command;
 
 use crate::clinic;
@@ -18,6 +19,13 @@ const POLL_SECONDS: u32 = 5;
 const SETTLING: u64 = 5;
 const MEASURED: u64 = 15;
 const DEADLINE: Duration = Duration::from_secs(180);
+/// The organisation at VALD, and the credentials for it.
+const TENANT: &str = "0d3c1f6e-5a2b-4c8d-9e7f-a1b2c3d4e5f6";
+const CLIENT_ID: &str = "client-of-the-bench";
+const CLIENT_SECRET: &str = "secret-of-the-bench";
+/// What the window and the search box are called.
+const WINDOW: &str = "Clinic Companion";
+const SEARCH_BOX: &str = "Open in VALD Hub";
 /// What the window's processes are called.
 const WEB_VIEW: &str = "WebKitWebProces";
 
@@ -61,12 +69,39 @@ pub async fn measure() -> Result<Report> {
     until("the window", || shows_a_window(pid)).await?;
     polls(simulator, SETTLING).await?;
     let open = Private::of_family(pid)?;
-    close_window().await?;
+    close(WINDOW).await?;
     until("the end of the window's processes", || Ok(!shows_a_window(pid)?)).await?;
     polls(simulator, SETTLING).await?;
     let closed = Private::of_family(pid)?;
     let left = family(pid)?;
     tray.terminate(Duration::from_secs(15)).await?;
+
+    // The same with VALD linked, so that everybody's names are in memory and the search box has something to open.
+    let hub = organisation().await?;
+    for practice in &mut practices {
+        practice.vald = Some(account(&hub));
+    }
+    companion.link(&practices, simulator).await?;
+    let serving_vald = {
+        let mut serving = companion.start(&["serve"])?;
+        polls(simulator, SETTLING).await?;
+        let used = Private::of(serving.pid()?)?;
+        serving.terminate(Duration::from_secs(10)).await?;
+        used
+    };
+    let mut tray = companion.start(&["--hidden"])?;
+    let pid = tray.pid()?;
+    polls(simulator, SETTLING).await?;
+    let hidden_vald = Private::of_family(pid)?;
+    let asked = companion.run(&["--quick-open"], Duration::from_secs(60)).await?;
+    ensure!(asked.status.success(), "the search box: {}", String::from_utf8_lossy(&asked.stderr));
+    shown(SEARCH_BOX).await?;
+    let box_open = Private::of_family(pid)?;
+    close(SEARCH_BOX).await?;
+    polls(simulator, SETTLING).await?;
+    let box_ready = Private::of_family(pid)?;
+    tray.terminate(Duration::from_secs(15)).await?;
+    hub.stop().await;
     manager.kill().await?;
 
     Ok(Report {
@@ -91,12 +126,28 @@ pub async fn measure() -> Result<Report> {
                 target: 60.0,
                 unit: "MB",
             },
+            Figure {
+                name: "with VALD linked, search box not asked for yet: more than `serve` with VALD linked",
+                measured: hidden_vald.in_all() - serving_vald.in_all(),
+                target: 60.0,
+                unit: "MB",
+            },
+            Figure {
+                name: "the same after the search box was on the screen",
+                measured: box_ready.in_all() - serving_vald.in_all(),
+                target: 60.0,
+                unit: "MB",
+            },
         ],
         further: vec![
             format!("Private memory of `serve`: {}.", serving.words()),
             format!("Of the tray, window never opened: {}.", hidden.words()),
             format!("Of the tray with its window: {}.", open.words()),
             format!("Of the tray, window closed again: {}.", closed.words()),
+            format!("Of `serve` with VALD linked: {}.", serving_vald.words()),
+            format!("Of the tray with VALD linked: {}.", hidden_vald.words()),
+            format!("Of the same with the search box on the screen: {}.", box_open.words()),
+            format!("Of the same, the search box hidden again: {}.", box_ready.words()),
             format!(
                 "Left after the window was closed: {}.",
                 left.into_values().collect::<Vec<_>>().join(", ")
@@ -136,15 +187,52 @@ async fn until(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// As its close button does.
-async fn close_window() -> Result<()> {
+/// An organisation at a simulated VALD Hub.
+async fn organisation() -> Result<ValdSim> {
+    let tenant = SimTenant {
+        id: TENANT.to_owned(),
+        name: "The bench".to_owned(),
+        sport: "Clinic".to_owned(),
+        region: Region::Aue,
+    };
+    let config = ValdSimConfig::one_tenant(tenant, CLIENT_ID, CLIENT_SECRET);
+    Ok(ValdSim::start(config, sim_clock()).await?)
+}
+
+/// What a provisioning file says of it.
+fn account(hub: &ValdSim) -> String {
+    format!(
+        "tenant_id = {TENANT:?}\nclient_id = {CLIENT_ID:?}\nclient_secret = {CLIENT_SECRET:?}\ntoken_url = {:?}\n\
+         profile_url = {:?}\ntenants_url = {:?}\nhub_url = {:?}\n",
+        hub.token_url(),
+        hub.profile_url(Region::Aue),
+        hub.tenants_url(Region::Aue),
+        hub.hub_template(),
+    )
+}
+
+/// Returns when a window of this title is on the screen.
+async fn shown(title: &str) -> Result<()> {
     let began = Instant::now();
     loop {
-        let closed = Command::new("wmctrl").args(["-c", "Clinic Companion"]).status().await;
+        let listed = Command::new("wmctrl").arg("-l").output().await.context("wmctrl is not installed")?;
+        if String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.ends_with(title)) {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < DEADLINE, "\"{title}\" did not come");
+        pause(Duration::from_millis(100)).await;
+    }
+}
+
+/// As the close button of the window with this title does.
+async fn close(title: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let closed = Command::new("wmctrl").args(["-F", "-c", title]).status().await;
         if closed.context("wmctrl is not installed")?.success() {
             return Ok(());
         }
-        ensure!(began.elapsed() < DEADLINE, "the window could not be closed");
+        ensure!(began.elapsed() < DEADLINE, "\"{title}\" could not be closed");
         pause(Duration::from_millis(100)).await;
     }
 }

@@ -12,6 +12,7 @@ mod idle;
 mod matching;
 #[cfg(target_os = "linux")]
 mod memory;
+mod profiles;
 mod report;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ fn main() -> Result<ExitCode> {
         all_met &= runtime.block_on(measure(name))?.print()?;
     }
     if names.is_empty() {
-        bail!("name one of booking, change, availability, find, matching, idle");
+        bail!("name one of booking, change, availability, find, matching, profiles, idle");
     }
     Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -38,10 +39,11 @@ async fn measure(name: &str) -> Result<report::Report> {
         "availability" => availability::measure().await,
         "find" => find::measure().await,
         "matching" => matching::measure().await,
+        "profiles" => profiles::measure().await,
         #[cfg(target_os = "linux")]
         "idle" => idle::measure().await,
         _ => bail!(
-            "there is no benchmark \"{name}\" here; there are booking, change, availability, find, matching, idle"
+            "there is no benchmark \"{name}\" here; there are booking, change, availability, find, matching, profiles, idle"
         ),
     }
 }

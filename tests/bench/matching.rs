@@ -53,7 +53,7 @@ pub async fn measure() -> Result<Report> {
     let merged = sum(&|_, outcome| outcome.merged);
     let matched = sum(&|kind, outcome| if kind_is_known(*kind) { outcome.right } else { 0 });
     let asked = sum(&|_, outcome| outcome.asked);
-    let Times { search, pure, whole, by_rows, reading } = time_it(&server).await?;
+    let Times { search, pure, whole, by_rows, reading, candidates } = time_it(&server).await?;
     let mut further = vec![
         format!(
             "Precision: {:.4} ({matched} matched rightly, {merged} wrongly). Recall of changed details and misspellings, asked counted as found: {:.4} ({found} of {changed}).",
@@ -61,6 +61,7 @@ pub async fn measure() -> Result<Report> {
             f64::from(found) / f64::from(changed.max(1)),
         ),
         format!("Finding candidates from memory, {LARGE} patients: {}.", search.words("ms")),
+        format!("Candidates for each: {}.", candidates.words("records")),
         format!("Finding them in MariaDB with OpenEMR's own indexes: {}.", by_rows.words("ms")),
         format!("Reading everybody into memory: {reading:.0} ms."),
         format!("Decision among what was found: {}.", pure.words("ms")),
@@ -148,6 +149,8 @@ struct Times {
     by_rows: Sample,
     /// Reading everybody once.
     reading: f64,
+    /// How many candidates there were for each booking.
+    candidates: Sample,
 }
 
 async fn time_it(server: &Arc<Server>) -> Result<Times> {
@@ -167,6 +170,7 @@ async fn time_it(server: &Arc<Server>) -> Result<Times> {
     let digest = directory.digest_of_all();
     let people = PeopleReading { revision: 1, stamp, read_at: SystemClock.now(), digest, directory };
     let (mut search, mut pure, mut whole, mut by_rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut candidates = Vec::new();
     for case in &population.bookings {
         let began = Instant::now();
         let alone = practice.find_patients(&case.details).await?;
@@ -179,16 +183,18 @@ async fn time_it(server: &Arc<Server>) -> Result<Times> {
         // Stand-ins such as 0400 000 000 are found in the book and not in memory; they say nothing.
         let by_book = matching::decide(&case.details, None, &alone.records).plan;
         ensure!(plan == by_book || !alone.complete, "memory decides otherwise: {:?}", case.kind);
+        candidates.push(found.records.len() as f64);
         search.push(milliseconds(searched));
         pure.push(milliseconds(decided - searched));
         whole.push(milliseconds(decided));
     }
-    let [search, pure, whole, by_rows] = [search, pure, whole, by_rows].map(Sample::new);
-    Ok(Times { search, pure, whole, by_rows, reading })
+    let [search, pure, whole, by_rows, candidates] =
+        [search, pure, whole, by_rows, candidates].map(Sample::new);
+    Ok(Times { search, pure, whole, by_rows, reading, candidates })
 }
 
 /// A practice with these patients in OpenEMR's tables, as the built program reaches it.
-async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result<Arc<dyn PracticeSystem>> {
+pub async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result<Arc<dyn PracticeSystem>> {
     let database = create_tables(server, Version::Seven).await?;
     for rows in records.chunks(2_000) {
         let mut sql = String::from(

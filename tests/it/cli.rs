@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use connectors::practices::SHIPPED;
 use serde_json::{Value, json};
 
 /// Nothing here takes nearly as long, even on a busy machine.
@@ -459,7 +460,7 @@ fn a_provisioning_file_with_a_mistake_changes_nothing() {
 }
 
 #[test]
-fn a_profile_with_bad_sql_is_named_with_its_line() {
+fn a_profile_with_an_unknown_key_is_named_with_its_line() {
     let place = Place::new();
     fs::create_dir_all(place.data().join("profiles")).unwrap();
     fs::write(place.data().join("profiles/own.toml"), "name = \"own\"\nengin = \"mysql\"\n").unwrap();
@@ -683,6 +684,38 @@ fn doctor_says_what_is_wrong_and_changes_nothing() {
     let gone = clinic.place.run(&["doctor"]);
     assert!(gone.out.lines().any(|line| line.starts_with("FAILED  demo: practice system")), "{gone:?}");
     assert!(!clinic.place.data().join("clinic.sqlite").exists(), "looking made a book");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_profile_with_bad_sql_is_named_with_its_line_and_its_correction_is_taken_up() {
+    let clinic = Clinic::open();
+    let health = |status: &Value| status["practices"][0]["health"].clone();
+    clinic.place.wait_for("a clinic in step", |status| health(status) == "ok");
+    let (_, shipped) = SHIPPED.iter().find(|(name, _)| *name == "demo").unwrap();
+    let wrong = shipped.replacen("SELECT id, name FROM location", "SELEKT id, name FROM location", 1);
+    let (before, _) = wrong.split_once("SELEKT").unwrap();
+    let line = before.lines().count();
+    let column = before.lines().last().unwrap().chars().count() + 1;
+    let place = format!("`profiles/demo.toml`, line {line}, column {column}, in `locations`");
+    let said = format!(
+        "The database refuses what your own profile asks it, so nothing is read or written: {place}: near \"SELEKT\": \
+         syntax error. Correct it there, in the data folder; what you save is tried at once."
+    );
+    let own = clinic.place.data().join("profiles/demo.toml");
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    fs::write(&own, wrong).unwrap();
+    clinic.place.wait_for("the mistake", |status| {
+        status["practices"][0]["system"]["error"] == said && health(status) == "down"
+    });
+    let doctor = clinic.place.run(&["doctor"]);
+    assert_eq!(doctor.status, 1, "{doctor:?}");
+    let failed: Vec<&str> = doctor.out.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed[0].contains(&said), "{failed:?}");
+    assert!(failed[1].contains(&place) && !failed[1].contains("FROM location"), "{failed:?}");
+    fs::write(&own, shipped).unwrap();
+    clinic.place.wait_for("the correction", |status| health(status) == "ok");
 }
 
 /// What the files of a folder hold, the log and SQLite's own scratch files aside.

@@ -99,6 +99,7 @@ impl Book {
             poll_seconds: 1,
             healthengine_poll_seconds: 1,
             horizon_days: HORIZON_DAYS,
+            vald: None,
         }
     }
 

@@ -48,6 +48,7 @@ mod golive_on_mariadb;
 #[cfg(unix)]
 mod killed;
 mod openemr_on_mariadb;
+mod practice_people;
 mod profiles;
 mod tidy;
 mod webhooks;

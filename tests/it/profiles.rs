@@ -18,19 +18,23 @@ on_both!(
     a_restart_sends_nothing_again,
 );
 
-const TENANT: &str = "11111111-2222-4333-8444-555555555555";
+pub(crate) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 
-fn practice() -> PracticeId {
+pub(crate) fn practice() -> PracticeId {
     PracticeId::new("p1")
 }
 
-fn vald() -> PartnerId {
+pub(crate) fn vald() -> PartnerId {
     PartnerId::new("vald")
 }
 
 /// A clinic with a VALD account, its engine running.
-async fn linked(system: System) -> (World, ValdSim) {
-    let mut world = World::new(tests::Make::on(system)).await;
+pub(crate) async fn linked(system: System) -> (World, ValdSim) {
+    linked_in(World::new(tests::Make::on(system)).await).await
+}
+
+/// The same in a world that was prepared.
+pub(crate) async fn linked_in(mut world: World) -> (World, ValdSim) {
     let clock = world.clock.clone();
     let tenant = SimTenant {
         id: TENANT.into(),
@@ -64,7 +68,7 @@ async fn linked(system: System) -> (World, ValdSim) {
     (world, sim)
 }
 
-async fn says(world: &World, patient: &PatientRef, said: Said) {
+pub(crate) async fn says(world: &World, patient: &PatientRef, said: Said) {
     let at: DateTime<Utc> = world.clock.now();
     let line = ConsentLine {
         practice: practice(),
@@ -79,13 +83,14 @@ async fn says(world: &World, patient: &PatientRef, said: Said) {
     world.store.record_consents(&[line]).await.unwrap();
 }
 
-async fn link(world: &World, patient: &PatientRef) -> Option<Link> {
+pub(crate) async fn link(world: &World, patient: &PatientRef) -> Option<Link> {
     let links = world.store.links(&practice(), Some(&vald())).await.unwrap();
     links.into_iter().find(|link| link.key.local_id == patient.as_str())
 }
 
-async fn becomes(world: &World, patient: &PatientRef, state: LinkState) -> Link {
-    for _ in 0..120 {
+pub(crate) async fn becomes(world: &World, patient: &PatientRef, state: LinkState) -> Link {
+    // A book that cannot tell whether anybody changed is read again after ten minutes.
+    for _ in 0..700 {
         if let Some(link) = link(world, patient).await.filter(|link| link.state == state) {
             return link;
         }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use connectors::listener;
+use connectors::partners::healthengine::sim::{DeliveryState, SimState};
 use connectors::sim::faults::{Fault, FaultRule};
 use domain::booking::BookingState;
 use domain::ids::PracticeId;
@@ -186,12 +187,25 @@ async fn he_18_a_webhook_is_acknowledged_within_five_seconds_and_wakes_us() {
 #[tokio::test]
 async fn he_19_a_repeated_delivery_is_acknowledged_and_does_nothing_twice() {
     let mut hooked = Hooked::new(System::OpenEmr).await;
+    // Relied upon, so that nothing but a delivery is the reason to look.
+    hooked.prove().await;
     hooked.deafen().await;
-    let booking = hooked.world.book_next(&hooked.world.known_patient().1);
-    assert_eq!(hooked.announce(booking).await, None);
+    let booking = hooked.world.book_next(&hooked.world.known_patients()[1].1);
+    let attempts = |state: &SimState| {
+        let ours = account("p1");
+        let delivery = state.deliveries(&ours).find(|one| one.payload["data"]["bookingId"] == booking);
+        delivery.map_or((0, DeliveryState::Waiting), |one| (one.attempts.len(), one.state))
+    };
+    // Healthengine's first delivery finds nobody.
+    hooked.world.sim.wait_until(|state| attempts(state).0 == 1, DEADLINE).await.unwrap();
+    hooked.world.pass(6).await;
+    assert!(!hooked.is_confirmed(booking).await, "nothing else has told us");
     hooked.listen().await;
-    hooked.world.pass(1).await;
-    assert_eq!(hooked.announce(booking).await, Some(200));
+    // Its second comes ten seconds after the first.
+    hooked.world.pass(6).await;
+    let acknowledged = |state: &SimState| attempts(state).1 == DeliveryState::Acknowledged;
+    hooked.world.sim.wait_until(acknowledged, DEADLINE).await.unwrap();
+    assert!(hooked.world.sim.inspect(attempts).0 <= 3);
     hooked.world.pass(2).await;
     assert!(hooked.is_confirmed(booking).await);
     for _ in 0..5 {
@@ -199,6 +213,7 @@ async fn he_19_a_repeated_delivery_is_acknowledged_and_does_nothing_twice() {
         hooked.world.pass(1).await;
     }
     hooked.world.stands_once(booking);
+    assert_eq!(hooked.world.sim.inspect(|state| state.confirmations_of(booking).len()), 1);
     hooked.finish().await;
 }
 

@@ -1,5 +1,7 @@
 // Pure formatting. Instants come in as RFC 3339 in UTC and leave in the practice's own zone, in Australian form.
 
+import type { PatientView } from "./backend";
+
 const LOCALE = "en-AU";
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
@@ -209,6 +211,12 @@ export function hourOfDay(now: number, zone: string): number {
 /** "Sam Nguyen"; one name alone where there is only one. */
 export function fullName(person: { givenName: string; familyName: string }): string {
   return [person.givenName, person.familyName].filter((part) => part !== "").join(" ") || "No name";
+}
+
+/** What the button needs that opens the patient's page in VALD Hub. */
+export function hubOf(patient: PatientView) {
+  const { practiceId, patientId, vald } = patient;
+  return { practiceId, patientId, vald, name: fullName(patient) };
 }
 
 /** A part of a name, and whether it was typed. */

@@ -636,7 +636,6 @@ export function actionQuestion(
 
 const CORRECTION_OVER: Record<CorrectionOver, string> = {
   tooOld: "The patient of a booking can be changed here for 30 days. Change it in your practice system.",
-  begun: "The appointment has begun, so its patient is changed in your practice system.",
   readOnly: "We may only read your book, so the patient is changed in your practice system.",
 };
 
@@ -916,7 +915,7 @@ export const CONSENT_HOWS: Record<ConsentHowView, string> = {
   atDesk: "asked at the desk",
   form: "on a form",
   collectedBefore: "collected before",
-  practiceSystem: "read from the practice system",
+  practiceSystem: "recorded in the practice system",
 };
 
 const LEFT: Record<string, string> = {
@@ -927,6 +926,7 @@ const LEFT: Record<string, string> = {
   ended: "Not kept in step any more",
   consent_given: "Consent recorded",
   consent_withdrawn: "Consent refused or withdrawn",
+  unreadable: "A line that cannot be read: it was changed, or a newer version wrote it",
 };
 
 /** What happened, for the list of what left this PC. */

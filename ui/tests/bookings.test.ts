@@ -413,6 +413,14 @@ describe("a booking’s patient", () => {
     expect(await screen.findByRole("alert")).toHaveTextContent("This patient is not in your book any more.");
   });
 
+  it("is said to have no page where there is none", async () => {
+    await openBookings("healthy");
+    const row = screen.getByRole("button", { name: "Card of Wei Chen" }).closest("li");
+    expect(row).toHaveTextContent("VALD Hub: not asked");
+    expect(screen.queryByRole("button", { name: "Open Wei Chen in VALD Hub" })).toBeNull();
+    expect(screen.getByRole("button", { name: "Open Priya Raman in VALD Hub" })).toBeVisible();
+  });
+
   it("is not offered to be opened where no page can be", async () => {
     await openBookings("no-vald");
     expect(screen.getByRole("button", { name: "Card of Priya Raman" })).toBeVisible();

@@ -81,11 +81,30 @@ describe("patients", () => {
     expect(plain(consents.textContent)).toContain("asked at the desk, recorded by Kim");
   });
 
+  it("show a line that cannot be read as such, beside all the others", async () => {
+    const { user } = await find("raman");
+    await user.click(await screen.findByRole("button", { name: /Raman, Priya/ }));
+    const left = await screen.findByRole("region", { name: "What left this PC" });
+    expect(plain(left.textContent)).toContain("givenName, familyName");
+    expect(
+      within(left).getAllByText(/^A line that cannot be read: it was changed, .* \(no\. 3[01]\)$/),
+    ).toHaveLength(2);
+  });
+
   it("open in VALD Hub with one press", async () => {
     const { user, fake } = await find("sam");
     await user.click(await screen.findByRole("button", { name: /Nguyen, Sam/ }));
     await user.click(await screen.findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
     expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "5521", false] });
+  });
+
+  it("open in VALD Hub from their row, where there is a page", async () => {
+    const { user, fake } = await find("ng");
+    await user.click(await screen.findByRole("button", { name: "Open Sam Nguyen in VALD Hub" }));
+    expect(fake.asked.at(-1)).toEqual({ command: "openInVald", with: ["richmond", "5521", false] });
+    // The row of one who is on the way links instead.
+    expect(screen.getByRole("button", { name: "Link Thị Lan Nguyễn now" })).toBeVisible();
+    expect(screen.queryByRole("button", { name: "Open Thị Lan Nguyễn in VALD Hub" })).toBeNull();
   });
 
   it("who are minors need a guardian before consent can be recorded", async () => {
@@ -154,11 +173,17 @@ describe("patients", () => {
   });
 
   it("list who needs somebody, with the reason", async () => {
-    const { user } = await open("healthy");
+    const { user, fake } = await open("healthy");
     await go(user, "Patients");
     const needs = await screen.findByRole("region", { name: "Needs somebody" });
     expect(plain(needs.textContent)).toContain("The record has no birth date.");
     expect(plain(needs.textContent)).toContain("GivenName: must not be empty");
+    // The page of whoever has one opens from here; the other has none.
+    expect(within(needs).queryByRole("button", { name: "Open Zoë Wärn in VALD Hub" })).toBeNull();
+    await user.click(within(needs).getByRole("button", { name: "Open Jo O’Brien in VALD Hub" }));
+    expect(fake.asked.find((each) => each.command === "openInVald")?.with).toEqual(["richmond", "78", false]);
+    await go(user, "Today");
+    expect(await screen.findByRole("button", { name: "Open Jo O’Brien in VALD Hub" })).toBeVisible();
   });
 });
 
@@ -299,6 +324,25 @@ describe("quick open", () => {
     await screen.findByRole("option", { selected: true });
     await user.keyboard("{Enter}");
     expect(await screen.findByText(/This patient has no profile in VALD Hub yet/)).toBeVisible();
+    expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
+  });
+
+  it("names nobody once it left the screen, also while a page is still on its way", async () => {
+    const { fake, user } = box();
+    let opened = () => {};
+    fake.commands.openInVald = () =>
+      new Promise((resolve) => (opened = () => resolve({ status: "ok", data: null })));
+    await user.keyboard("ngu");
+    await screen.findByRole("option", { selected: true });
+    await user.keyboard("{Enter}");
+    expect(await screen.findByText(/^Opening /)).toBeVisible();
+    fireEvent.blur(window);
+    await waitFor(() => expect(screen.getByRole("status")).toBeEmptyDOMElement());
+    fireEvent.focus(window);
+    await user.keyboard("thi");
+    await screen.findByRole("option", { selected: true });
+    opened();
+    await Promise.resolve();
     expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
   });
 

@@ -149,6 +149,30 @@ describe("VALD Hub", () => {
     expect(await screen.findByText(/See that it shows this patient/)).toBeVisible();
   });
 
+  it("tries its landing address with anybody who is linked", async () => {
+    const { user, fake } = await change();
+    const search = await screen.findByRole("textbox", { name: "Find somebody who is linked" });
+    const offered = () =>
+      within(screen.getByRole("combobox", { name: "Try it with" }))
+        .queryAllByRole("option")
+        .map((each) => plain(each.textContent));
+    await user.type(search, "ng");
+    await waitFor(() => expect(offered()).toEqual(["Sam Nguyen · 9 Nov 1984"]));
+    expect(fake.asked.at(-1)).toEqual({
+      command: "findPatients",
+      with: [{ practiceId: "richmond", text: "ng", limit: 50 }],
+    });
+    await user.click(screen.getByRole("button", { name: "Open the page" }));
+    expect(fake.asked.at(-1)).toMatchObject({ command: "checkLanding" });
+    expect(fake.asked.at(-1)?.with.at(-1)).toBe("5521");
+    await user.clear(search);
+    await user.type(search, "nagangu");
+    expect(await screen.findByText("Nobody who is linked fits that.")).toBeVisible();
+    expect(screen.getByRole("button", { name: "Open the page" })).toBeDisabled();
+    await user.clear(search);
+    await waitFor(() => expect(offered()).toEqual(["Sam Nguyen", "Priya Raman"]));
+  });
+
   it("removes the links of a former system only when the organisation’s name is typed", async () => {
     const { user, fake } = await change();
     await user.click(screen.getByRole("button", { name: "Test" }));
@@ -166,7 +190,7 @@ describe("VALD Hub", () => {
       command: "removeFormerLinks",
       with: ["richmond", "Richmond Physiotherapy Group", "Kim"],
     });
-    expect(await screen.findByText(/are removed\. Your patients are sent anew/)).toBeVisible();
+    expect(await screen.findByText(/of the former system are removed/)).toBeVisible();
   });
 
   it("shows its progress on the overview, and leads to those who need somebody", async () => {

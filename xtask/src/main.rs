@@ -35,7 +35,11 @@ const COMMANDS: &[Explained] = &[
         "[FILTER]",
         "drives the built app in a real window; with FILTER, only the tests it names",
     ),
-    Explained("bench", "[NAME]", "measures booking, change, availability, matching, idle; all without NAME"),
+    Explained(
+        "bench",
+        "[NAME]",
+        "measures booking, change, availability, find, matching, profiles, idle; all without NAME",
+    ),
     Explained("bindings", "", "writes ui/src/backend/bindings.ts from the app's commands and views"),
     Explained("screenshots", "", "takes pictures of every screen, light and dark, into screenshots/"),
     Explained("setup", "", "installs what the machine lacks, and nothing else"),

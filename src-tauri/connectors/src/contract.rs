@@ -205,6 +205,7 @@ fn in_words(error: &ReadError) -> String {
         ReadError::Garbled(_) => "garbled".to_owned(),
         ReadError::Invalid(why) => format!("invalid: {why}"),
         ReadError::Misfit(what) => format!("misfit: {what}"),
+        ReadError::OwnProfile(what) => format!("own profile: {what}"),
     }
 }
 

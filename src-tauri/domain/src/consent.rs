@@ -1,6 +1,8 @@
 //! Who agreed that a partner gets their details, when, how, and recorded by whom. A record is never changed: what holds
 //! for a patient is the last line about them.
 
+pub mod in_practice;
+
 use crate::ids::{PartnerId, PatientRef, PracticeId};
 use crate::private::Private;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -28,7 +30,7 @@ pub struct ConsentLine {
     pub recorded_by: Private<String>,
     /// The version of the wording that was agreed to; empty where nobody said.
     pub wording: String,
-    /// When it was written down.
+    /// When it was written down, or, read from the practice system, when it was said there, where that is known.
     pub at: DateTime<Utc>,
 }
 

@@ -14,7 +14,7 @@ use crate::ids::PatientRef;
 use crate::matching;
 use crate::people::{Gender, PatientRecord, PersonDetails};
 use chrono::{Datelike, NaiveDate};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -59,21 +59,69 @@ impl fmt::Debug for Directory {
     }
 }
 
-/// Collects records, and is then made a directory.
+/// Collects records, and is then made a directory. Everything that many have in common is kept once, and everything else
+/// in few large pieces: a large book has hundreds of thousands of records, and somebody may be waiting.
 #[derive(Default)]
 pub struct Collecting {
     people: Vec<Collected>,
-    words: BTreeMap<Box<str>, u32>,
+    text: String,
+    words: Numbered,
+    /// Names as lists are sorted by them.
+    sorted_by: Numbered,
+    /// The words of everybody, by their numbers.
+    names: Vec<u32>,
+    /// With the place of whoever has the key, as they came.
     keys: Vec<(u32, u32)>,
 }
 
 struct Collected {
-    text: Box<str>,
-    words: Vec<u32>,
+    text: u32,
+    id_ends: u32,
+    text_ends: u32,
+    names: u32,
+    names_end: u32,
+    /// Family name and given name, by their numbers.
+    order: (u32, u32),
     born: i32,
     inactive: bool,
     digest: u64,
-    keys: Vec<u32>,
+}
+
+/// Texts by numbers, as they came.
+#[derive(Default)]
+struct Numbered(HashMap<Box<str>, u32>);
+
+impl Numbered {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.0.get(text) {
+            return *number;
+        }
+        let next = length(self.0.len());
+        self.0.insert(text.into(), next);
+        next
+    }
+
+    /// The texts in their order, and the place there of each number.
+    fn sorted(self) -> (Vec<Box<str>>, Vec<u32>) {
+        let mut texts: Vec<(Box<str>, u32)> = self.0.into_iter().collect();
+        texts.sort_unstable();
+        let mut places = vec![0_u32; texts.len()];
+        for (place, (_, number)) in (0_u32..).zip(&texts) {
+            if let Some(known) = places.get_mut(index(*number)) {
+                *known = place;
+            }
+        }
+        (texts.into_iter().map(|(text, _)| text).collect(), places)
+    }
+}
+
+/// A length as directories keep it; a practice's patients stay far below what it holds.
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 impl Collecting {
@@ -81,57 +129,78 @@ impl Collecting {
     pub fn add(&mut self, record: &PatientRecord) {
         let details = &record.details;
         let number = record.shown_number.as_deref().unwrap_or(record.id.as_str());
-        let names = [&details.first_name, &details.last_name].map(|name| plain(name.reveal()));
-        let mut words = Vec::new();
-        for word in matching::name_words(&details.first_name)
-            .into_iter()
-            .chain(matching::name_words(&details.last_name))
-        {
-            let next = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
-            words.push(*self.words.entry(word.into()).or_insert(next));
+        let [given, family] = [&details.first_name, &details.last_name].map(|name| plain(name.reveal()));
+        let folded = [&details.first_name, &details.last_name].map(matching::folded_name);
+        let names = length(self.names.len());
+        for word in folded.iter().flat_map(|(words, _)| words) {
+            let word = self.words.number(word);
+            self.names.push(word);
         }
-        let [given, family] = names;
+        let at = length(self.people.len());
+        let [(_, first), (_, last)] = &folded;
+        let keys = &mut self.keys;
+        each_key(details, [first, last], |key| keys.push((key, at)));
+        let text = length(self.text.len());
+        self.text.push_str(record.id.as_str());
+        let id_ends = length(self.text.len());
+        for part in [number, &given, &family] {
+            self.text.push(BETWEEN);
+            self.text.push_str(part);
+        }
+        self.text.push(BETWEEN);
+        let order = [family, given].map(|name| self.sorted_by.number(&name.to_lowercase()));
         self.people.push(Collected {
-            text: format!("{}{BETWEEN}{number}{BETWEEN}{given}{BETWEEN}{family}{BETWEEN}", record.id).into(),
-            words,
+            text,
+            id_ends,
+            text_ends: length(self.text.len()),
+            names,
+            names_end: length(self.names.len()),
+            order: order.into(),
             born: details.birth_date.reveal().map_or(0, |born| born.num_days_from_ce()),
             inactive: record.inactive || record.deceased || record.merged_into.is_some(),
             digest: digest_of(record),
-            keys: keys_of(details),
         });
     }
 
     /// The directory of everybody who was added.
-    pub fn finish(mut self) -> Directory {
-        let id = |text: &str| text.split(BETWEEN).next().unwrap_or_default().to_owned();
-        self.people.sort_by_cached_key(|person| id(&person.text));
+    pub fn finish(self) -> Directory {
+        let Self { people, text, words, sorted_by, names, keys } = self;
+        let part = |from: u32, to: u32| text.get(index(from)..index(to)).unwrap_or_default();
         // Words are numbered as they came; they are wanted in their order.
-        let mut place = vec![0_u32; self.words.len()];
-        for (sorted, came) in (0_u32..).zip(self.words.values()) {
-            if let Some(place) = usize::try_from(*came).ok().and_then(|came| place.get_mut(came)) {
-                *place = sorted;
+        let (words, word_places) = words.sorted();
+        let letters = words.iter().map(|word| search::letters(word)).collect();
+        let (_, order_places) = sorted_by.sorted();
+        let order_place = |number: u32| order_places.get(index(number)).copied().unwrap_or_default();
+
+        let mut by_id: Vec<(u32, &Collected)> = (0_u32..).zip(&people).collect();
+        by_id.sort_unstable_by_key(|(_, person)| part(person.text, person.id_ends));
+        let mut places = vec![0_u32; people.len()];
+        for (place, (came, _)) in (0_u32..).zip(&by_id) {
+            if let Some(known) = places.get_mut(index(*came)) {
+                *known = place;
             }
         }
-        let words: Vec<Box<str>> = self.words.into_keys().collect();
-        let letters = words.iter().map(|word| search::letters(word)).collect();
+        // Of two with the same names, the one whose id comes first.
+        let mut by_name: Vec<(u32, u32, u32)> = (0_u32..)
+            .zip(&by_id)
+            .map(|(place, (_, person))| (order_place(person.order.0), order_place(person.order.1), place))
+            .collect();
+        by_name.sort_unstable();
+        let mut ranks = vec![0_u32; people.len()];
+        for (rank, (_, _, place)) in (0_u32..).zip(by_name) {
+            if let Some(known) = ranks.get_mut(index(place)) {
+                *known = rank;
+            }
+        }
         let mut directory = Directory {
-            entries: Vec::with_capacity(self.people.len()),
-            text: String::with_capacity(self.people.iter().map(|person| person.text.len()).sum()),
+            entries: Vec::with_capacity(people.len()),
+            text: String::with_capacity(text.len()),
             words,
             letters,
-            names: Vec::with_capacity(self.people.iter().map(|person| person.words.len()).sum()),
-            keys: self.keys,
+            names: Vec::with_capacity(names.len()),
+            keys: Vec::new(),
         };
-        let mut by_name: Vec<usize> = (0..self.people.len()).collect();
-        by_name.sort_by_cached_key(|at| self.people.get(*at).map(|person| name_order(&person.text)));
-        let mut ranks = vec![0_u32; self.people.len()];
-        for (rank, at) in (0_u32..).zip(by_name) {
-            if let Some(place) = ranks.get_mut(at) {
-                *place = rank;
-            }
-        }
-        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        for ((at, rank), person) in (0_u32..).zip(ranks).zip(self.people) {
+        for ((_, person), rank) in by_id.into_iter().zip(ranks) {
             directory.entries.push(Entry {
                 text: length(directory.text.len()),
                 names: length(directory.names.len()),
@@ -140,14 +209,18 @@ impl Collecting {
                 inactive: person.inactive,
                 digest: person.digest,
             });
-            directory.text.push_str(&person.text);
-            let sorted = |came: &u32| usize::try_from(*came).ok().and_then(|came| place.get(came).copied());
-            directory.names.extend(person.words.iter().filter_map(sorted));
-            directory.keys.extend(person.keys.into_iter().map(|key| (key, at)));
+            directory.text.push_str(part(person.text, person.text_ends));
+            let names = names.get(index(person.names)..index(person.names_end)).unwrap_or_default();
+            directory.names.extend(names.iter().filter_map(|word| word_places.get(index(*word))));
         }
-        directory.keys.sort_unstable();
-        directory.keys.dedup();
-        directory.keys.shrink_to_fit();
+        let mut keys = keys;
+        for (_, at) in &mut keys {
+            *at = places.get(index(*at)).copied().unwrap_or_default();
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys.shrink_to_fit();
+        directory.keys = keys;
         directory
     }
 }
@@ -169,6 +242,11 @@ impl Directory {
         self.entries.get(place).map(|entry| entry.digest)
     }
 
+    /// Every patient's key with what differs whenever the record does, in the order of the keys.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.entries.iter().map(|entry| (self.id(entry), entry.digest))
+    }
+
     /// Differs whenever any patient's record does.
     pub fn digest_of_all(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -187,11 +265,15 @@ impl Directory {
     /// both names in any order, a phone number, the e-mail address or the Medicare card.
     pub fn candidates(&self, person: &PersonDetails) -> Vec<PatientRef> {
         let mut found: Vec<u32> = Vec::new();
+        let names = [&person.first_name, &person.last_name].map(matching::name);
+        let [first, last] = &names;
+        let mut keys = Vec::new();
+        each_key(person, [first, last], |key| keys.push(key));
         let swapped = person
             .birth_date
             .reveal()
             .and_then(|born| NaiveDate::from_ymd_opt(born.year(), born.day(), born.month()));
-        for key in keys_of(person).into_iter().chain(swapped.map(birth_key)) {
+        for key in keys.into_iter().chain(swapped.map(birth_key)) {
             let from = self.keys.partition_point(|(known, _)| *known < key);
             let same = self.keys.iter().skip(from).take_while(|(known, _)| *known == key);
             found.extend(same.map(|(_, entry)| *entry));
@@ -213,50 +295,52 @@ impl Directory {
     }
 }
 
-/// Family name and given name, as lists are sorted.
-fn name_order(text: &str) -> (String, String) {
-    let mut parts = text.split(BETWEEN).skip(2).map(str::to_lowercase);
-    let given = parts.next().unwrap_or_default();
-    (parts.next().unwrap_or_default(), given)
-}
-
 /// A name on one line, without what would be mistaken for our own sign.
 fn plain(name: &str) -> String {
-    name.split(|c: char| c.is_control() || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let mut plain = String::with_capacity(name.len());
+    for word in name.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()) {
+        if !plain.is_empty() {
+            plain.push(' ');
+        }
+        plain.push_str(word);
+    }
+    plain
 }
 
-/// What a person is found by.
-fn keys_of(details: &PersonDetails) -> Vec<u32> {
-    let mut keys = Vec::new();
-    keys.extend(details.birth_date.reveal().map(birth_key));
-    let mut names = [&details.first_name, &details.last_name].map(matching::name);
+/// Hands out what a person is found by; `names` are the folded given and family name.
+fn each_key(details: &PersonDetails, mut names: [&String; 2], mut take: impl FnMut(u32)) {
+    if let Some(born) = details.birth_date.reveal() {
+        take(birth_key(*born));
+    }
     if names.iter().all(|name| !name.is_empty()) {
         // In any order, because they change places.
         names.sort_unstable();
-        keys.push(key("names", &names.join(" ")));
+        take(hashed(&("names", names)));
     }
     // A landline is written with its area code or without.
     let ends = matching::phones(details);
     let ends = ends.iter().filter_map(|digits| digits.get(digits.len().checked_sub(8)?..));
-    keys.extend(ends.map(|end| key("phone", end)));
+    ends.for_each(|end| take(key("phone", end)));
     let email = matching::email(details);
     if !email.is_empty() {
-        keys.push(key("email", &email));
+        take(key("email", &email));
     }
-    keys.extend(matching::medicare_card(details).map(|card| key("card", &card)));
-    keys
+    if let Some(card) = matching::medicare_card(details) {
+        take(key("card", &card));
+    }
 }
 
 fn birth_key(born: NaiveDate) -> u32 {
-    key("born", &born.num_days_from_ce().to_string())
+    hashed(&("born", born.num_days_from_ce()))
 }
 
 fn key(kind: &str, text: &str) -> u32 {
+    hashed(&(kind, text))
+}
+
+fn hashed(what: &impl Hash) -> u32 {
     let mut hasher = DefaultHasher::new();
-    (kind, text).hash(&mut hasher);
+    what.hash(&mut hasher);
     // Half of it is plenty.
     u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }

@@ -35,6 +35,10 @@ pub enum ReadError {
     /// The practice database is not one that the profile knows. Nothing was read; the text says what differs.
     #[error("the practice database differs from what this profile knows: {0}")]
     Misfit(String),
+    /// The database refuses what the clinic's own profile asks it. Nothing was read; the text says where in the file, and
+    /// what is wrong there.
+    #[error("the clinic's own profile has a mistake: {0}")]
+    OwnProfile(String),
 }
 
 /// A write that did not work, sorted by whether it may have happened.

@@ -59,7 +59,7 @@ pub struct PatientRecord {
     pub deceased: bool,
     /// Whether staff put the record away: the patient does not come any more.
     pub inactive: bool,
-    /// The record into which staff merged this one, where the system says so.
+    /// The record into which staff merged this one, where the system says so. Never a match: the other one is.
     pub merged_into: Option<PatientRef>,
 }
 
@@ -67,6 +67,11 @@ impl PatientRecord {
     /// A record that stands, without a number of its own.
     pub fn new(id: PatientRef, details: PersonDetails) -> Self {
         Self { id, shown_number: None, details, deceased: false, inactive: false, merged_into: None }
+    }
+
+    /// Whether whoever books could be meant by it. Somebody whose record was put away may come again.
+    pub fn can_be_meant(&self) -> bool {
+        !self.deceased && self.merged_into.is_none()
     }
 }
 

@@ -4,7 +4,11 @@ use crate::consent::{self, Consent, NotAllowed, Said};
 use crate::ids::{ForeignProfileId, ProfileGroupId, SyncId};
 use crate::people::{Gender, PatientRecord};
 use crate::private::Private;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+/// How long a day has to have begun in UTC before somebody is told of who was born on it, because other clocks are behind
+/// ours.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
 
 /// A profile as it is to stand at the partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,11 @@ impl ProfileOrder {
     /// Whether an e-mail address is sent.
     pub fn has_email(&self) -> bool {
         !self.email.reveal().is_empty()
+    }
+
+    /// From when on the partner takes the birth date: it compares with the day in UTC, which begins hours later than ours.
+    pub fn taken_from(&self) -> DateTime<Utc> {
+        self.birth_date.reveal().and_time(NaiveTime::MIN).and_utc() + CLOCKS_APART
     }
 
     /// Hands every field to `take`, in the same order each time: for a digest that differs whenever the profile does.

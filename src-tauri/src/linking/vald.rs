@@ -15,13 +15,14 @@ use domain::failure::{ReadError, WriteError};
 use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
-use domain::ports::store::{AuditTrail, Leg, Links, SettingsBook};
+use domain::ports::store::{AuditTrail, Leg, Links, SettingsBook, StoreError};
 use domain::private::SecretString;
 use domain::profile::Tenant;
 use domain::settings::{
     GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SystemSettings, ValdSettings,
 };
 use std::sync::Arc;
+use store::Store;
 use sync::flows::error_chain;
 
 /// What removes the names that a former system told VALD, in the audit trail.
@@ -40,7 +41,10 @@ pub async fn test(desk: &Desk, practice: Option<&str>, input: &ValdInput) -> Res
     let found = found.map_err(|failed| not_found(&failed, tried.len()))?;
     let partner = connect(connections.sockets(), &found.account, &id, &credentials)?;
     let register = partner.profile_register().ok_or_else(|| bad_input("VALD Hub keeps no profiles."))?;
-    introduced(register, &found.account, found.tenant).await
+    let introduced = introduced(register, &found.account, found.tenant).await?;
+    // Profiles are at another host, which must know the organisation as well.
+    partner.check().await.map_err(|error| of_connection(Leg::Profiles, &error))?;
+    Ok(introduced)
 }
 
 /// What a person can do about an organisation that was not found in any of `tried` regions.
@@ -266,6 +270,35 @@ pub async fn check_landing(
     hub_page::show_at(&store, &practice, patient, landing, link, desk.clock().as_ref()).await
 }
 
+/// Whether VALD has a profile by a link of this practice, or may have one: what was handed to the network and neither
+/// refused nor certainly kept back may have arrived, whatever became of the link since.
+async fn may_have_profiles(store: &Store, practice: &PracticeId) -> Result<bool, StoreError> {
+    for link in store.links(practice, Some(&vald())).await? {
+        if link.accepted.is_some() || link.partner_id.is_some() {
+            return Ok(true);
+        }
+        let patient = PatientRef::new(link.key.local_id);
+        let rows = store.audit_rows_of(practice, &patient, u32::MAX).await?;
+        // From the newest line on.
+        let mut came_back = false;
+        for row in rows {
+            let Some(entry) = row.entry else { return Ok(true) };
+            match entry.line.what {
+                _ if entry.line.partner != link.key.partner => {}
+                AuditEvent::NotSent | AuditEvent::Refused => came_back = true,
+                AuditEvent::Sent if !came_back => return Ok(true),
+                AuditEvent::Sent => came_back = false,
+                AuditEvent::ConsentGiven
+                | AuditEvent::ConsentWithdrawn
+                | AuditEvent::Opened
+                | AuditEvent::Ended
+                | AuditEvent::FormerLinksRemoved => {}
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Removes the names that a former system told VALD, in the whole organisation. Only ever because somebody typed the
 /// organisation's name.
 pub async fn remove_former_links(
@@ -284,9 +317,9 @@ pub async fn remove_former_links(
     let account = hub_page::account(settings)?;
     for other in &known {
         let same = other.vald.as_ref().is_some_and(|other| other.tenant_id == account.tenant_id);
-        if same && store.links(&other.id, Some(&vald())).await?.iter().any(|link| link.accepted.is_some()) {
+        if same && may_have_profiles(&store, &other.id).await? {
             return Err(bad_input(
-                "Profiles were sent to this organisation already. Removing links now would make every one of them a \
+                "Profiles were sent to this organisation already, or may have been. Removing links now would make every one of them a \
                  second time, so this is only done before the first patient is sent.",
             ));
         }
@@ -328,7 +361,144 @@ pub async fn remove_former_links(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::made_up::MadeUp;
+    use crate::system_open;
     use connectors::partners::vald::{Listed, NotFound};
+    use domain::link::{Link, LinkState};
+    use domain::private::Private;
+
+    const TENANT: &str = "0d3c1f6e-5a2b-4c8d-9e7f-a1b2c3d4e5f6";
+
+    fn account() -> ValdInput {
+        ValdInput {
+            tenant_id: TENANT.to_uppercase(),
+            client_id: None,
+            client_secret: None,
+            // Any other would be asked at VALD itself.
+            region: Some("aue".into()),
+            hub_url: None,
+            groups: Vec::new(),
+            staff_are_adults: true,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_account_is_tested_with_what_is_stored_and_says_what_is_wrong() {
+        let clinic = MadeUp::paused().await;
+        let test = async |input: &ValdInput| super::test(&clinic.desk, Some("demo"), input).await;
+        let found = test(&account()).await.expect("works");
+        assert_eq!(
+            (found.tenant_name.as_str(), found.region.as_str()),
+            ("Wattle Street Allied Health", "aue")
+        );
+        let groups: Vec<&str> = found.groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(groups, ["Wattle Street", "Knees", "Shoulders"]);
+
+        let other = ValdInput { tenant_id: "0d3c1f6e-5a2b-4c8d-9e7f-a1b2c3d4e5f7".into(), ..account() };
+        let error = test(&other).await.expect_err("another's");
+        assert_eq!(error.code, ErrorCode::ValdTenantRefused);
+        assert!(error.message.contains("“Wattle Street Allied Health”"), "{}", error.message);
+        let typed = ValdInput { tenant_id: TENANT.replace('0', "o"), ..account() };
+        assert_eq!(test(&typed).await.map_err(|e| e.code), Err(ErrorCode::InputInvalid));
+        let expired = ValdInput { client_secret: Some("expired".into()), ..account() };
+        assert_eq!(test(&expired).await.map_err(|e| e.code), Err(ErrorCode::ValdKeyRefused));
+
+        // The organisation's host answers, and that of the profiles does not.
+        let mut settings = clinic.store().practices().await.expect("reads").remove(0);
+        if let Some(account) = &mut settings.vald {
+            account.profile_url = "http://127.0.0.1:9".into();
+        }
+        clinic.store().save_practice(&settings).await.expect("saves");
+        assert_eq!(test(&account()).await.map_err(|e| e.code), Err(ErrorCode::ValdUnreachable));
+        clinic.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn former_links_are_removed_on_the_typed_name_and_before_the_first_profile_only() {
+        let clinic = MadeUp::paused().await;
+        let (practice, store) = (clinic.practice.clone(), clinic.store());
+        let removed = || clinic.hub().inspect(|state| state.requests("DELETE", "/profiles/syncids"));
+        let remove = async |typed: &str, by: &str| {
+            remove_former_links(&clinic.desk, &practice, typed, by.to_owned()).await.map_err(|e| e.code)
+        };
+        let before = store.audited(0, 10_000).await.expect("reads").len();
+        assert_eq!(remove("Wattle Street", "Kim").await, Err(ErrorCode::InputInvalid));
+        assert_eq!(remove("Wattle Street Allied Health", " ").await, Err(ErrorCode::InputInvalid));
+        assert_eq!((removed(), store.audited(0, 10_000).await.expect("reads").len()), (0, before));
+
+        assert_eq!(remove(" Wattle Street Allied Health ", "Kim").await, Ok(()));
+        assert_eq!(removed(), 1);
+        let lines = store.audited(0, 10_000).await.expect("reads");
+        let lines: Vec<_> = lines.iter().skip(before).map(|entry| &entry.line).collect();
+        let what: Vec<AuditEvent> = lines.iter().map(|line| line.what).collect();
+        assert_eq!(what, [AuditEvent::Sent, AuditEvent::FormerLinksRemoved]);
+        assert!(lines.iter().all(|line| line.patient.is_none()
+            && line.by == Some(Private::new("Kim".to_owned()))
+            && line.told_as.as_deref() == Some(TENANT)));
+
+        let patient = PatientRef::new("1");
+        let mut link = Link::new(patients::link_key(&practice, &patient), "demo-1".into(), clinic.desk.now());
+        let line = |what| AuditLine {
+            at: clinic.desk.now(),
+            practice: practice.clone(),
+            partner: vald(),
+            patient: Some(patient.clone()),
+            what,
+            fields: Vec::new(),
+            consent: None,
+            told_as: Some("demo-1".into()),
+            by: None,
+        };
+        // What came back is not there, and neither is what waits for somebody.
+        let came_back =
+            [AuditEvent::Sent, AuditEvent::NotSent, AuditEvent::Sent, AuditEvent::Refused].map(line);
+        store.save_links(std::slice::from_ref(&link), &came_back).await.expect("saves");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Ok(()));
+        assert_eq!(removed(), 2);
+        // Of an import nobody knows what became, whatever the link says since.
+        link.becomes(LinkState::Ended, Some("Consent was withdrawn.".into()), clinic.desk.now());
+        let unknown = [AuditEvent::Sent, AuditEvent::ConsentWithdrawn, AuditEvent::Ended].map(line);
+        store.save_links(std::slice::from_ref(&link), &unknown).await.expect("saves");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Err(ErrorCode::InputInvalid));
+        store.forget_links(&practice, &vald()).await.expect("forgets");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Ok(()));
+        assert_eq!(removed(), 3);
+        link.accepted = Some("a digest".into());
+        store.save_links(&[link], &[]).await.expect("saves");
+        assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Err(ErrorCode::InputInvalid));
+        assert_eq!(removed(), 3);
+        clinic.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_landing_address_is_tried_with_a_patient_who_is_linked() {
+        let clinic = MadeUp::paused().await;
+        let (practice, patient) = (clinic.practice.clone(), PatientRef::new("1"));
+        let landing = "https://hub.vald.com/try/{tenantId}/{syncId}";
+        let check = async |address: &str, patient: Option<&PatientRef>| {
+            check_landing(&clinic.desk, Some("demo"), address, TENANT, patient).await.map_err(|e| e.code)
+        };
+        assert_eq!(check(landing, None).await, Ok(()));
+        assert_eq!(check("https://hub.vald.com/", None).await, Err(ErrorCode::LandingInvalid));
+        assert_eq!(check(" ", None).await, Err(ErrorCode::LandingInvalid));
+        assert_eq!(check(landing, Some(&patient)).await, Err(ErrorCode::NotLinkedYet));
+        let mut link = Link::new(patients::link_key(&practice, &patient), "demo-1".into(), clinic.desk.now());
+        link.partner_id = Some("a-profile".into());
+        link.becomes(LinkState::Linked, None, clinic.desk.now());
+        clinic.store().save_links(&[link], &[]).await.expect("saves");
+        assert_eq!(
+            check("https://elsewhere.example.com/{tenantId}/{syncId}", Some(&patient)).await,
+            Err(ErrorCode::LandingInvalid)
+        );
+        assert_eq!(check(landing, Some(&patient)).await, Ok(()));
+        let opened = system_open::opened();
+        assert_eq!(opened.iter().filter(|address| address.contains("/try/")).count(), 1, "{opened:?}");
+        assert!(opened.contains(&format!("https://hub.vald.com/try/{TENANT}/demo-1")));
+        let trail = clinic.store().audit_rows_of(&practice, &patient, 10).await.expect("reads");
+        let newest = trail.first().and_then(|row| row.entry.as_ref());
+        assert_eq!(newest.map(|entry| entry.line.what), Some(AuditEvent::Opened));
+        clinic.stop().await;
+    }
 
     fn missing(listed: &[&str], silent: &[&str]) -> SearchFailed {
         let listed = listed.iter().map(|name| Listed {

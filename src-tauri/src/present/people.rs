@@ -7,6 +7,7 @@ use crate::view::{
 };
 use chrono::{NaiveDate, Timelike};
 use domain::audit::AuditEntry;
+use domain::booking::{BookingKey, Entry};
 use domain::consent::{self, ADULT_AT, Consent, ConsentHow, NotAllowed, Said};
 use domain::diary::Appointment;
 use domain::directory::Hit;
@@ -17,6 +18,7 @@ use domain::ports::store::Leg;
 use domain::private::Private;
 use domain::settings::PracticeSettings;
 use std::collections::{BTreeMap, BTreeSet};
+use store::AuditRow;
 use sync::state::{BookReading, PracticeState};
 
 #[cfg(test)]
@@ -30,6 +32,9 @@ pub struct AtVald {
     /// The link.
     pub link: Option<Link>,
 }
+
+/// How it stands at VALD with the patients of bookings, of those where that is known.
+pub type ValdOfBookings = BTreeMap<BookingKey, ValdPatientView>;
 
 /// A patient of the practice in a row. `today` is practice-local.
 pub fn patient_view(
@@ -48,29 +53,49 @@ pub fn patient_view(
         number: person.number.clone(),
         inactive: person.inactive,
         minor: born.is_none_or(|born| consent::age_on(born, today) < ADULT_AT),
-        vald: practice.vald.as_ref().map(|account| {
-            let has_landing = account.hub_url.is_some();
-            vald_patient_view(born, at_vald, has_landing, today)
-        }),
+        vald: vald_patient_view(practice, born, at_vald, today),
     }
 }
 
-/// How it stands with a patient's profile.
+/// How it stands at VALD with the patient of a booking; none where the practice has no account.
+pub fn vald_of_booking(
+    practice: &PracticeState,
+    booking: &Entry,
+    patient: &PatientRef,
+    at_vald: &AtVald,
+    today: NaiveDate,
+) -> Option<ValdPatientView> {
+    let record = practice.people.as_ref().and_then(|people| people.directory.patient(patient));
+    // Until the book's people are read, what the booking says will do.
+    let born = record.map_or(booking.request.patient.birth_date.clone(), |record| record.birth_date);
+    vald_patient_view(&practice.settings, *born.reveal(), at_vald, today)
+}
+
+/// How it stands with a patient's profile; none where the practice has no account.
 fn vald_patient_view(
+    practice: &PracticeSettings,
     born: Option<NaiveDate>,
     at_vald: &AtVald,
-    has_landing: bool,
     today: NaiveDate,
-) -> ValdPatientView {
+) -> Option<ValdPatientView> {
+    practice.vald.as_ref()?;
     let AtVald { consent, link } = at_vald;
     let (state, reason) = vald_state(born, consent.as_ref(), link.as_ref(), today);
     let sent_anew = link.as_ref().is_none_or(|link| !matches!(link.state, LinkState::Failed));
-    ValdPatientView {
+    Some(ValdPatientView {
         state,
         reason,
-        can_open: has_landing && state != ValdPatientState::Withdrawn && page(link.as_ref()).is_some(),
+        can_open: can_open(practice, at_vald),
         can_link: state == ValdPatientState::OnItsWay && sent_anew,
-    }
+    })
+}
+
+/// Whether a patient's page can be opened: the landing address is known, the profile is there, and consent to it was not
+/// taken back.
+pub fn can_open(practice: &PracticeSettings, at_vald: &AtVald) -> bool {
+    let has_landing = practice.vald.as_ref().is_some_and(|account| account.hub_url.is_some());
+    let is_withdrawn = at_vald.consent.as_ref().is_some_and(|last| last.line.said == Said::No);
+    has_landing && !is_withdrawn && page(at_vald.link.as_ref()).is_some()
 }
 
 /// The link, where VALD has a profile by it, whatever became of the last change to it.
@@ -142,8 +167,8 @@ pub fn full_name(person: &Hit) -> String {
     format!("{} {}", person.given_name.reveal(), person.family_name.reveal()).trim().to_owned()
 }
 
-/// A link of a patient. `person` is none where the record is gone.
-pub fn link_view(link: &Link, person: Option<&Hit>) -> LinkView {
+/// A link of a patient. `person` is none where the record is gone; `can_open` is of this very link.
+pub fn link_view(link: &Link, person: Option<&Hit>, can_open: bool) -> LinkView {
     LinkView {
         patient_id: link.key.local_id.clone(),
         patient_name: person.map(full_name).unwrap_or_default(),
@@ -153,6 +178,7 @@ pub fn link_view(link: &Link, person: Option<&Hit>) -> LinkView {
         since: instant(link.since),
         reason: link.reason.clone(),
         accepted_at: link.accepted_at.map(instant),
+        can_open,
     }
 }
 
@@ -183,11 +209,21 @@ pub fn consent_view(consent: &Consent) -> ConsentView {
 }
 
 /// A line of the audit trail about a patient.
-pub fn left_view(entry: &AuditEntry) -> LeftView {
-    let line = &entry.line;
+pub fn left_view(row: &AuditRow) -> LeftView {
+    let Some(AuditEntry { line, .. }) = &row.entry else {
+        return LeftView {
+            number: number(row.number),
+            at: None,
+            partner: String::new(),
+            what: UNREADABLE.to_owned(),
+            fields: Vec::new(),
+            consent: None,
+            by: None,
+        };
+    };
     LeftView {
-        number: number(entry.number),
-        at: instant(line.at),
+        number: number(row.number),
+        at: Some(instant(line.at)),
         partner: line.partner.to_string(),
         what: line.what.name().to_owned(),
         fields: line.fields.clone(),
@@ -195,6 +231,9 @@ pub fn left_view(entry: &AuditEntry) -> LeftView {
         by: line.by.as_ref().map(|by| by.reveal().clone()),
     }
 }
+
+/// What a line about what left says where it means nothing to us.
+const UNREADABLE: &str = "unreadable";
 
 /// What somebody typed about a person, in its wrapper; none where nothing was.
 pub fn typed(text: &str) -> Option<Private<String>> {
@@ -311,25 +350,19 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
     })
 }
 
-/// The columns of an exported audit trail.
-pub const AUDIT_COLUMNS: [&str; 11] = [
+/// The columns of an exported audit trail: its own, from which its digests can be reckoned again, and what is to be said
+/// of a line.
+pub const AUDIT_COLUMNS: [&str; 12] = [
     "number", "at", "practice", "partner", "patient", "what", "fields", "consent", "told_as", "by", "digest",
+    "remark",
 ];
 
+/// What is said of a line that means nothing to us.
+const NOT_UNDERSTOOD: &str = "This line cannot be understood: it was changed, or a newer version wrote it.";
+
 /// A line of the audit trail, column by column.
-pub fn audit_row(entry: &AuditEntry) -> [String; 11] {
-    let line = &entry.line;
-    [
-        entry.number.to_string(),
-        instant(line.at),
-        line.practice.to_string(),
-        line.partner.to_string(),
-        line.patient.as_ref().map(ToString::to_string).unwrap_or_default(),
-        line.what.name().to_owned(),
-        line.fields.join(" "),
-        line.consent.map(|number| number.to_string()).unwrap_or_default(),
-        line.told_as.clone().unwrap_or_default(),
-        line.by.as_ref().map(|by| by.reveal().clone()).unwrap_or_default(),
-        entry.digest.clone(),
-    ]
+pub fn audit_cells(row: &AuditRow) -> [&str; 12] {
+    let remark = if row.entry.is_some() { "" } else { NOT_UNDERSTOOD };
+    let mut texts = row.columns.iter().map(|column| column.as_ref().map_or("", |text| text.reveal()));
+    AUDIT_COLUMNS.map(|_| texts.next().unwrap_or(remark))
 }

@@ -110,6 +110,7 @@ struct Scene {
     open: Vec<Entry>,
     unseen: BTreeMap<PracticeId, Vec<ActivityLine>>,
     documents: crate::present::documents::DocumentsOfBookings,
+    at_vald: ValdOfBookings,
     days: BTreeMap<PracticeId, LastDay>,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
     problem: Option<ProblemView>,
@@ -139,6 +140,7 @@ impl Scene {
             open: &self.open,
             unseen: &self.unseen,
             documents: &self.documents,
+            at_vald: &self.at_vald,
             days: &self.days,
             setups: &self.setups,
             settings: SettingsView {
@@ -579,14 +581,14 @@ fn the_strip_shows_round_trips_and_outages() {
 }
 
 #[test]
-fn a_wrong_patient_can_be_corrected_until_the_appointment_begins() {
+fn a_wrong_patient_can_be_corrected_for_thirty_days() {
     let stands = |plan| entry(BookingState::Confirmed(inserted()), Some(decision(plan)));
     let existing = stands(PatientPlan::Existing(PatientRef::new("77")));
     let practice = settings();
     let Some(CorrectionView::Offered { until, candidates }) = correction(&existing, &practice, ago(0)) else {
         panic!("it can be corrected")
     };
-    assert_eq!(until, "2027-01-17T22:30:00.000Z");
+    assert_eq!(until, "2027-02-14T07:59:45.000Z", "thirty days after it came in");
     assert_eq!(candidates.iter().map(|c| c.number.as_str()).collect::<Vec<_>>(), ["P-12"]);
     // Whose it is already is no other choice, and is what the timeline compares with.
     let twelve = BookingState::Confirmed(Inserted { patient: PatientRef::new("12"), ..inserted() });
@@ -599,7 +601,7 @@ fn a_wrong_patient_can_be_corrected_until_the_appointment_begins() {
 
     let over = |why| Some(CorrectionView::Over { why });
     let later = |days| ago(0) + TimeDelta::days(days);
-    assert_eq!(correction(&existing, &practice, later(5)), over(CorrectionOver::Begun));
+    assert!(matches!(correction(&existing, &practice, later(5)), Some(CorrectionView::Offered { .. })));
     assert_eq!(correction(&existing, &practice, later(31)), over(CorrectionOver::TooOld));
     let mut read_only = practice.clone();
     read_only.system.write = WriteMode::None;
@@ -642,6 +644,28 @@ fn a_vald_account_that_does_not_work_turns_the_light_red_with_its_sentence() {
     // Healthengine's own silence is still told with its own words.
     let healthengine = view.practices[0].healthengine.as_ref().expect("linked");
     assert_eq!((healthengine.light, healthengine.problem.as_ref()), (Light::Ok, None));
+}
+
+#[test]
+fn free_times_do_not_rest_on_vald() {
+    let practitioner =
+        |practice: PracticeState| Scene::of(practice).view().practices[0].practitioners[0].light;
+    let mut broken = with_vald(&[]);
+    failing(&mut broken, Leg::Profiles, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken.clone()), Light::Ok);
+    failing(&mut broken, Leg::Desk, ProblemKind::Credentials, 300);
+    assert_eq!(practitioner(broken), Light::Down);
+}
+
+#[test]
+fn an_open_booking_says_how_it_stands_at_vald() {
+    use crate::view::{ValdPatientState, ValdPatientView};
+    let mut scene = Scene::of(with_vald(&[])).with(BookingState::Held(AppointmentRef::new("9")), None);
+    assert_eq!(scene.view().open_bookings[0].vald, None);
+    let known =
+        ValdPatientView { state: ValdPatientState::Linked, reason: None, can_open: true, can_link: false };
+    scene.at_vald.insert(scene.open[0].request.key.clone(), known.clone());
+    assert_eq!(scene.view().open_bookings[0].vald, Some(known));
 }
 
 #[test]

@@ -90,7 +90,6 @@ impl Plan {
                 // As the on/off switch does (HE-10, HE-14, HE-17).
                 practices::resync(store, &practice.settings.id, &practices::EVERYTHING, now).await?;
             }
-            vald_account::forget_replaced(store, practice.before.as_ref(), &practice.settings).await?;
             store.link_practice(&practice.settings, practice.secrets.clone()).await?;
             tracing::info!(practice.id = %practice.settings.id, "Set as the provisioning file says.");
         }
@@ -166,6 +165,10 @@ impl PracticePlan {
         store: Option<&Store>,
     ) -> Result<Self, PlanError> {
         let Wanted { settings, secrets: given } = wanted;
+        if let Some(store) = store {
+            // Saving would refuse it as well, when a part of the file is carried out already.
+            store.consents_fit(&settings.id, &settings.system.profile).await?;
+        }
         let was = before.map(described).unwrap_or_default();
         let becomes = described(&settings);
         let mut lines = differences(&was, &becomes);

@@ -2,7 +2,7 @@
 //!
 //! Times of day are practice-local, `09:15`; midnight at the day's end is `24:00`.
 
-use super::BookingState;
+use super::{BookingState, VisitView};
 use serde::Serialize;
 use specta::Type;
 
@@ -120,6 +120,9 @@ pub struct DayBookingView {
 pub struct SlotStoryView {
     /// The lines; empty where nothing was noted.
     pub entries: Vec<StoryEntryView>,
+    /// Whose appointments the book has there, as far as it was read: those of the next days, and of patients who are
+    /// known.
+    pub visits: Vec<VisitView>,
 }
 
 /// One line of it.

@@ -122,6 +122,8 @@ pub struct LinkView {
     pub reason: Option<String>,
     /// When the partner accepted something last.
     pub accepted_at: Option<String>,
+    /// Whether the patient's page at the partner can be opened.
+    pub can_open: bool,
 }
 
 /// A line about consent.
@@ -168,11 +170,11 @@ pub enum ConsentHowView {
 pub struct LeftView {
     /// Its number in the audit trail.
     pub number: u32,
-    /// When.
-    pub at: String,
-    /// `vald`.
+    /// When; None where the line cannot be read.
+    pub at: Option<String>,
+    /// `vald`; empty where the line cannot be read.
     pub partner: String,
-    /// `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`.
+    /// `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`, or `unreadable`.
     pub what: String,
     /// The names of the fields that left, in the partner's words.
     pub fields: Vec<String>,

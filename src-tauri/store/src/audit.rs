@@ -33,22 +33,6 @@ impl AuditTrail for Store {
         self.call(move |conn| all(conn, &after_sql(), (after, limit), read)).await
     }
 
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        let (practice, patient) = (practice.to_string(), patient.to_string());
-        self.call(move |conn| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM audit WHERE practice = ?1 AND patient = ?2 ORDER BY number DESC LIMIT ?3"
-            );
-            all(conn, &sql, (practice, patient, limit), read)
-        })
-        .await
-    }
-
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError> {
         let mut checked = (0, NOTHING_BEFORE.to_owned());
         loop {
@@ -58,6 +42,65 @@ impl AuditTrail for Store {
             }
         }
     }
+}
+
+/// A line of the trail as its columns hold it, whether or not anybody can make sense of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub number: i64,
+    /// The columns from `number` to `digest`, in the schema's order, as text; none where one holds nothing, or no text.
+    pub columns: [Option<Private<String>>; COVERED + 1],
+    /// What it says; none where it means nothing to this version of the program.
+    pub entry: Option<AuditEntry>,
+}
+
+impl Store {
+    /// The lines with a greater number than `after`, oldest first, at most `limit`, as they stand there: one that was
+    /// changed, or that a newer version wrote, holds back no other.
+    ///
+    /// # Errors
+    /// When the records cannot be read at all.
+    pub async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.call(move |conn| all(conn, &after_sql(), (after, limit), as_it_stands)).await
+    }
+
+    /// The lines about one patient, newest first, at most `limit`, as they stand there.
+    ///
+    /// # Errors
+    /// When the records cannot be read at all.
+    pub async fn audit_rows_of(
+        &self,
+        practice: &PracticeId,
+        patient: &PatientRef,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let (practice, patient) = (practice.to_string(), patient.to_string());
+        self.call(move |conn| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM audit WHERE practice = ?1 AND patient = ?2 ORDER BY number DESC LIMIT ?3"
+            );
+            all(conn, &sql, (practice, patient, limit), as_it_stands)
+        })
+        .await
+    }
+}
+
+fn as_it_stands(row: &Row<'_>) -> Result<AuditRow, Fault> {
+    let mut columns = [const { None }; COVERED + 1];
+    let mut is_text = true;
+    for (place, column) in columns.iter_mut().enumerate() {
+        let text = match row.get_ref(place)? {
+            ValueRef::Null => continue,
+            ValueRef::Integer(value) => Some(value.to_string()),
+            ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+            ValueRef::Blob(_) | ValueRef::Real(_) => None,
+        };
+        is_text &= text.is_some();
+        *column = text.map(Private::new);
+    }
+    let entry = if is_text { read(row).ok() } else { None };
+    Ok(AuditRow { number: row.value("number")?, columns, entry })
 }
 
 fn after_sql() -> String {

@@ -4,10 +4,12 @@ use crate::audit;
 use crate::columns::{Columns, Fault, all, first, time_text, very_many};
 use crate::thread::Store;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::audit::{AuditEvent, AuditLine};
+use domain::consent::in_practice::KeptAnswer;
 use domain::consent::{Agreement, Consent, ConsentHow, ConsentLine, Said};
 use domain::ids::{PartnerId, PatientRef, PracticeId};
-use domain::ports::store::{Consents, StoreError};
+use domain::ports::store::{Consents, DecidedAnswer, StoreError};
 use domain::private::Private;
 use rusqlite::{Connection, Transaction, named_params};
 
@@ -18,7 +20,7 @@ const COLUMNS: &str =
 impl Consents for Store {
     async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError> {
         let lines = lines.to_vec();
-        let appended = self.write(move |tx| record(tx, &lines)).await?;
+        let appended = self.write(move |tx| record(tx, &lines, None)).await?;
         if appended > 0 {
             self.announce();
         }
@@ -38,6 +40,26 @@ impl Consents for Store {
             // They come in this order already; SQLite does not know that, and would carry whole rows about.
             last.sort_by(|a, b| a.line.patient.cmp(&b.line.patient));
             Ok(last)
+        })
+        .await
+    }
+
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let (practice, partner) = (practice.to_string(), partner.to_string());
+        self.call(move |conn| {
+            // The lines themselves are in the order of their numbers, so that only the new ones are read.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM consent WHERE number IN
+                     (SELECT max(number) FROM consent WHERE number > ?3 AND practice = ?1 AND partner = ?2
+                      GROUP BY patient)
+                 ORDER BY number"
+            );
+            very_many(conn, &sql, (practice, partner, after), |row| read(row))
         })
         .await
     }
@@ -73,6 +95,68 @@ impl Consents for Store {
         })
         .await
     }
+
+    async fn kept_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<Vec<KeptAnswer>, StoreError> {
+        let (practice, partner) = (practice.to_string(), partner.to_string());
+        self.call(move |conn| {
+            let sql = "SELECT patient, yes, digest FROM practice_answer WHERE practice = ?1 AND partner = ?2";
+            very_many(conn, sql, (practice, partner), |row| {
+                let patient = PatientRef::new(row.text("patient")?);
+                Ok(KeptAnswer { patient, yes: row.value("yes")?, digest: row.text("digest")? })
+            })
+        })
+        .await
+    }
+
+    async fn keep_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        answers: &[DecidedAnswer],
+        now: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError> {
+        let (practice, partner, answers) = (practice.clone(), partner.clone(), answers.to_vec());
+        let kept = self.write(move |tx| keep(tx, &practice, &partner, &answers, now)).await?;
+        if kept.0 > 0 {
+            self.announce();
+        }
+        Ok(kept)
+    }
+}
+
+fn keep(
+    tx: &Transaction<'_>,
+    practice: &PracticeId,
+    partner: &PartnerId,
+    answers: &[DecidedAnswer],
+    now: DateTime<Utc>,
+) -> Result<(u64, u64), Fault> {
+    let (mut lines, mut left) = (Vec::new(), 0);
+    for DecidedAnswer { answer, last, line } in answers {
+        let known = last_about(tx, practice, partner, &answer.patient)?;
+        if known.map(|known| known.number) != *last {
+            left += 1;
+            continue;
+        }
+        tx.prepare_cached(
+            "INSERT INTO practice_answer (practice, partner, patient, yes, digest)
+             VALUES (:practice, :partner, :patient, :yes, :digest)
+             ON CONFLICT (practice, partner, patient) DO UPDATE SET yes = excluded.yes, digest = excluded.digest",
+        )?
+        .execute(named_params! {
+            ":practice": practice.as_str(),
+            ":partner": partner.as_str(),
+            ":patient": answer.patient.as_str(),
+            ":yes": answer.yes,
+            ":digest": answer.digest,
+        })?;
+        lines.extend(line.clone());
+    }
+    Ok((record(tx, &lines, Some(now))?, left))
 }
 
 fn last_about(
@@ -88,7 +172,12 @@ fn last_about(
     first(conn, &sql, (practice.as_str(), partner.as_str(), patient.as_str()), |row| read(row))
 }
 
-fn record(tx: &Transaction<'_>, lines: &[ConsentLine]) -> Result<u64, Fault> {
+/// Appends lines. The trail says `trail_at`, or what the line says.
+fn record(
+    tx: &Transaction<'_>,
+    lines: &[ConsentLine],
+    trail_at: Option<DateTime<Utc>>,
+) -> Result<u64, Fault> {
     let mut audited = Vec::new();
     for line in lines {
         let known = last_about(tx, &line.practice, &line.partner, &line.patient)?;
@@ -118,7 +207,7 @@ fn record(tx: &Transaction<'_>, lines: &[ConsentLine]) -> Result<u64, Fault> {
             ":at": time_text(line.at),
         })?;
         audited.push(AuditLine {
-            at: line.at,
+            at: trail_at.unwrap_or(line.at),
             practice: line.practice.clone(),
             partner: line.partner.clone(),
             patient: Some(line.patient.clone()),

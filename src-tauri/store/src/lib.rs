@@ -27,6 +27,7 @@ mod thread;
 mod vault;
 mod wishes;
 
+pub use audit::AuditRow;
 pub use documents::LayOutError;
 pub use files::{EngineLock, records_exist};
 pub use keys::{KeySource, StoreKey};

@@ -80,6 +80,30 @@ impl Links for Store {
     }
 }
 
+impl Store {
+    /// The links of one thing, in the order of the partners.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub async fn links_of(
+        &self,
+        practice: &PracticeId,
+        kind: LinkKind,
+        local_id: &str,
+    ) -> Result<Vec<Link>, StoreError> {
+        let (practice, local_id) = (practice.to_string(), local_id.to_owned());
+        self.call(move |conn| {
+            // With the few partners at hand the key is found without a look at anybody else's links.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM link WHERE practice = ?1 AND kind = ?2 AND local_id = ?3
+                 AND partner IN (SELECT DISTINCT partner FROM link_count WHERE practice = ?1) ORDER BY partner"
+            );
+            all(conn, &sql, (practice, kind.name(), local_id), |row| read(row))
+        })
+        .await
+    }
+}
+
 /// Forgets the links of a practice at one partner, or at all of them.
 pub(crate) fn forget(conn: &Connection, practice: &str, partner: Option<&str>) -> Result<u64, Fault> {
     let sql = "DELETE FROM link WHERE practice = ?1 AND (?2 IS NULL OR partner = ?2)";

@@ -12,7 +12,9 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0024_placing.sql"),
     include_str!("../migrations/0025_people.sql"),
     include_str!("../migrations/0026_counted_links.sql"),
-    include_str!("../migrations/0028_provet.sql"),
+    include_str!("../migrations/0027_practice_answers.sql"),
+    include_str!("../migrations/0028_consents_of_a_system.sql"),
+    include_str!("../migrations/0029_provet.sql"),
 ];
 
 #[derive(Debug)]

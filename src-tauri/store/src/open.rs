@@ -354,10 +354,11 @@ fn after_opening(folder: &Folder, fault: Fault) -> OpenError {
     match fault.into() {
         StoreError::DiskFull => OpenError::DiskFull,
         StoreError::ReadOnly => OpenError::ReadOnlyFolder(folder.dir().to_owned()),
-        error
-        @ (StoreError::Stale | StoreError::Illegal(_) | StoreError::Missing | StoreError::Failed(_)) => {
-            OpenError::Failed(error.into())
-        }
+        error @ (StoreError::Stale
+        | StoreError::Illegal(_)
+        | StoreError::Missing
+        | StoreError::ConsentsOfOthers { .. }
+        | StoreError::Failed(_)) => OpenError::Failed(error.into()),
     }
 }
 

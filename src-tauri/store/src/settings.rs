@@ -1,12 +1,12 @@
 //! What the practice chose.
 
-use crate::columns::{Columns, Fault, Unreadable, all, json};
+use crate::columns::{Columns, Fault, Unreadable, all, first, json, time_text};
 use crate::links;
 use crate::thread::Store;
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use domain::ids::{LocationRef, PracticeId, ResourceRef};
-use domain::ports::store::{SettingsBook, StoreError};
+use domain::ports::store::{PROFILES, PROFILES_ANEW, SettingsBook, StoreError};
 use domain::settings::{
     AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
     LiveHours, PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings, ValdSettings, WriteMode,
@@ -97,6 +97,17 @@ impl SettingsBook for Store {
     }
 }
 
+impl Store {
+    /// Whether a practice may be saved with this system profile, before anything is done about it.
+    ///
+    /// # Errors
+    /// [`StoreError::ConsentsOfOthers`] where it may not.
+    pub async fn consents_fit(&self, practice: &PracticeId, profile: &str) -> Result<(), StoreError> {
+        let (practice, profile) = (practice.clone(), profile.to_owned());
+        self.call(move |conn| consents_fit(conn, &practice, &profile)).await
+    }
+}
+
 const RETENTION_DAYS: &str = "retention_days";
 const DECIDE_MINUTES: &str = "decide_minutes";
 const LOG_LEVEL: &str = "log_level";
@@ -141,13 +152,14 @@ fn app_setting(conn: &Connection, name: &str) -> Result<Option<String>, Fault> {
 
 pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> Result<(), Fault> {
     let PracticeSettings { id, system, .. } = settings;
-    let known: bool =
-        conn.query_row("SELECT EXISTS (SELECT 1 FROM practice WHERE id = ?1)", [id.as_str()], |row| {
-            row.get(0)
-        })?;
-    if !known {
+    consents_fit(conn, id, &system.profile)?;
+    let former = "SELECT system_profile FROM practice WHERE id = ?1";
+    let former: Option<String> = conn.query_row(former, [id.as_str()], |row| row.get(0)).optional()?;
+    match former {
         // A pass that was in flight while a practice of this name was unlinked may have left marks and links behind.
-        forget_progress(conn, id.as_str())?;
+        None => forget_progress(conn, id.as_str())?,
+        Some(former) if former != system.profile => forget_patients(conn, id.as_str())?,
+        Some(_) => {}
     }
     let locations = system.locations.as_ref().map(|locations| {
         json(&locations.iter().map(LocationRef::as_str).collect::<Vec<_>>(), "system_locations")
@@ -209,10 +221,14 @@ fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) 
         // Another tenant knows nothing of what this one was told. Where there was none, a pass that was in flight when
         // the account was removed may have left links behind.
         links::forget(conn, practice, Some(VALD))?;
-        conn.execute(
-            "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, 9) = 'profiles/'",
-            [practice],
-        )?;
+        forget_profiles(conn, practice)?;
+        if let Some(account) = account {
+            // A pass that is in flight now may leave some behind as well; the new account's first one forgets them.
+            conn.execute(
+                "INSERT INTO mark (practice, thing, digest, at) VALUES (?1, ?2, ?3, ?4)",
+                (practice, PROFILES_ANEW, account.tenant_id.as_str(), time_text(DateTime::UNIX_EPOCH)),
+            )?;
+        }
     }
     conn.execute("DELETE FROM vald_account WHERE practice = ?1", [practice])?;
     let Some(account) = account else { return Ok(()) };
@@ -328,9 +344,36 @@ fn remove_practice(conn: &Connection, practice: &str) -> Result<bool, Fault> {
     Ok(removed > 0)
 }
 
+/// Refuses a system profile with which the practice's consents were not recorded.
+fn consents_fit(conn: &Connection, practice: &PracticeId, profile: &str) -> Result<(), Fault> {
+    let sql = "SELECT profile FROM consent_system WHERE practice = ?1";
+    let recorded_with = first(conn, sql, [practice.as_str()], |row| row.value::<Option<String>>("profile"))?;
+    match recorded_with {
+        Some(other) if other.as_deref() != Some(profile) => {
+            Err(StoreError::ConsentsOfOthers { practice: practice.clone(), profile: other }.into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Forgets whatever is known by the patients' keys of a practice system that is replaced: each is somebody else there.
+fn forget_patients(conn: &Connection, practice: &str) -> Result<(), Fault> {
+    conn.execute("DELETE FROM settled_person WHERE practice = ?1", [practice])?;
+    conn.execute("DELETE FROM practice_answer WHERE practice = ?1", [practice])?;
+    links::forget(conn, practice, None)?;
+    forget_profiles(conn, practice)
+}
+
+fn forget_profiles(conn: &Connection, practice: &str) -> Result<(), Fault> {
+    let sql = "DELETE FROM mark WHERE practice = ?1 AND substr(thing, 1, length(?2)) = ?2";
+    conn.execute(sql, [practice, PROFILES])?;
+    Ok(())
+}
+
 fn forget_progress(conn: &Connection, practice: &str) -> Result<(), Fault> {
     conn.execute("DELETE FROM mark WHERE practice = ?1", [practice])?;
     conn.execute("DELETE FROM leg_note WHERE practice = ?1", [practice])?;
+    conn.execute("DELETE FROM practice_answer WHERE practice = ?1", [practice])?;
     links::forget(conn, practice, None)?;
     Ok(())
 }

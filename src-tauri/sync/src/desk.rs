@@ -44,9 +44,6 @@ pub enum Uncorrectable {
     /// It came in too long ago.
     #[error("this booking came in more than 30 days ago")]
     TooOld,
-    /// The appointment's time has come.
-    #[error("this appointment has begun")]
-    Begun,
     /// The practice may only be read.
     #[error("Clinic Companion may only read this practice's book")]
     ReadOnly,
@@ -71,9 +68,6 @@ pub fn is_correctable(
     let known = matching::has_names(&entry.request.patient);
     if now - entry.received_at > CORRECTABLE_FOR || !known {
         return Err(Uncorrectable::TooOld);
-    }
-    if practice.zone.instant(entry.placed_at()) <= now {
-        return Err(Uncorrectable::Begun);
     }
     Ok(())
 }
@@ -113,7 +107,10 @@ pub async fn decide(
     match store.record(&entry, &event, decision.as_ref(), now).await {
         // Only a convenience follows: where it fails, somebody is asked once more.
         Ok(_) => {
-            remember(store, &entry, &event, now).await;
+            if let BookingEvent::PatientDecided(plan) = &event {
+                let patient = if let PatientPlan::Existing(patient) = plan { Some(patient) } else { None };
+                remember(store, &entry, patient, now).await;
+            }
             Ok(())
         }
         Err(StoreError::Stale | StoreError::Illegal(_)) => Err(ChoiceError::TooLate),
@@ -138,10 +135,13 @@ async fn may_be_corrected(
     Ok(())
 }
 
-/// The same person's next booking is decided as a person has decided this one.
-async fn remember(store: &dyn Store, entry: &Entry, event: &BookingEvent, now: DateTime<Utc>) {
-    let BookingEvent::PatientDecided(plan) = event else { return };
-    let patient = if let PatientPlan::Existing(patient) = plan { Some(patient) } else { None };
+/// The same person's next booking is decided as a person has decided this one: it is this record's, or a new one's.
+pub(crate) async fn remember(
+    store: &dyn Store,
+    entry: &Entry,
+    patient: Option<&PatientRef>,
+    now: DateTime<Utc>,
+) {
     let Some(person) = matching::identity(&entry.request.patient) else { return };
     let practice = &entry.request.key.practice;
     if let Err(error) = store.settle(practice, &person, Settled::ByPerson, patient, now).await {

@@ -89,7 +89,8 @@ pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTi
             | ProblemKind::Other
             | ProblemKind::Credentials
             | ProblemKind::Consent
-            | ProblemKind::Misfit => Health::Down,
+            | ProblemKind::Misfit
+            | ProblemKind::OwnProfile => Health::Down,
         },
     }
 }
@@ -157,6 +158,13 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
             ProblemKind::Misfit,
             format!("The practice system is not one that this profile knows, so nothing is read or written: {differs}"),
         ),
+        ReadError::OwnProfile(wrong) => (
+            ProblemKind::OwnProfile,
+            format!(
+                "The database refuses what your own profile asks it, so nothing is read or written: {wrong}. Correct it \
+                 there, in the data folder; what you save is tried at once."
+            ),
+        ),
     };
     Problem { kind, sentence }
 }
@@ -189,6 +197,17 @@ mod tests {
             failed(Some(&refused), problem(Leg::Desk, &ReadError::NoConsent), later + PATIENCE).failing_since,
             Some(later)
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_clinics_own_profile_is_not_blamed_on_the_database() {
+        let wrong = "`profiles/own.toml`, line 7, column 9, in `locations`: near \"SELEKT\": syntax error";
+        let told = problem(Leg::System, &ReadError::OwnProfile(wrong.into()));
+        assert_eq!(told.kind, ProblemKind::OwnProfile);
+        assert!(told.sentence.contains(&format!("{wrong}. Correct it")), "{}", told.sentence);
+        assert!(!told.sentence.contains("not one that this profile knows"), "{}", told.sentence);
+        let note = failed(Some(&proven(DateTime::UNIX_EPOCH)), told, DateTime::UNIX_EPOCH);
+        assert_eq!(of_leg(Some(&note), DateTime::UNIX_EPOCH), Health::Down);
     }
 
     #[test]

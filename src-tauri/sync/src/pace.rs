@@ -29,9 +29,11 @@ pub fn after(
     now: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let wait = match error {
-        ReadError::NotAuthorised | ReadError::NoConsent | ReadError::Misfit(_) | ReadError::Invalid(_) => {
-            TimeDelta::seconds(60)
-        }
+        ReadError::NotAuthorised
+        | ReadError::NoConsent
+        | ReadError::Misfit(_)
+        | ReadError::OwnProfile(_)
+        | ReadError::Invalid(_) => TimeDelta::seconds(60),
         ReadError::SlowDown { retry_after } => {
             let asked = retry_after.unwrap_or(TimeDelta::zero());
             asked.clamp(TimeDelta::zero(), LONGEST_PAUSE).max(backoff(failing_since, now)).max(poll)

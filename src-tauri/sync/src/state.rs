@@ -210,6 +210,9 @@ impl PracticeState {
     pub fn renewed(self, anew: PracticeState) -> Self {
         let PracticeState { resources, appointment_types, horizon, card, reading, differing, .. } = self;
         let anew = Self { free_times: self.free_times, made_after: self.made_after, ..anew };
+        // What was in doubt stays so until it was looked at again.
+        let shrinking = if anew.settings.healthengine.is_some() { self.shrinking } else { Vec::new() };
+        let anew = Self { shrinking, ..anew };
         Self { resources, appointment_types, horizon, card, reading, differing, ..anew }
     }
 }
@@ -254,6 +257,13 @@ impl StateBoard {
     pub fn shrinking(&self, practice: &PracticeId, list: &str) -> Option<Shrinking> {
         let state = self.sender.borrow();
         state.practices.get(practice)?.shrinking.iter().find(|shrinking| shrinking.list == list).cloned()
+    }
+
+    /// Whether the lists of a practice's book were read, and none of them waits for somebody.
+    pub fn is_beyond_doubt(&self, practice: &PracticeId) -> bool {
+        let state = self.sender.borrow();
+        let known = state.practices.get(practice);
+        known.is_some_and(|practice| practice.horizon.is_some() && practice.shrinking.is_empty())
     }
 
     /// The days of a practice on which the partner does not show what the book shows.

@@ -206,13 +206,13 @@ export class Window {
     const height = await this.run("return document.documentElement.scrollHeight");
     await this.#resize(width, Math.max(least, height));
     await this.run("window.scrollTo(0, 0)");
-    // The size is known before the page is painted in it: two pictures in a row must agree, and reach the bottom.
-    let last = "";
-    const settled = await until("the page is painted", 10, async () => {
+    // The size is known before the page is painted in it: two pictures in a row must agree. A page that counts something
+    // never stands still; the fifth of it is painted as well.
+    const taken = [];
+    const settled = await until("the page is painted", 60, async () => {
       await this.#painted();
-      const before = last;
-      last = await this.#ask("GET", "/screenshot");
-      return last === before && last;
+      taken.push(await this.#ask("GET", "/screenshot"));
+      return (taken.at(-1) === taken.at(-2) || taken.length === 5) && taken.at(-1);
     });
     return Buffer.from(settled, "base64");
   }

@@ -343,8 +343,10 @@ export type BookingView = {
 	answeredAt: string | null,
 	/**  How the patient was found. */
 	patientMatch: PatientMatch | null,
-	/**  The patient's number in the practice system. */
+	/**  The practice system's key for the patient. */
 	patientNumber: string | null,
+	/**  How it stands with the patient at VALD Hub. None without an account there, and while it is not known who it is. */
+	vald: ValdPatientView | null,
 	/**  Why it was declined or cancelled, or why it waits. */
 	reason: ReasonView | null,
 	/**  What a person must do. None if nothing. */
@@ -442,8 +444,6 @@ export type ConsentView = {
 export type CorrectionOver = 
 /**  The booking came in more than 30 days ago. */
 "tooOld" | 
-/**  The appointment has begun. */
-"begun" | 
 /**  The practice may only be read. */
 "readOnly";
 
@@ -883,11 +883,11 @@ export type HistoryEntry = {
 export type LeftView = {
 	/**  Its number in the audit trail. */
 	number: number,
-	/**  When. */
-	at: string,
-	/**  `vald`. */
+	/**  When; None where the line cannot be read. */
+	at: string | null,
+	/**  `vald`; empty where the line cannot be read. */
 	partner: string,
-	/**  `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`. */
+	/**  `sent`, `not_sent`, `refused`, `opened`, `ended`, `consent_given`, `consent_withdrawn`, or `unreadable`. */
 	what: string,
 	/**  The names of the fields that left, in the partner's words. */
 	fields: string[],
@@ -930,6 +930,8 @@ export type LinkView = {
 	reason: string | null,
 	/**  When the partner accepted something last. */
 	acceptedAt: string | null,
+	/**  Whether the patient's page at the partner can be opened. */
+	canOpen: boolean,
 };
 
 /**  What a person says about a list that shrank. */
@@ -1405,6 +1407,11 @@ export type SlotChange =
 export type SlotStoryView = {
 	/**  The lines; empty where nothing was noted. */
 	entries: StoryEntryView[],
+	/**
+	 *  Whose appointments the book has there, as far as it was read: those of the next days, and of patients who are
+	 *  known.
+	 */
+	visits: VisitView[],
 };
 
 /**  One line of it. */

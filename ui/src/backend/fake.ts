@@ -120,7 +120,10 @@ export class FakeBackend implements Backend {
       },
       slotStory: (practiceId, resourceId, day, start, end) => {
         const column = this.#day(practiceId, day)?.practitioners.find((each) => each.id === resourceId);
-        return column ? ok(fakeStory(column, { start, end }, this.#view.now)) : refuse("practiceUnknown");
+        const visits = this.#people.get(practiceId)?.visits(start) ?? [];
+        return column
+          ? ok(fakeStory(column, { start, end }, this.#view.now, visits))
+          : refuse("practiceUnknown");
       },
       openDocument: (practiceId, documentId) => {
         const known = [...this.#view.openBookings, ...this.#finished].some(

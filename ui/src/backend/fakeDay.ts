@@ -8,6 +8,7 @@ import type {
   SlotStoryView,
   StoryEntryView,
   StretchView,
+  VisitView,
 } from "./index";
 
 type Taken = [start: string, end: string];
@@ -134,6 +135,7 @@ export function fakeStory(
   column: DayColumnsView,
   slot: { start: string; end: string },
   now: string,
+  visits: VisitView[],
 ): SlotStoryView {
   const touches = (each: { start: string; end: string }) => each.start < slot.end && slot.start < each.end;
   const entries: StoryEntryView[] = [];
@@ -166,5 +168,5 @@ export function fakeStory(
     add(371, { kind: "dayAccepted" });
   }
   if (column.inDoubt) add(1, { kind: "unanswered" });
-  return { entries };
+  return { entries, visits: stretch?.kind === "taken" ? visits : [] };
 }

@@ -19,13 +19,17 @@ interface Person {
   state: ValdPatientState;
   reason?: string;
   minor?: boolean;
+  /** VALD has a profile, though the patient is not linked any more. */
+  hasPage?: boolean;
+  /** The numbers of lines about what left that were changed. */
+  unreadable?: number[];
 }
 
 const PEOPLE: Person[] = [
   { id: "5521", given: "Sam", family: "Nguyen", born: "1984-11-09", state: "linked" },
   { id: "1207", given: "Thị Lan", family: "Nguyễn", born: "1970-02-02", state: "onItsWay" },
   { id: "9001", given: "Alice", family: "Nagangu", born: "2012-06-30", state: "notAsked", minor: true },
-  { id: "77", given: "Priya", family: "Raman", born: "1991-06-17", state: "linked" },
+  { id: "77", given: "Priya", family: "Raman", born: "1991-06-17", state: "linked", unreadable: [31, 30] },
   {
     id: "78",
     given: "Jo",
@@ -34,6 +38,7 @@ const PEOPLE: Person[] = [
     state: "needsPerson",
     reason: "The record has no birth date.",
     minor: true,
+    hasPage: true,
   },
   {
     id: "79",
@@ -92,11 +97,15 @@ export class FakePeople {
         ? {
             state: person.state,
             reason: person.reason ?? null,
-            canOpen: person.state === "linked",
+            canOpen: this.#canOpen(person),
             canLink: person.state === "onItsWay",
           }
         : null,
     };
+  }
+
+  #canOpen(person: Person): boolean {
+    return person.state === "linked" || (person.hasPage === true && person.state === "needsPerson");
   }
 
   find(text: string): { hits: PatientView[]; patients: number } {
@@ -164,10 +173,24 @@ export class FakePeople {
               consent: 12,
               by: null,
             },
+            ...(person.unreadable ?? []).map((number) => ({
+              number,
+              at: null,
+              partner: "",
+              what: "unreadable",
+              fields: [],
+              consent: null,
+              by: null,
+            })),
           ]
         : [],
       visits: [this.#visit(person, "10:30")],
     };
+  }
+
+  /** Who has an appointment at that time of any day: one who is linked. */
+  visits(starts: string): VisitView[] {
+    return this.#people.slice(0, 1).map((each) => this.#visit(each, starts));
   }
 
   /** Those of one state, or those that wait for somebody. */
@@ -189,6 +212,7 @@ export class FakePeople {
       since: RECORDED_AT,
       reason: person.reason ?? null,
       acceptedAt: person.state === "linked" ? RECORDED_AT : null,
+      canOpen: this.#canOpen(person),
     };
   }
 

@@ -314,6 +314,7 @@ function booking(
     answeredAt: before(3600 * number - 0.6),
     patientMatch: "existing",
     patientNumber: String(4000 + number * 37),
+    vald: { state: "linked", reason: null, canOpen: true, canLink: false },
     reason: null,
     needs: null,
     deadlines: null,
@@ -342,12 +343,14 @@ function finished(): BookingView[] {
       practitioner: "Tom Okafor",
       patientMatch: "created",
       patientNumber: "8310",
+      vald: { state: "notAsked", reason: null, canOpen: false, canLink: false },
     }),
     booking(3, "L. Hart", "2026-11-22T23:15:00.000Z", {
       startsWritten: "2026-11-23 10:15",
       state: "rejected",
       patientMatch: null,
       patientNumber: null,
+      vald: null,
       answeredAt: before(3600 * 3 + 0.6),
       reason: { code: "timeTaken", detail: "taken at the desk at 8:31:02 am" },
     }),
@@ -450,6 +453,7 @@ function needing(needs: NeedView, given: Partial<BookingView> = {}, number = 212
     answeredAt: null,
     patientMatch: null,
     patientNumber: null,
+    vald: null,
     needs,
     // What is answered already has no clock.
     deadlines: needs.answerBy ? { repickUntil: after(2), answerBy: after(582) } : null,
@@ -931,14 +935,16 @@ export const SCENARIOS = {
       },
       { openToOthers: true, wrongSources: 14 },
     ),
-  "no-vald": () =>
-    changed((base) => ({
+  "no-vald": () => ({
+    ...changed((base) => ({
       practices: base.practices.map((each) => ({
         ...each,
         vald: null,
         setup: { ...each.setup, vald: null },
       })),
     })),
+    finished: finished().map((each) => ({ ...each, vald: null })),
+  }),
   "vald-sending": () =>
     withVald(
       { light: "working", linked: 1204, pending: 7106, progress: { done: 1204, total: 8310 } },
@@ -1010,7 +1016,7 @@ function correctionOf(booking: BookingView): CorrectionView | null {
   const others = [SAM, TWIN].filter((each) => each.patientId !== booking.patientNumber);
   return {
     kind: "offered",
-    until: booking.startsAt ?? booking.receivedAt,
+    until: new Date(Date.parse(booking.receivedAt) + 30 * 86_400_000).toISOString(),
     candidates: others.slice(0, 1),
   };
 }

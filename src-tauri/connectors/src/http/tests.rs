@@ -408,6 +408,19 @@ async fn a_token_is_asked_for_in_a_form_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_token_is_asked_for_at_the_very_address() {
+    let token = r#"{"access_token": "t", "token_type": "Bearer"}"#;
+    for path in ["/oauth2/token", "/oauth2/token/"] {
+        let mut canned = Canned::status("200 OK", &[], token).await;
+        let tokens = tokens_at(&Http::default(), &format!(" {}{path} ", canned.base_url));
+        tokens.current().await.unwrap();
+        let request = canned.requests.recv().await.unwrap();
+        let wanted = format!("POST /v1{path} HTTP/1.1\r\n");
+        assert!(request.starts_with(wanted.as_bytes()), "{}", String::from_utf8_lossy(&request));
+    }
+}
+
+#[tokio::test]
 async fn whatever_a_token_service_refuses_is_the_credentials() {
     let invalid = r#"{"error": "invalid_client", "error_description": "an-id is not known"}"#;
     for (status, headers, body, expected) in [
@@ -462,42 +475,31 @@ async fn refused_credentials_are_left_alone_for_a_minute() {
 }
 
 #[tokio::test]
-async fn the_pace_is_kept_whoever_asks_and_nearly_all_of_it_is_used() {
+async fn the_pace_is_kept_whoever_asks() {
     const APART: Duration = Duration::from_millis(40);
     const REQUESTS: u32 = 40;
     let canned = Canned::status("200 OK", &[("connection", "close")], "[]").await;
     let http = Http::default();
-    let mut best = 0.0_f64;
-    // A computer that is busy with something else may hold everything up for a while, but not every time.
-    for _ in 0..10 {
-        canned.arrivals.lock().unwrap().clear();
-        let callers = (0..4).map(|_| {
-            let endpoint = http.endpoint(&canned.base_url).unwrap().with_pace(&http, "an account", APART);
-            tokio::spawn(async move {
-                for _ in 0..REQUESTS / 4 {
-                    let _: Vec<String> = endpoint.read(&["things"], &[], Haste::Normal).await.unwrap();
-                }
-            })
-        });
-        for caller in callers.collect::<Vec<_>>() {
-            caller.await.unwrap();
-        }
-        let arrivals = canned.arrivals.lock().unwrap().clone();
-        assert_eq!(arrivals.len(), REQUESTS as usize);
-        for (number, first) in arrivals.iter().enumerate() {
-            for (later, arrival) in arrivals.iter().enumerate().skip(number + 1) {
-                // One of them may have been late, and makes up for it in the next.
-                let turns = u32::try_from(later - number - 1).unwrap();
-                assert!(*arrival - *first >= APART * turns, "{number} to {later}");
+    let callers = (0..4).map(|_| {
+        let endpoint = http.endpoint(&canned.base_url).unwrap().with_pace(&http, "an account", APART);
+        tokio::spawn(async move {
+            for _ in 0..REQUESTS / 4 {
+                let _: Vec<String> = endpoint.read(&["things"], &[], Haste::Normal).await.unwrap();
             }
-        }
-        let took = *arrivals.last().unwrap() - arrivals[0];
-        best = best.max((APART * (REQUESTS - 1)).as_secs_f64() / took.as_secs_f64());
-        if best >= 0.98 {
-            return;
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let arrivals = canned.arrivals.lock().unwrap().clone();
+    assert_eq!(arrivals.len(), REQUESTS as usize);
+    for (number, first) in arrivals.iter().enumerate() {
+        for (later, arrival) in arrivals.iter().enumerate().skip(number + 1) {
+            // The way may have held one of them up, and not the next.
+            let turns = u32::try_from(later - number - 1).unwrap();
+            assert!(*arrival - *first >= APART * turns, "{number} to {later}");
         }
     }
-    panic!("only {best} of the pace was used");
 }
 
 #[tokio::test]

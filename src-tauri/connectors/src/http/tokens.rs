@@ -137,8 +137,11 @@ impl Http {
         let client_secret = key_text("client secret", client.client_secret)?;
         let credentials = fingerprint(&[client.url.trim(), client.asked.purpose(), client_id, client_secret]);
         let url = TokenUrl::new(client.url.trim().to_owned()).map_err(|_| EndpointError::NotAnAddress)?;
+        let mut endpoint = self.endpoint(client.url)?.with_shared_key(&credentials);
+        // Nothing is put behind it, and to some services a slash at its end means another page.
+        endpoint.base = url.url().clone();
         Ok(Tokens {
-            endpoint: self.endpoint(client.url)?.with_shared_key(&credentials),
+            endpoint,
             url,
             client_id: client_id.into(),
             client_secret: client_secret.into(),

@@ -190,15 +190,26 @@ pub fn create(path: &Path, today: NaiveDate) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Brings a book that an older version made up to date: appointments have since been given the time of their making.
+/// What tables have been given since the first version, and how a book from before is brought up to it.
+const SINCE: &[(&str, &str, &str)] = &[
+    (
+        "appointment",
+        "created_at",
+        "ALTER TABLE appointment ADD COLUMN created_at TEXT; UPDATE appointment SET created_at = changed_at;",
+    ),
+    ("patient", "inactive", "ALTER TABLE patient ADD COLUMN inactive INTEGER NOT NULL DEFAULT 0;"),
+    ("patient", "merged_into", "ALTER TABLE patient ADD COLUMN merged_into INTEGER REFERENCES patient (id);"),
+];
+
+/// Brings a book that an older version made up to date.
 pub fn bring_up_to_date(path: &Path) -> Result<(), DemoError> {
     let mut connection = Connection::open(path)?;
     let transaction = connection.transaction()?;
-    let knows = "SELECT COUNT(*) FROM pragma_table_info('appointment') WHERE name = 'created_at'";
-    if transaction.query_row(knows, [], |row| row.get::<_, i64>(0))? == 0 {
-        transaction.execute_batch(
-            "ALTER TABLE appointment ADD COLUMN created_at TEXT; UPDATE appointment SET created_at = changed_at;",
-        )?;
+    let knows = "SELECT COUNT(*) FROM pragma_table_info(?1) WHERE name = ?2";
+    for (table, column, change) in SINCE {
+        if transaction.query_row(knows, [table, column], |row| row.get::<_, i64>(0))? == 0 {
+            transaction.execute_batch(change)?;
+        }
     }
     transaction.commit()?;
     Ok(())

@@ -76,8 +76,9 @@ pub fn profile(name: &str, profiles_dir: &Path) -> Result<Profile, OpenError> {
     } else {
         Err(std::io::ErrorKind::NotFound.into())
     };
+    let bad = |mistake| OpenError::BadProfile { name: name.to_owned(), mistake };
     let text = match own {
-        Ok(text) => text,
+        Ok(text) => return sql::profile::parse_own(&text, &format!("profiles/{name}.toml")).map_err(bad),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
             let Some((_, text)) = shipped else {
@@ -85,11 +86,11 @@ pub fn profile(name: &str, profiles_dir: &Path) -> Result<Profile, OpenError> {
                 let shipped: Vec<String> = names.map(|name| format!("`{name}`")).collect();
                 return Err(OpenError::UnknownProfile { name: name.to_owned(), shipped: shipped.join(", ") });
             };
-            (*text).to_owned()
+            *text
         }
         Err(cause) => return Err(OpenError::UnreadableProfile { name: name.to_owned(), cause }),
     };
-    sql::profile::parse(&text).map_err(|mistake| OpenError::BadProfile { name: name.to_owned(), mistake })
+    sql::profile::parse(text).map_err(bad)
 }
 
 /// A short text that differs when a profile of the clinic's own came, went or was changed. Cheap enough for every

@@ -13,7 +13,7 @@ pub mod population;
 mod tests;
 mod weigh;
 
-pub use normalise::{email, has_names, identity, medicare_card, name, name_words, phones};
+pub use normalise::{email, folded_name, has_names, identity, medicare_card, name, name_words, phones};
 
 use crate::ids::PatientRef;
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
@@ -234,7 +234,7 @@ fn decide_if(
     records: &[PatientRecord],
 ) -> Decision {
     let person = Person::of(details);
-    let living = records.iter().filter(|record| !record.deceased);
+    let living = records.iter().filter(|record| record.can_be_meant());
     let mut weighed: Vec<Weighed> = living.map(|record| Weighed::of(&person, record)).collect();
     weighed.sort_by(Weighed::order);
     let chosen = match weighed.as_slice() {
@@ -322,7 +322,7 @@ pub fn as_settled(
     settled: Settled,
     on: NaiveDate,
 ) -> Option<Decision> {
-    if record.deceased {
+    if !record.can_be_meant() {
         return None;
     }
     let compared = compare(details, record);

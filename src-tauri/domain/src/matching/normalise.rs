@@ -4,6 +4,7 @@ use super::nicknames;
 use crate::people::PersonDetails;
 use crate::private::Private;
 use chrono::NaiveDate;
+use std::borrow::Cow;
 
 /// A person's fields as they are compared.
 pub(super) struct Person {
@@ -86,10 +87,15 @@ impl Name {
 
 /// Folds text into words of small Latin letters and digits. An apostrophe joins, a hyphen separates.
 fn words_of(text: &str) -> Vec<String> {
-    let folded = deunicode::deunicode(text).to_lowercase();
+    // Most names need no folding, and a large book has hundreds of thousands of them.
+    let folded: Cow<'_, str> = if text.is_ascii() { text.into() } else { deunicode::deunicode(text).into() };
     folded
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '\'' && c != '`')
-        .map(|word| word.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
+        .map(|word| {
+            let mut kept = String::with_capacity(word.len());
+            kept.extend(word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
+            kept
+        })
         .filter(|word| !word.is_empty())
         .collect()
 }
@@ -101,11 +107,16 @@ pub fn name(text: &Private<String>) -> String {
 
 /// The folded words of a name, titles and generations left out, and all of them as one where there are several.
 pub fn name_words(text: &Private<String>) -> Vec<String> {
+    folded_name(text).0
+}
+
+/// Both [`name_words`] and [`name`], for less than each by itself.
+pub fn folded_name(text: &Private<String>) -> (Vec<String>, String) {
     let Name { mut words, joined, .. } = Name::of(text.reveal());
     if words.len() > 1 {
-        words.push(joined);
+        words.push(joined.clone());
     }
-    words
+    (words, joined)
 }
 
 /// An e-mail address as its mailbox is known; empty where there is none.

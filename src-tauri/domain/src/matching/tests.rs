@@ -227,6 +227,15 @@ fn the_deceased_do_not_book() {
 }
 
 #[test]
+fn a_record_that_was_merged_into_another_is_not_booked_for() {
+    let merged = PatientRecord { merged_into: Some(PatientRef::new("8")), ..record("7", ada()) };
+    assert_eq!(plan(&ada(), std::slice::from_ref(&merged)), NEW);
+    assert_eq!(plan(&ada(), &[merged, record("8", ada())]), PatientPlan::Existing(PatientRef::new("8")));
+    let inactive = PatientRecord { inactive: true, ..record("7", ada()) };
+    assert_eq!(plan(&ada(), &[inactive]), PatientPlan::Existing(PatientRef::new("7")), "people come back");
+}
+
+#[test]
 fn scores_and_reasons() {
     let decision = decide(&ada(), None, &[record("7", ada())]);
     assert_eq!(decision.score, Some(1000));

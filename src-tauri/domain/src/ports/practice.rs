@@ -2,9 +2,10 @@
 
 use crate::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use crate::client_snapshot::{ClientSnapshot, SnapshotAsked};
+use crate::consent::in_practice::{Answer, Mapping};
 use crate::diary::{Appointment, Book, PracticeCard, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
-use crate::ids::{AppointmentRef, PatientRef, ResourceRef};
+use crate::ids::{AppointmentRef, PartnerId, PatientRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
 use crate::ports::documents::{DocumentInbox, DocumentSource};
 use crate::time::Horizon;
@@ -56,6 +57,28 @@ pub trait PracticeSystem: Send + Sync {
 
     /// One record by its key; none where it is gone.
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError>;
+
+    /// The partners for whom the practice holds consents in its system.
+    fn consents_held(&self) -> Vec<Mapping> {
+        Vec::new()
+    }
+
+    /// A short text that differs whenever any answer of [`Self::consents`] may. None where the system cannot tell just
+    /// now. Cheap enough for every few seconds.
+    async fn consents_stamp(&self, _partner: &PartnerId) -> Result<Option<String>, ReadError> {
+        Ok(None)
+    }
+
+    /// What the system says about consent of the patients behind `after`, in an order of its own that stays the same, at
+    /// most `limit`; fewer only where these are the last. Of whom it says nothing may be missing.
+    async fn consents(
+        &self,
+        _partner: &PartnerId,
+        _after: Option<&PatientRef>,
+        _limit: u32,
+    ) -> Result<Vec<Answer>, ReadError> {
+        Ok(Vec::new())
+    }
 
     /// The appointments of one resource on one day, with their patients. For finding what a person entered.
     async fn appointments_with_patients(

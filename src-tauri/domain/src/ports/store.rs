@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditEntry, AuditLine};
 use crate::booking::{BookingEvent, BookingKey, BookingRequest, Entry, HistoryLine};
+use crate::consent::in_practice::KeptAnswer;
 use crate::consent::{Consent, ConsentLine};
 use crate::failure::Cause;
 use crate::ids::{PartnerId, PatientRef, PracticeId};
@@ -34,6 +35,20 @@ pub enum StoreError {
     /// The folder or file cannot be written.
     #[error("the records cannot be written")]
     ReadOnly,
+    /// A practice was to be saved with another practice system, whose patients nobody asked for the consents that stand
+    /// under its id: the same key is somebody else there. Nothing was saved.
+    #[error(
+        "The consents of practice {practice} were given by patients of {}. Link the new practice system under another \
+         id, so that nobody's consent counts for somebody else.",
+        .profile.as_deref().unwrap_or("a practice system that is not known any more")
+    )]
+    ConsentsOfOthers {
+        /// The practice.
+        practice: PracticeId,
+        /// The profile of the practice system whose patients they are; none where it was not linked any more when the
+        /// first of them was recorded.
+        profile: Option<String>,
+    },
     /// Anything else.
     #[error("the store failed")]
     Failed(#[source] Cause),
@@ -148,6 +163,14 @@ pub trait Marks: Send + Sync {
     async fn forget_marks(&self, practice: &PracticeId, prefix: &str) -> Result<u64, StoreError>;
 }
 
+/// What the marks of a practice's profiles begin with.
+pub const PROFILES: &str = "profiles/";
+
+/// The mark of an account of which nobody was told anything yet; its digest is the account. A pass of the former account
+/// may still be under way when it is set, and leave links and marks behind that this account never saw: whoever begins
+/// with the account forgets them, and this mark among them.
+pub const PROFILES_ANEW: &str = "profiles/anew";
+
 /// A digest of what a partner last accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -228,6 +251,8 @@ pub enum ProblemKind {
     Consent,
     /// The practice database is not one that the profile knows.
     Misfit,
+    /// Somebody has to mend the clinic's own profile.
+    OwnProfile,
     /// Somebody has to say that a list may shrink.
     Shrink,
     /// The partner refused something of what was sent.
@@ -238,11 +263,12 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [ProblemKind; 7] = [
+    pub const ALL: [ProblemKind; 8] = [
         ProblemKind::Unreachable,
         ProblemKind::Credentials,
         ProblemKind::Consent,
         ProblemKind::Misfit,
+        ProblemKind::OwnProfile,
         ProblemKind::Shrink,
         ProblemKind::Refused,
         ProblemKind::Other,
@@ -255,6 +281,7 @@ impl ProblemKind {
             ProblemKind::Credentials => "credentials",
             ProblemKind::Consent => "consent",
             ProblemKind::Misfit => "misfit",
+            ProblemKind::OwnProfile => "own_profile",
             ProblemKind::Shrink => "shrink",
             ProblemKind::Refused => "refused",
             ProblemKind::Other => "other",
@@ -310,6 +337,14 @@ pub trait Consents: Send + Sync {
     /// The last line about each patient, of those about whom there is any, in the order of their keys.
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError>;
 
+    /// The same, of patients about whom there is a line with a greater number than `after`, in the order of the numbers.
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError>;
+
     /// The last line about one patient.
     async fn consent(
         &self,
@@ -327,6 +362,37 @@ pub trait Consents: Send + Sync {
 
     /// The number of the last line of all; it rises with every line, from whichever process.
     async fn last_consent(&self) -> Result<i64, StoreError>;
+
+    /// What the practice system answered about each patient when it was last read, of those about whom it ever said
+    /// anything.
+    async fn kept_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<Vec<KeptAnswer>, StoreError>;
+
+    /// Keeps answers of the practice system, and appends what follows from them as [`Self::record_consents`] does, each
+    /// answer with its line in one transaction. Where somebody recorded something about the patient in between, neither
+    /// is kept, and the answer has to be decided anew. The trail says `now`. Returns how many lines were appended, and
+    /// how many answers were left.
+    async fn keep_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        answers: &[DecidedAnswer],
+        now: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError>;
+}
+
+/// An answer of the practice system, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidedAnswer {
+    /// The answer.
+    pub answer: KeptAnswer,
+    /// The number of the last line about the patient by which it was decided; none where there was no line.
+    pub last: Option<i64>,
+    /// The line that follows from it; none where nothing does.
+    pub line: Option<ConsentLine>,
 }
 
 /// The links between things here and at partners.
@@ -365,14 +431,6 @@ pub trait AuditTrail: Send + Sync {
     /// The lines with a greater number than `after`, oldest first, at most `limit`.
     async fn audited(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// The lines about one patient, newest first, at most `limit`.
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError>;
-
     /// The number of the first line whose digest does not fit, or that is missing; none where all fit.
     async fn audit_broken_at(&self) -> Result<Option<i64>, StoreError>;
 }
@@ -383,8 +441,11 @@ pub trait SettingsBook: Send + Sync {
     /// Every practice, in the order of their ids.
     async fn practices(&self) -> Result<Vec<PracticeSettings>, StoreError>;
 
-    /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD are
-    /// forgotten in the same transaction: no other account knows them.
+    /// Adds or replaces a practice. Where its VALD account is another one than before, or none, the links at VALD and
+    /// every mark under [`PROFILES`] are forgotten in the same transaction: no other account knows them. A new account
+    /// is then written down under [`PROFILES_ANEW`]. Fails with [`StoreError::ConsentsOfOthers`] where consents of this id
+    /// were recorded with another system profile; where there are none, what is known of the former system's patients is
+    /// forgotten with the change.
     async fn save_practice(&self, settings: &PracticeSettings) -> Result<(), StoreError>;
 
     /// Unlinks a practice: settings, secrets, marks, notes and links go; its bookings, consents and audit trail stay.

@@ -80,6 +80,7 @@ fn each_state_says_what_can_be_done() {
         (consent(yes(), 0), link(LinkState::Pending, known), S::OnItsWay, true, true),
         (consent(yes(), 0), link(LinkState::Linked, known), S::Linked, true, false),
         (consent(yes(), 0), link(LinkState::NeedsPerson, None), S::NeedsPerson, false, false),
+        (consent(yes(), 0), link(LinkState::NeedsPerson, known), S::NeedsPerson, true, false),
         (consent(yes(), 0), link(LinkState::Conflict, known), S::NeedsPerson, false, false),
         // What it refused is the last change; the page is there.
         (consent(yes(), 0), link(LinkState::Failed, known), S::Refused, true, false),
@@ -184,12 +185,27 @@ fn what_left_is_told_with_its_fields_and_its_consent() {
         },
         digest: "00".into(),
     };
-    let view = left_view(&entry);
+    let mut row = AuditRow { number: 12, columns: [const { None }; 11], entry: Some(entry) };
+    let view = left_view(&row);
     assert_eq!((view.number, view.what.as_str(), view.consent), (12, "sent", Some(4)));
+    assert_eq!(view.at, Some(instant(at(0))));
+    row.entry = None;
+    let unreadable = left_view(&row);
+    assert_eq!((unreadable.number, unreadable.what.as_str(), unreadable.at), (12, "unreadable", None));
     let said = consent_view(&consent(Said::No, 0).unwrap());
     assert_eq!((said.given, said.guardian, said.recorded_by.as_str()), (false, None, "Kim"));
-    let gone = link_view(&link(LinkState::NeedsPerson, None).unwrap(), None);
+    let gone = link_view(&link(LinkState::NeedsPerson, None).unwrap(), None, false);
     assert_eq!((gone.patient_name.as_str(), gone.state.as_str()), ("", "needs_person"));
     let later = at(0) + TimeDelta::seconds(10);
     assert_eq!((gone.since, gone.reason.as_deref()), (instant(later), Some("Because.")));
+}
+
+#[test]
+fn a_line_that_cannot_be_understood_says_so_and_stays_as_it_is() {
+    let mut columns = [const { None }; 11];
+    columns[0] = Some(Private::new("7".to_owned()));
+    columns[5] = Some(Private::new("mended".to_owned()));
+    let row = AuditRow { number: 7, columns, entry: None };
+    let cells = audit_cells(&row);
+    assert_eq!((cells[0], cells[1], cells[5], cells[11]), ("7", "", "mended", NOT_UNDERSTOOD));
 }

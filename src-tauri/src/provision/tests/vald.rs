@@ -1,10 +1,12 @@
 //! The table `[practice.vald]`.
 
-use super::{WHOLE, apply, folder, read, read_beside, store};
-use domain::ids::{LocationRef, PracticeId, ResourceRef};
+use super::{Plan, WHOLE, apply, folder, read, read_beside, read_file, store};
+use crate::provision::PlanError;
+use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
+use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
 use domain::link::Link;
-use domain::ports::store::{Links, SettingsBook, Vault};
-use domain::private::ExposeSecret;
+use domain::ports::store::{Consents, Links, SettingsBook, StoreError, Vault};
+use domain::private::{ExposeSecret, Private};
 use domain::settings::{GroupedPatients, ProfileGroupRule, SecretKind, SecretName, ValdSettings};
 
 const VALD: &str = r#"
@@ -216,4 +218,53 @@ fn practices_of_one_organisation_and_one_book_tell_it_the_same_names() {
     stored.vald.as_mut().unwrap().sync_prefix = "first".into();
     let again = read_beside(folder().path(), &with(&LEAST.replace("11111111", "22222222")), &[stored]);
     assert_eq!(again.unwrap()[0].settings.vald.as_ref().unwrap().sync_prefix, "first");
+}
+
+#[tokio::test]
+async fn another_practice_system_is_refused_under_an_id_that_has_consents() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let carlton = |name: &str| {
+        let text = WHOLE.replace("\"richmond\"", "\"carlton\"").replace("\"1234567\"", "\"7654321\"");
+        text.replace("name = \"", &format!("name = \"{name} "))
+    };
+    apply(&store, &format!("{}{}", carlton("Old"), with(LEAST))).await;
+    let line = ConsentLine {
+        practice: PracticeId::new("richmond"),
+        partner: crate::patients::vald(),
+        patient: PatientRef::new("77"),
+        said: Said::Yes(Agreement::default()),
+        how: ConsentHow::AtDesk,
+        recorded_by: Private::new("Kim".into()),
+        wording: String::new(),
+        at: super::now(),
+    };
+    store.record_consents(&[line]).await.unwrap();
+    // Another host is the same patients' book.
+    let moved = with(LEAST).replace("127.0.0.1:3306", "127.0.0.1:3307");
+    assert!(apply(&store, &moved).await.contains("system.url"));
+
+    let other = "profile = \"demo\"\nurl = \"sqlite:clinic.sqlite\"";
+    let lines: Vec<&str> = moved
+        .lines()
+        .filter(|line| !line.starts_with("url = \"mysql") && !line.starts_with("password = \"env:"))
+        .map(|line| if line.starts_with("profile = ") { other } else { line })
+        .collect();
+    let replaced = format!("{}{}", carlton("New"), lines.join("\n"));
+    let before = store.practices().await.unwrap();
+    let plan = async || {
+        let wanted = read_file(folder().path(), &replaced, &[]).unwrap();
+        Plan::make(wanted, Some(&store)).await
+    };
+    let refused = plan().await.unwrap_err();
+    let PlanError::Store(refused) = refused else { panic!("{refused:?}") };
+    assert_eq!(
+        refused.to_string(),
+        "The consents of practice richmond were given by patients of openemr. Link the new practice system under \
+         another id, so that nobody's consent counts for somebody else."
+    );
+    assert_eq!(store.practices().await.unwrap(), before, "no other practice either");
+    // Unlinked, and linked anew under the same id.
+    store.remove_practice(&PracticeId::new("richmond")).await.unwrap();
+    assert!(matches!(plan().await, Err(PlanError::Store(StoreError::ConsentsOfOthers { .. }))));
 }

@@ -4,11 +4,18 @@ use super::ports::settings;
 use super::*;
 use crate::open::unlock;
 use chrono::TimeDelta;
-use domain::audit::{AuditEvent, AuditLine};
+use domain::audit::{AuditEntry, AuditEvent, AuditLine};
+use domain::consent::in_practice::KeptAnswer;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
-use domain::ports::store::{AuditTrail, Consents, Links, Mark, Marks, Revision, SettingsBook};
-use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
+use domain::matching::Settled;
+use domain::ports::store::{
+    AuditTrail, Consents, DecidedAnswer, Links, Mark, Marks, PROFILES, PROFILES_ANEW, Revision, SettingsBook,
+    SettledPeople, StoreError, Vault,
+};
+use domain::settings::{
+    GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
+};
 use rusqlite::Connection;
 
 pub(super) fn vald() -> PartnerId {
@@ -30,6 +37,10 @@ fn said(patient: &str, said: Said) -> ConsentLine {
 
 pub(super) fn yes(patient: &str) -> ConsentLine {
     said(patient, Said::Yes(Agreement::default()))
+}
+
+fn said_no(patient: &str) -> ConsentLine {
+    said(patient, Said::No)
 }
 
 pub(super) fn link(patient: &str) -> Link {
@@ -82,6 +93,26 @@ async fn the_last_line_holds_and_the_others_stay() {
             (AuditEvent::ConsentGiven, Some(4)),
         ]
     );
+}
+
+#[tokio::test]
+async fn what_was_said_since_is_read_by_itself() {
+    let (_dir, store) = fresh();
+    store.record_consents(&[yes("7"), yes("8"), yes("9")]).await.unwrap();
+    let since = async |number| -> Vec<(i64, String)> {
+        let consents = store.consents_since(&practice(), &vald(), number).await.unwrap();
+        consents.into_iter().map(|consent| (consent.number, consent.line.patient.to_string())).collect()
+    };
+    assert_eq!(since(3).await, []);
+    let elsewhere = ConsentLine { practice: PracticeId::new("carlton"), ..yes("7") };
+    let others = ConsentLine { partner: PartnerId::new("hint"), ..yes("7") };
+    let lines = [said("9", Said::No), elsewhere, others, yes("5"), yes("9")];
+    store.record_consents(&lines).await.unwrap();
+    let pairs = |pairs: &[(i64, &str)]| -> Vec<(i64, String)> {
+        pairs.iter().map(|(number, patient)| (*number, (*patient).to_owned())).collect()
+    };
+    assert_eq!(since(3).await, pairs(&[(7, "5"), (8, "9")]));
+    assert_eq!(since(0).await, pairs(&[(1, "7"), (2, "8"), (7, "5"), (8, "9")]));
 }
 
 #[tokio::test]
@@ -168,6 +199,21 @@ async fn links_come_back_as_they_were_saved() {
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(LinkState::Linked, 1), (LinkState::Failed, 1)]);
     assert_eq!(store.forget_links(&practice(), &vald()).await.unwrap(), 2);
     assert_eq!(store.audited(0, 10).await.unwrap().len(), 1, "what left stays on record");
+}
+
+#[tokio::test]
+async fn the_links_of_one_patient_come_without_those_of_others() {
+    let (_dir, store) = fresh();
+    let mut elsewhere = link("7");
+    elsewhere.key.partner = PartnerId::new("hint");
+    let mut invoice = link("7");
+    (invoice.key.kind, invoice.told_as) = (LinkKind::Invoice, "invoice-7".into());
+    let mut twin = link("7");
+    (twin.key.practice, twin.told_as) = (PracticeId::new("carlton"), "carlton-7".into());
+    store.save_links(&[link("7"), link("71"), elsewhere.clone(), invoice, twin], &[]).await.unwrap();
+    let found = store.links_of(&practice(), LinkKind::Patient, "7").await.unwrap();
+    assert_eq!(found, [elsewhere, link("7")]);
+    assert_eq!(store.links_of(&practice(), LinkKind::Patient, "9").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -262,9 +308,13 @@ async fn the_trail_is_read_by_number_and_by_patient() {
     assert_eq!(entries[1].line, sent("8"));
     assert_eq!(store.audited(2, 1).await.unwrap(), entries[2..3]);
     let of_eight = [entries[3].clone(), entries[1].clone()];
-    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 5).await.unwrap(), of_eight);
-    assert_eq!(store.audited_of(&practice(), &PatientRef::new("8"), 1).await.unwrap(), of_eight[..1]);
-    assert_eq!(store.audited_of(&PracticeId::new("carlton"), &PatientRef::new("8"), 5).await.unwrap(), []);
+    let of = async |practice: &PracticeId, limit| -> Vec<AuditEntry> {
+        let rows = store.audit_rows_of(practice, &PatientRef::new("8"), limit).await.unwrap();
+        rows.into_iter().map(|row| row.entry.unwrap()).collect()
+    };
+    assert_eq!(of(&practice(), 5).await, of_eight);
+    assert_eq!(of(&practice(), 1).await, of_eight[..1]);
+    assert_eq!(of(&PracticeId::new("carlton"), 5).await, []);
 }
 
 /// The digests were computed by another program, from what the schema says about them.
@@ -335,6 +385,29 @@ async fn the_trail_shows_that_it_was_changed() {
 }
 
 #[tokio::test]
+async fn a_line_that_nobody_can_read_holds_back_no_other() {
+    let (dir, store) = fresh();
+    store.audit(&[sent("5"), sent("6"), sent("7"), sent("8")]).await.unwrap();
+    tamper(
+        dir.path(),
+        "UPDATE audit SET at = 'never' WHERE number = 2; UPDATE audit SET what = 'mended' WHERE number = 3;
+         UPDATE audit SET told_as = CAST(x'ff' AS TEXT), number = -4 WHERE number = 4",
+    );
+    assert!(store.audited(0, 10).await.is_err());
+    let rows = store.audit_rows(i64::MIN, 10).await.unwrap();
+    let understood: Vec<(i64, bool)> = rows.iter().map(|row| (row.number, row.entry.is_some())).collect();
+    assert_eq!(understood, [(-4, false), (1, true), (2, false), (3, false)]);
+    let column =
+        |row: usize, place: usize| rows[row].columns[place].as_ref().map(|text| text.reveal().as_str());
+    assert_eq!((column(2, 1), column(3, 5)), (Some("never"), Some("mended")));
+    assert_eq!((column(1, 0), column(1, 4), column(0, 8)), (Some("1"), Some("5"), None));
+    let of_six = store.audit_rows_of(&practice(), &PatientRef::new("6"), 10).await.unwrap();
+    assert_eq!(of_six.iter().map(|row| (row.number, row.entry.is_some())).collect::<Vec<_>>(), [(2, false)]);
+    assert_eq!(store.audit_rows(2, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit_rows(i64::MIN, 2).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_was_recorded_cannot_be_changed() {
     let (_dir, store) = fresh();
     store.record_consents(&[yes("7")]).await.unwrap();
@@ -399,13 +472,20 @@ async fn another_tenant_knows_nothing_of_what_the_former_was_told() {
     other_groups.vald.as_mut().unwrap().groups.clear();
     store.save_practice(&other_groups).await.unwrap();
     assert_eq!(store.links(&practice(), None).await.unwrap(), [hint.clone(), link("7")], "the same tenant");
-    assert_eq!(store.marks(&practice(), "profiles/").await.unwrap().len(), 1);
+    let things = async |prefix: &str| -> Vec<(String, String)> {
+        let marks = store.marks(&practice(), prefix).await.unwrap();
+        marks.into_iter().map(|mark| (mark.thing, mark.digest)).collect()
+    };
+    let pair = |thing: &str, digest: &str| (thing.to_owned(), digest.to_owned());
+    assert_eq!(things(PROFILES).await, [pair(PROFILES_ANEW, "one"), pair("profiles/compared", "")]);
     // Another tenant; none; and again one, after a pass for the former one was late.
     for settings in [with_vald("two"), settings("richmond"), with_vald("one")] {
         store.save_practice(&settings).await.unwrap();
-        assert_eq!(store.practices().await.unwrap(), [settings]);
         assert_eq!(store.links(&practice(), None).await.unwrap(), std::slice::from_ref(&hint));
-        assert_eq!(store.marks(&practice(), "").await.unwrap(), [mark("resources")]);
+        // The new account's first pass forgets what comes late.
+        let anew = settings.vald.as_ref().map(|vald| pair(PROFILES_ANEW, &vald.tenant_id));
+        assert_eq!(store.practices().await.unwrap(), [settings]);
+        assert_eq!(things("").await, anew.into_iter().chain([pair("resources", "")]).collect::<Vec<_>>());
         told().await;
     }
     assert_eq!(store.audited(0, 10).await.unwrap().len(), 5, "what left stays on record");
@@ -428,6 +508,90 @@ async fn unlinking_takes_the_links_and_leaves_consents_and_trail() {
     assert_eq!(store.audited(0, 10).await.unwrap().len(), 2);
 }
 
+fn with_system(profile: &str, url: &str) -> PracticeSettings {
+    let mut settings = with_vald("one");
+    settings.system.profile = profile.into();
+    settings.system.url = url.into();
+    settings
+}
+
+/// What refuses to save a practice; none where it is saved.
+async fn refusal(store: &Store, settings: &PracticeSettings) -> Option<String> {
+    let before = store.practices().await.unwrap();
+    let secret = SecretName::of(&settings.id, SecretKind::SystemPassword);
+    let linked = store.link_practice(settings, vec![(secret.clone(), Some("new".into()))]).await;
+    match (store.save_practice(settings).await, linked) {
+        (Ok(()), Ok(())) => None,
+        (Err(error @ StoreError::ConsentsOfOthers { .. }), Err(StoreError::ConsentsOfOthers { .. })) => {
+            assert_eq!(store.practices().await.unwrap(), before, "nothing was saved");
+            assert!(store.secret(&secret).await.unwrap().is_none(), "no secret either");
+            let asked = store.consents_fit(&settings.id, &settings.system.profile).await.unwrap_err();
+            assert_eq!(asked.to_string(), error.to_string());
+            Some(error.to_string())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nobodys_consent_counts_for_somebody_of_another_practice_system() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_system("openemr", "mysql://one")).await.unwrap();
+    store.record_consents(&[yes("7")]).await.unwrap();
+    let said = "The consents of practice richmond were given by patients of openemr. Link the new practice system \
+                under another id, so that nobody's consent counts for somebody else.";
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    // A consent that was taken back is somebody's as well.
+    store.record_consents(&[said_no("7")]).await.unwrap();
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    // Neither a new host nor another practice is touched.
+    assert_eq!(refusal(&store, &with_system("openemr", "mysql://two")).await, None);
+    let other = PracticeSettings { id: PracticeId::new("carlton"), ..with_system("demo", "sqlite:x") };
+    assert_eq!(refusal(&store, &other).await, None);
+
+    // Linked anew under the same id.
+    assert!(store.remove_practice(&practice()).await.unwrap());
+    assert_eq!(refusal(&store, &with_system("demo", "sqlite:x")).await.as_deref(), Some(said));
+    assert_eq!(refusal(&store, &with_system("openemr", "mysql://two")).await, None);
+}
+
+#[tokio::test]
+async fn consents_that_came_when_no_practice_was_linked_are_nobodys_that_is_known() {
+    let (_dir, store) = fresh();
+    store.record_consents(&[yes("7")]).await.unwrap();
+    let said = refusal(&store, &with_system("openemr", "mysql://one")).await.unwrap();
+    assert!(said.contains("a practice system that is not known any more"), "{said}");
+}
+
+#[tokio::test]
+async fn another_practice_system_begins_without_what_was_known_of_patients() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_system("demo", "sqlite:x")).await.unwrap();
+    let person = private("a digest");
+    let know = async || {
+        let patient = PatientRef::new("7");
+        store.settle(&practice(), &person, Settled::ByPerson, Some(&patient), second(1)).await.unwrap();
+        let answer = DecidedAnswer { answer: kept("7", "a"), last: None, line: None };
+        store.keep_answers(&practice(), &vald(), &[answer], second(1)).await.unwrap();
+        store.save_links(&[link("7")], &[]).await.unwrap();
+        store.set_marks(&practice(), &[mark("profiles/compared"), mark("resources")]).await.unwrap();
+    };
+    let known = async || {
+        let marks = store.marks(&practice(), "").await.unwrap().into_iter().map(|mark| mark.thing);
+        (
+            store.settled(&practice(), &person).await.unwrap().len(),
+            store.kept_answers(&practice(), &vald()).await.unwrap().len(),
+            store.links(&practice(), None).await.unwrap().len(),
+            marks.filter(|thing| thing != PROFILES_ANEW).collect::<Vec<_>>(),
+        )
+    };
+    know().await;
+    store.save_practice(&with_system("demo", "sqlite:y")).await.unwrap();
+    assert_eq!(known().await, (1, 1, 1, vec!["profiles/compared".into(), "resources".into()]));
+    store.save_practice(&with_system("openemr", "mysql://one")).await.unwrap();
+    assert_eq!(known().await, (0, 0, 0, vec!["resources".into()]));
+}
+
 #[tokio::test]
 async fn four_hundred_requests_a_second_can_be_said() {
     let (dir, store) = fresh();
@@ -436,4 +600,49 @@ async fn four_hundred_requests_a_second_can_be_said() {
     store.save_practice(&fast).await.unwrap();
     store.close().await;
     assert_eq!(open(dir.path()).practices().await.unwrap(), [fast]);
+}
+
+fn kept(patient: &str, digest: &str) -> KeptAnswer {
+    KeptAnswer { patient: PatientRef::new(patient), yes: true, digest: digest.into() }
+}
+
+#[tokio::test]
+async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebody_was_quicker() {
+    let (_dir, store) = fresh();
+    store.save_practice(&settings("richmond")).await.unwrap();
+    let of_system = |patient| ConsentLine { how: ConsentHow::PracticeSystem, ..yes(patient) };
+    let decided = |patient, digest, last| DecidedAnswer {
+        answer: kept(patient, digest),
+        last,
+        line: Some(of_system(patient)),
+    };
+    let both = [decided("7", "a", None), decided("8", "b", None)];
+    assert_eq!(store.keep_answers(&practice(), &vald(), &both, second(50)).await.unwrap(), (2, 0));
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "b")]);
+    let trail = store.audited(0, 10).await.unwrap();
+    assert!(trail.iter().all(|entry| entry.line.at == second(50)), "the trail says when it was recorded");
+    let recorded = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
+    assert_eq!((recorded.line.at, recorded.line.how), (second(1), ConsentHow::PracticeSystem));
+
+    // The desk was quicker with the one, and the other is kept.
+    store.record_consents(&[said("7", Said::No)]).await.unwrap();
+    let last =
+        store.consent(&practice(), &vald(), &PatientRef::new("8")).await.unwrap().map(|last| last.number);
+    let again = [
+        decided("7", "c", Some(recorded.number)),
+        DecidedAnswer {
+            answer: kept("8", ""),
+            last,
+            line: Some(ConsentLine { said: Said::No, ..of_system("8") }),
+        },
+    ];
+    assert_eq!(store.keep_answers(&practice(), &vald(), &again, second(60)).await.unwrap(), (1, 1));
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "")]);
+    let stands = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
+    assert_eq!(stands.line.how, ConsentHow::AtDesk);
+
+    // Whoever links a practice of this name anew begins anew.
+    store.remove_practice(&practice()).await.unwrap();
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), []);
+    assert_eq!(store.consent_history(&practice(), &PatientRef::new("8")).await.unwrap().len(), 2);
 }

@@ -110,8 +110,8 @@ async fn two_processes_append_to_one_trail_that_fits_together() {
     for patient in &theirs {
         let patient = PatientRef::new(patient);
         let consent = store.consent(&practice(), &vald(), &patient).await.unwrap().unwrap();
-        let audited = store.audited_of(&practice(), &patient, 9).await.unwrap();
-        let under: Vec<_> = audited.iter().map(|entry| entry.line.consent).collect();
+        let audited = store.audit_rows_of(&practice(), &patient, 9).await.unwrap();
+        let under: Vec<_> = audited.iter().map(|row| row.entry.as_ref().unwrap().line.consent).collect();
         assert_eq!(under, [Some(consent.number)]);
     }
     let (consents, entries) =

@@ -100,6 +100,36 @@ async fn records_from_before_consents_and_links_are_taken_over() {
 }
 
 #[tokio::test]
+async fn consents_from_before_belong_to_the_system_that_is_linked_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = STEPS.iter().position(|sql| sql.contains("CREATE TABLE consent_system")).unwrap();
+    let mut old = Connection::open(dir.path().join("companion.db")).unwrap();
+    unlock(&old, &key()).unwrap();
+    run(&mut old, &STEPS[..newer], no_copy).unwrap();
+    old.execute_batch(
+        "INSERT INTO practice (id, name, zone, enabled, system_profile, system_url, system_write, system_poll_seconds)
+         VALUES ('richmond', 'Richmond', 'Australia/Melbourne', 1, 'openemr', 'sqlite:x', 'sql', 5);
+         INSERT INTO consent (practice, partner, patient, given, photo_and_video, how, recorded_by, wording, at)
+         VALUES ('richmond', 'vald', '7', 1, 0, 'desk', 'Kim', '', '2026-11-20T00:00:00.000Z'),
+                ('richmond', 'vald', '8', 1, 0, 'desk', 'Kim', '', '2026-11-20T00:00:00.000Z'),
+                ('gone', 'vald', '7', 1, 0, 'desk', 'Kim', '', '2026-11-20T00:00:00.000Z');",
+    )
+    .unwrap();
+    old.close().unwrap();
+
+    let store = open(dir.path());
+    let fits = async |practice: &str, profile: &str| {
+        store.consents_fit(&PracticeId::new(practice), profile).await.map_err(|error| error.to_string())
+    };
+    assert_eq!(fits("richmond", "openemr").await, Ok(()));
+    assert!(fits("richmond", "demo").await.unwrap_err().contains("patients of openemr"));
+    assert!(fits("gone", "openemr").await.unwrap_err().contains("not known any more"));
+    assert_eq!(fits("carlton", "demo").await, Ok(()));
+    let mut known = store.practices().await.unwrap();
+    store.save_practice(&known.remove(0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn links_and_the_trail_from_before_they_were_counted_are_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let counted = STEPS.iter().position(|sql| sql.contains("CREATE TABLE link_count")).unwrap();

@@ -21,7 +21,7 @@ use domain::settings::LiveHours;
 use domain::time::{DayRange, Horizon};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Marks of the list of resources.
 pub const RESOURCES: &str = "resources";
@@ -47,8 +47,8 @@ const EVERYTHING_EVERY: TimeDelta = TimeDelta::hours(24);
 const STAMP_LASTS: TimeDelta = TimeDelta::minutes(10);
 /// For how many days from today on it is kept who comes.
 const VISITS_FOR_DAYS: u32 = 7;
-/// How long a day that was refused waits before it is tried again.
-const REFUSED_WAITS: TimeDelta = TimeDelta::minutes(1);
+/// How long a day or a list that was refused waits before it is tried again, also where the partner asks for it.
+pub const REFUSED_WAITS: TimeDelta = TimeDelta::minutes(1);
 
 /// The mark that holds the digest of a short list that somebody has accepted.
 pub fn accepted_mark(list: &str) -> String {
@@ -78,6 +78,16 @@ pub struct Availability {
     ports: Ports,
     partner: Option<Arc<dyn Partner>>,
     last: Mutex<Option<LastLook>>,
+    /// What was refused within the last minute, by its mark.
+    refused: Mutex<BTreeMap<String, Refused>>,
+}
+
+/// What the partner refused.
+struct Refused {
+    /// What was sent, as its mark would say it.
+    text: String,
+    at: DateTime<Utc>,
+    problem: Problem,
 }
 
 /// What the last complete pass saw.
@@ -119,7 +129,7 @@ impl Availability {
     /// The flow. Without a partner it still watches the practice database, so that its light is true.
     pub fn new(ports: Ports) -> Self {
         let partner = ports.partner.clone().filter(|partner| partner.availability_board().is_some());
-        Self { ports, partner, last: Mutex::new(None) }
+        Self { ports, partner, last: Mutex::new(None), refused: Mutex::default() }
     }
 
     fn horizon(&self) -> Horizon {
@@ -172,6 +182,7 @@ impl Availability {
         {
             refused = self.publish(partner.as_ref(), board, &book, changed, now).await?;
         } else {
+            self.shrinks(Vec::new());
             self.show(&book, &BTreeSet::new(), now);
         }
         let again_at = match refused {
@@ -186,7 +197,8 @@ impl Availability {
             }
             Some(problem) => {
                 self.ports.failed_with(Leg::Board, problem, None).await?;
-                Some(self.ports.clock.now() + REFUSED_WAITS)
+                let first = self.refused().values().map(|refused| refused.at).min();
+                Some(first.unwrap_or_else(|| self.ports.clock.now()) + REFUSED_WAITS)
             }
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -196,6 +208,30 @@ impl Availability {
 
     fn last(&self) -> Option<LastLook> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<String, Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the partner said when it refused just this, less than a minute ago. Something else is sent at once.
+    fn refused_lately(&self, thing: &str, text: &str) -> Option<Problem> {
+        self.refused()
+            .get(thing)
+            .filter(|refused| refused.text == text)
+            .map(|refused| refused.problem.clone())
+    }
+
+    /// Notes what the partner refused, or that it did not.
+    fn note_refused(&self, thing: &str, text: &str, problem: Option<Problem>) {
+        let at = self.ports.clock.now();
+        let mut refused = self.refused();
+        match problem {
+            Some(problem) => {
+                refused.insert(thing.to_owned(), Refused { text: text.to_owned(), at, problem });
+            }
+            None => drop(refused.remove(thing)),
+        }
     }
 
     /// The book is as it was, and the partner accepted that: proven anew, unless something waits for a person.
@@ -218,6 +254,7 @@ impl Availability {
     ) -> Result<Option<Problem>, Stop> {
         self.begin_anew_for_another_account(partner).await?;
         self.begin_anew_every_day(now).await?;
+        self.refused().retain(|_, refused| (TimeDelta::zero()..REFUSED_WAITS).contains(&(now - refused.at)));
         // The lists come first (sheet §7).
         let lists = self.publish_configuration(board, book).await?;
         if lists.doubtful {
@@ -292,35 +329,47 @@ impl Availability {
             ),
         });
         let doubtful = send_resources.waits().is_some();
-        self.ports.state.change_practice(self.ports.id(), |practice| {
-            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
-            practice.shrinking.extend(shrinking);
-        });
+        self.shrinks(shrinking);
 
         let digest = digest_of_hours(&hours);
         let hours_known = !self.ports.store.marks(self.ports.id(), LIVE_HOURS).await?.is_empty();
         if (hours_known || !hours.weekdays.is_empty()) && self.differs(LIVE_HOURS, &digest).await? {
-            self.mark(LIVE_HOURS.to_owned(), UNKNOWN.to_owned()).await?;
-            match refused_or_accepted(board.publish_live_hours(&hours).await)? {
+            match self.send_list(LIVE_HOURS, &digest, board.publish_live_hours(&hours)).await? {
                 None => self.mark(LIVE_HOURS.to_owned(), digest).await?,
                 refused => problem = problem.or(refused),
             }
         }
         if nothing_waits && send_resources == List::Send {
-            self.mark(RESOURCES.to_owned(), UNKNOWN.to_owned()).await?;
-            match refused_or_accepted(board.publish_resources(&book.resources).await)? {
+            let sending = board.publish_resources(&book.resources);
+            match self.send_list(RESOURCES, &resources.digest, sending).await? {
                 None => self.list_accepted(resources).await?,
                 refused => problem = problem.or(refused),
             }
         }
         if nothing_waits && send_types == List::Send {
-            self.mark(APPOINTMENT_TYPES.to_owned(), UNKNOWN.to_owned()).await?;
-            match refused_or_accepted(board.publish_appointment_types(&book.appointment_types).await)? {
+            let sending = board.publish_appointment_types(&book.appointment_types);
+            match self.send_list(APPOINTMENT_TYPES, &types.digest, sending).await? {
                 None => self.list_accepted(types).await?,
                 refused => problem = problem.or(refused),
             }
         }
         Ok(Lists { problem, doubtful })
+    }
+
+    /// Sends a list, unless just this one was refused within the last minute. Returns what was refused.
+    async fn send_list(
+        &self,
+        list: &str,
+        digest: &str,
+        sending: impl Future<Output = Result<(), WriteError>>,
+    ) -> Result<Option<Problem>, Stop> {
+        if let Some(problem) = self.refused_lately(list, digest) {
+            return Ok(Some(problem));
+        }
+        self.mark(list.to_owned(), UNKNOWN.to_owned()).await?;
+        let problem = refused_or_accepted(sending.await)?;
+        self.note_refused(list, digest, problem.clone());
+        Ok(problem)
     }
 
     async fn differs(&self, thing: &str, digest: &str) -> Result<bool, Stop> {
@@ -358,6 +407,14 @@ impl Availability {
         let list = Mark { thing: listing.list.to_owned(), digest: listing.digest, at };
         self.ports.store.set_marks(self.ports.id(), &[names, list]).await?;
         self.ports.store.forget_marks(self.ports.id(), &accepted_mark(listing.list)).await.map(drop)
+    }
+
+    /// Notes which of the lists wait for somebody.
+    fn shrinks(&self, shrinking: Vec<Shrinking>) {
+        self.ports.state.change_practice(self.ports.id(), |practice| {
+            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
+            practice.shrinking.extend(shrinking);
+        });
     }
 
     /// When a list was first seen to shrink, while it still does.
@@ -401,12 +458,19 @@ impl Availability {
         let mut on_their_way: BTreeSet<ResourceRef> =
             to_send.iter().map(|day| day.offer.resource.clone()).collect();
         self.show(book, &on_their_way, now);
-        let total = to_send.len();
-        if total == 0 {
+        if to_send.is_empty() {
             return Ok(None);
         }
+        let mut problem = None;
+        to_send.retain(|day| match self.refused_lately(&day.thing, &day.text) {
+            Some(lately) => {
+                problem = Some(lately);
+                false
+            }
+            None => true,
+        });
+        let total = to_send.len();
         tracing::debug!(practice.id = %self.ports.id(), days = total, changed, "Publishing free times.");
-        let mut refused: Option<String> = None;
         for (number, batch) in to_send.chunks(board.batch_size().max(1)).enumerate() {
             let done = number * board.batch_size();
             self.progress((total > board.batch_size()).then_some((done, total)));
@@ -424,34 +488,35 @@ impl Availability {
             self.ports.store.set_marks(self.ports.id(), &unknown).await?;
             let offers: Vec<DayOffer> = batch.iter().map(|day| day.offer.clone()).collect();
             let sent_at = self.ports.clock.now();
-            let answers = accepted(board.publish(&offers).await)?;
+            let answers = each_answered(board.publish(&offers).await, offers.len());
+            let answers = answers.map_err(|error| Stop::Failed(Leg::Board, error))?;
             let at = self.ports.clock.now();
             let mut marks = Vec::new();
             for ((day, history), answer) in batch.iter().zip(histories).zip(answers) {
                 match answer {
                     Ok(()) => {
+                        self.note_refused(&day.thing, &day.text, None);
                         differing.remove(&day.place);
                         marks.push(Mark { thing: day.thing.clone(), digest: day.text.clone(), at });
                         marks.extend(history.map(|history| history.with(day, sent_at, at)));
                     }
-                    Err(why) => refused = Some(why),
+                    Err(why) => {
+                        let refused = day_refused(&why);
+                        self.note_refused(&day.thing, &day.text, Some(refused.clone()));
+                        problem = Some(refused);
+                    }
                 }
             }
             self.ports.store.set_marks(self.ports.id(), &marks).await?;
             self.differ(&differing);
         }
         self.progress(None);
-        if refused.is_none() {
+        if problem.is_none() {
             on_their_way.clear();
         }
         self.show(book, &on_their_way, now);
         self.drop_marks_of_the_past(book.horizon, &accepted_before).await?;
-        Ok(refused.map(|why| Problem {
-            kind: ProblemKind::Refused,
-            sentence: format!(
-                "Healthengine refused some of the free times: {why}. They are tried again every minute."
-            ),
-        }))
+        Ok(problem)
     }
 
     /// The last changes of a day, to which this one is added once it is accepted; none where nothing is known to differ.
@@ -607,6 +672,29 @@ fn refused_or_accepted(answer: Result<(), WriteError>) -> Result<Option<Problem>
         Ok(()) => Ok(None),
         Err(Stop::Failed(leg, error @ ReadError::Invalid(_))) => Ok(Some(health::problem(leg, &error))),
         Err(stop) => Err(stop),
+    }
+}
+
+/// What to do about a day that the partner refuses.
+fn day_refused(why: &str) -> Problem {
+    Problem {
+        kind: ProblemKind::Refused,
+        sentence: format!(
+            "Healthengine refused some of the free times: {why}. They are tried again every minute."
+        ),
+    }
+}
+
+/// One answer for each day of a batch. One that is refused as a whole refuses each of them, and keeps no other waiting.
+pub fn each_answered(
+    answer: Result<Vec<Result<(), String>>, WriteError>,
+    days: usize,
+) -> Result<Vec<Result<(), String>>, ReadError> {
+    match answer {
+        Ok(answers) => Ok(answers),
+        Err(WriteError::Refused(why)) => Ok(vec![Err(why.to_string()); days]),
+        Err(WriteError::Untouched(ReadError::Invalid(said))) => Ok(vec![Err(said); days]),
+        Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::pace;
 use crate::state::Asked;
 use crate::webhooks::{ALONE, Found, News};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{
     AppointmentOrder, AskedAbout, BookingChange, BookingEvent, BookingKey, BookingRequest, BookingState,
     ChangeKind, Entry, Held, Inserted, Stage, Standing, Step, Undoing, Watched,
@@ -31,6 +31,10 @@ const EARLY: TimeDelta = TimeDelta::seconds(18);
 
 /// An answer that the partner asks for again is given again no more often than this.
 const ANSWER_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
+
+/// An answer that the partner calls wrong is given again after this: saying the same would not help (sheet §3), but the
+/// partner may have been mended meanwhile.
+const REFUSED_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Nothing is put off for longer.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
@@ -68,6 +72,8 @@ struct Memory {
     set_back: BTreeMap<BookingKey, DateTime<Utc>>,
     /// When each answer that the partner asked for again was last given.
     answered_again: BTreeMap<BookingKey, DateTime<Utc>>,
+    /// When the partner last called each answer wrong.
+    answers_refused: BTreeMap<Answered, DateTime<Utc>>,
     /// Why the book would not let a booking be cancelled, until the change that asks for it takes it up.
     book_refused: BTreeMap<BookingKey, Refusal>,
     /// Changes that the book refused and whose answer may not have arrived.
@@ -80,6 +86,17 @@ struct Memory {
     changes_since: BTreeMap<ForeignChangeId, DateTime<Utc>>,
     /// Kinds of requests that are not known, told already.
     unknown_kinds: BTreeSet<String>,
+    /// When the partner last refused each day that it asks for and that is not in the book.
+    days_refused: BTreeMap<(ResourceRef, NaiveDate), DateTime<Utc>>,
+}
+
+/// What an answer is about, so that one which the partner calls wrong is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    Booking(ForeignBookingId),
+    Change(ForeignChangeId),
+    /// What staff did to the appointment of a booking.
+    Appointment(ForeignBookingId),
 }
 
 /// Where one booking stands after it was brought forward as far as it goes.
@@ -302,12 +319,45 @@ impl Bookings {
             )
             .await?;
         }
+        let about = Answered::Booking(booking.clone());
+        if self.was_refused_lately(&about) {
+            return Ok(());
+        }
         match desk.decline(booking, why, false).await {
             Ok(()) | Err(WriteError::Refused(_) | WriteError::Unknown(_)) => Ok(()),
-            // Saying the same again would not help, and the other bookings must not be looked for less often.
-            Err(WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound)) => Ok(()),
+            // The other bookings must not be looked for less often.
+            Err(WriteError::Untouched(error @ (ReadError::Invalid(_) | ReadError::NotFound))) => {
+                self.answer_refused(about, booking, &error).await
+            }
             Err(WriteError::Untouched(error)) => Err(Stop::Failed(Leg::Desk, error)),
         }
+    }
+
+    /// Whether the partner has called this answer wrong, not long ago.
+    fn was_refused_lately(&self, about: &Answered) -> bool {
+        let now = self.ports.clock.now();
+        let refused_at = self.memory(|memory| memory.answers_refused.get(about).copied());
+        refused_at.is_some_and(|at| (TimeDelta::zero()..REFUSED_AGAIN_AFTER).contains(&(now - at)))
+    }
+
+    /// Notes that the partner calls an answer wrong. Somebody is told once, because what stays unanswered makes the
+    /// practice unhealthy (sheet §6).
+    async fn answer_refused(
+        &self,
+        about: Answered,
+        booking: &ForeignBookingId,
+        error: &ReadError,
+    ) -> Result<(), Stop> {
+        let now = self.ports.clock.now();
+        if self.memory(|memory| memory.answers_refused.insert(about, now)).is_some() {
+            return Ok(());
+        }
+        let cause = error_chain(error);
+        tracing::warn!(practice.id = %self.ports.id(), booking.id = %booking, cause, "The partner refuses an answer.");
+        let text = format!(
+            "Healthengine refuses our answer about booking {booking}. It is given again every hour. Please compare the booking there with your book, and tell Healthengine\u{2019}s support if it still waits for an answer."
+        );
+        Ok(self.tell("look/refused-answer", text).await?)
     }
 
     /// Files a booking, and returns whether it was new.
@@ -346,6 +396,10 @@ impl Bookings {
             return Ok(());
         }
         let booking = &key.booking;
+        let about = Answered::Booking(booking.clone());
+        if self.was_refused_lately(&about) {
+            return Ok(());
+        }
         let answer = match entry.state.stage() {
             Stage::UnderWay | Stage::Undone { told: false, .. } => return Ok(()),
             Stage::Stands(inserted) | Stage::Cancelling { inserted, .. } | Stage::Cancelled(inserted) => {
@@ -377,8 +431,10 @@ impl Bookings {
                 tracing::info!(practice.id = %self.ports.id(), booking.id = %key.booking, "The partner asked again and was answered again.");
                 Ok(())
             }
-            // Saying the same again would not help, and the other bookings must not be looked for less often.
-            Err(WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound)) => Ok(()),
+            // The other bookings must not be looked for less often.
+            Err(WriteError::Untouched(error @ (ReadError::Invalid(_) | ReadError::NotFound))) => {
+                self.answer_refused(about, booking, &error).await
+            }
             Err(WriteError::Untouched(error)) => Err(Stop::Failed(Leg::Desk, error)),
         }
     }
@@ -1140,6 +1196,10 @@ impl Bookings {
         how: Option<&Undoing>,
     ) -> Result<(), Stop> {
         let booking = &about.booking;
+        let about = Answered::Appointment(booking.clone());
+        if self.was_refused_lately(&about) {
+            return Ok(());
+        }
         let answer = match how {
             Some(how) => desk.undone(booking, how).await,
             None => desk.nothing_changed(booking).await,
@@ -1150,12 +1210,11 @@ impl Bookings {
                 tracing::info!(practice.id = %self.ports.id(), booking.id = %booking, said, "The partner asked about a booking and was answered.");
                 Ok(())
             }
-            // Saying the same again would not help, and must not keep what is behind it waiting.
-            Err(
-                WriteError::Refused(_) | WriteError::Untouched(ReadError::Invalid(_) | ReadError::NotFound),
-            ) => {
-                tracing::warn!(practice.id = %self.ports.id(), booking.id = %booking, "The partner refuses our answer about a booking.");
-                Ok(())
+            // It does not know what it asked any more.
+            Err(WriteError::Refused(_)) => Ok(()),
+            // It must not keep what is behind it waiting.
+            Err(WriteError::Untouched(error @ (ReadError::Invalid(_) | ReadError::NotFound))) => {
+                self.answer_refused(about, booking, &error).await
             }
             Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
                 Err(Stop::Failed(Leg::Desk, error))
@@ -1245,6 +1304,9 @@ impl Bookings {
         let mut first_failure = None;
         for change in changes {
             self.ports.webhooks.found(Found::Change(change.id.clone(), change.booking.clone()));
+            if self.was_refused_lately(&Answered::Change(change.id.clone())) {
+                continue;
+            }
             match self.apply(desk, &change, wake).await {
                 Ok(()) | Err(Stop::Store(StoreError::Stale)) => {}
                 // Patience, a refused key and a missing consent hold for all that follow, and so does a second failure.
@@ -1271,12 +1333,12 @@ impl Bookings {
         let Some(mut entry) = self.ports.store.entry(&key).await? else {
             if change.kind == ChangeKind::Stands {
                 let answer = desk.decline_change(&change.booking, &change.id, &Refusal::BookingUnknown).await;
-                return self.change_told(change, answer);
+                return self.change_told(change, answer).await;
             }
             return self.apply_to_unknown(desk, change, &key, wake).await;
         };
         if change.kind == ChangeKind::Stands {
-            return self.change_told(change, desk.confirm_change(&change.booking, &change.id).await);
+            return self.change_told(change, desk.confirm_change(&change.booking, &change.id).await).await;
         }
         // The book refused, and only our answer did not arrive: it is not asked again.
         let refused = self.memory(|memory| memory.cancel_refused.contains_key(&change.id));
@@ -1307,14 +1369,14 @@ impl Bookings {
         }
         match entry.state.stage() {
             Stage::Cancelled(_) | Stage::Rejected(_) | Stage::Closed | Stage::Undone { told: true, .. } => {
-                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await).await
             }
             // The patient will not come, whether or not somebody has cleared the book yet.
             Stage::Cancelling { by_hand: true, .. }
                 if self.ports.clock.now()
                     >= entry.state_since + TimeDelta::minutes(i64::from(self.ports.app.decide_minutes)) =>
             {
-                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await).await
             }
             // The book refused: the appointment has begun, or belongs to a series. One that was confirmed only now has
             // not been asked for yet; the next pass does.
@@ -1331,7 +1393,8 @@ impl Bookings {
                     change.booking
                 );
                 self.tell_once("look/cancellation", change, stands).await?;
-                self.change_told(change, desk.decline_change(&change.booking, &change.id, &why).await)?;
+                self.change_told(change, desk.decline_change(&change.booking, &change.id, &why).await)
+                    .await?;
                 self.memory(|memory| memory.cancel_refused.remove(&change.id));
                 Ok(())
             }
@@ -1351,13 +1414,13 @@ impl Bookings {
         let unreadable = |error| Stop::Failed(Leg::System, error);
         let Some(held) = self.ports.practice.find(key).await.map_err(unreadable)? else {
             let answer = desk.decline_change(&change.booking, &change.id, &Refusal::BookingUnknown).await;
-            return self.change_told(change, answer);
+            return self.change_told(change, answer).await;
         };
         match self.ports.practice.cancel(&held).await {
             Ok(()) => {
                 wake.insert(FlowName::Availability);
                 self.ports.look_closely();
-                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await).await
             }
             Err(WriteError::Refused(why)) => {
                 let stands = format!(
@@ -1365,7 +1428,7 @@ impl Bookings {
                     change.booking, held.appointment
                 );
                 self.tell_once("look/cancellation", change, stands).await?;
-                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await)
+                self.change_told(change, desk.confirm_change(&change.booking, &change.id).await).await
             }
             Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
                 Err(Stop::Failed(Leg::System, error))
@@ -1389,7 +1452,7 @@ impl Bookings {
         }
         let why = Refusal::Unreadable("bookingStatus".into());
         let answer = desk.decline_change(&change.booking, &change.id, &why).await;
-        self.change_told(change, answer)
+        self.change_told(change, answer).await
     }
 
     /// What a patient's cancellation means for a booking; nothing while it has to wait for it.
@@ -1425,7 +1488,7 @@ impl Bookings {
     }
 
     /// What the partner's answer about a change means. It waits on the partner's list until it is answered.
-    fn change_told(&self, change: &BookingChange, answer: Result<(), WriteError>) -> Result<(), Stop> {
+    async fn change_told(&self, change: &BookingChange, answer: Result<(), WriteError>) -> Result<(), Stop> {
         match answer {
             Ok(()) => {
                 tracing::info!(practice.id = %self.ports.id(), booking.id = %change.booking, change.id = %change.id, "A change was answered.");
@@ -1435,10 +1498,9 @@ impl Bookings {
                 tracing::warn!(practice.id = %self.ports.id(), change.id = %change.id, "The partner refuses our answer to a change: {why}.");
                 Ok(())
             }
-            // Saying the same again would not help, and must not keep the changes behind it waiting.
+            // It must not keep the changes behind it waiting.
             Err(WriteError::Untouched(error @ (ReadError::Invalid(_) | ReadError::NotFound))) => {
-                tracing::warn!(practice.id = %self.ports.id(), change.id = %change.id, "The partner refuses our answer to a change: {error}.");
-                Ok(())
+                self.answer_refused(Answered::Change(change.id.clone()), &change.booking, &error).await
             }
             Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
                 Err(Stop::Failed(Leg::Desk, error))
@@ -1450,18 +1512,22 @@ impl Bookings {
     async fn forget_what_is_asked_for(&self, waiting: &Waiting) -> Result<(), Stop> {
         let Some(board) = self.partner.availability_board() else { return Ok(()) };
         let store = &self.ports.store;
+        let mut forgotten = 0;
         if waiting.resources {
-            store.forget_marks(self.ports.id(), super::availability::RESOURCES).await?;
+            forgotten += store.forget_marks(self.ports.id(), super::availability::RESOURCES).await?;
         }
         if waiting.appointment_types {
-            store.forget_marks(self.ports.id(), super::availability::APPOINTMENT_TYPES).await?;
+            forgotten += store.forget_marks(self.ports.id(), super::availability::APPOINTMENT_TYPES).await?;
         }
         if waiting.availability {
             let shown = self.ports.state.subscribe().borrow().practices.get(self.ports.id()).cloned();
+            // Who is missing from a list that waits for somebody may only be missing from the read.
+            let doubtful =
+                self.ports.state.shrinking(self.ports.id(), super::availability::RESOURCES).is_some();
             let mut not_in_the_book = Vec::new();
             for asked in board.asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))? {
                 let prefix = super::availability::day_prefix(asked.day, asked.resource.as_ref());
-                store.forget_marks(self.ports.id(), &prefix).await?;
+                forgotten += store.forget_marks(self.ports.id(), &prefix).await?;
                 // What the ordinary pass will not send is answered here: nothing is free then.
                 let Some(shown) = shown.as_ref().filter(|shown| shown.horizon.is_some()) else { continue };
                 let outside = !shown.horizon.is_some_and(|horizon| horizon.contains(asked.day));
@@ -1473,23 +1539,35 @@ impl Bookings {
                     slot: Minutes(15),
                 };
                 match &asked.resource {
-                    Some(resource) if outside || !known.contains(&resource) => {
+                    Some(resource) if outside || !(doubtful || known.contains(&resource)) => {
                         not_in_the_book.push(empty(resource));
                     }
                     None if outside => not_in_the_book.extend(known.into_iter().map(empty)),
                     Some(_) | None => {}
                 }
             }
+            let place = |offer: &DayOffer| (offer.resource.clone(), offer.day);
+            let now = self.ports.clock.now();
+            let refused = self.memory(|memory| {
+                let waits = TimeDelta::zero()..super::availability::REFUSED_WAITS;
+                memory.days_refused.retain(|_, at| waits.contains(&(now - *at)));
+                memory.days_refused.clone()
+            });
+            not_in_the_book.retain(|offer| !refused.contains_key(&place(offer)));
             for batch in not_in_the_book.chunks(board.batch_size().max(1)) {
-                match board.publish(batch).await {
-                    Ok(_) | Err(WriteError::Refused(_)) => {}
-                    Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
-                        return Err(Stop::Failed(Leg::Desk, error));
-                    }
-                }
+                let answers = super::availability::each_answered(board.publish(batch).await, batch.len());
+                let answers = answers.map_err(|error| Stop::Failed(Leg::Desk, error))?;
+                let now = self.ports.clock.now();
+                let refused = batch.iter().zip(answers).filter(|(_, answer)| answer.is_err());
+                self.memory(|memory| {
+                    memory.days_refused.extend(refused.map(|(offer, _)| (place(offer), now)));
+                });
             }
         }
-        self.ports.look_closely();
+        // What is not marked any more is on its way already, or waits because it was refused.
+        if forgotten > 0 {
+            self.ports.look_closely();
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! the appointments of bookings; it is woken when the book's stamp moved, and runs now and then all the same.
 
 use super::{Flow, FlowName, Outcome, Ports, Stop};
+use crate::desk;
 use crate::digest::Digest;
 use crate::state::Shrinking;
 use async_trait::async_trait;
@@ -146,6 +147,9 @@ async fn record(ports: &Ports, entry: &Entry, difference: Difference) -> Result<
     match ports.store.record(entry, &event, decision.as_ref(), ports.clock.now()).await {
         Ok(_) => {
             tracing::info!(practice.id = %ports.id(), booking.id = %entry.request.key.booking, "{}", event.sentence());
+            if let BookingEvent::Relinked(inserted) = &event {
+                desk::remember(ports.store.as_ref(), entry, Some(&inserted.patient), ports.clock.now()).await;
+            }
             Ok(true)
         }
         Err(StoreError::Stale) => Ok(false),

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The bookings' flow wakes this one when something is asked for; by itself it hardly has to look.
 const LOOK_EVERY: TimeDelta = TimeDelta::hours(1);
 
-/// How soon what failed is tried again.
+/// How soon what failed, or could not be sent yet, is tried again.
 const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
 
 /// A day that the partner refused is handed over again after this: somebody may have mended the book.
@@ -47,7 +47,7 @@ impl Flow for ClientSnapshots {
             return Outcome { again_at: until, wake };
         }
         let again_at = match self.run().await {
-            Ok(()) => self.ports.clock.now() + LOOK_EVERY,
+            Ok(again_after) => self.ports.clock.now() + again_after,
             Err(stop) => {
                 let until = self.ports.stopped(stop, AGAIN_AFTER).await;
                 *self.paused() = Some(until);
@@ -74,8 +74,13 @@ impl ClientSnapshots {
         })
     }
 
-    async fn run(&self) -> Result<(), Stop> {
-        let Some(reader) = self.partner.snapshot_reader() else { return Ok(()) };
+    /// One pass. Returns after how long the next one is due.
+    async fn run(&self) -> Result<TimeDelta, Stop> {
+        let Some(reader) = self.partner.snapshot_reader() else { return Ok(LOOK_EVERY) };
+        // What is missing from these lists counts as deleted there, so a list that waits for somebody holds them back.
+        if !self.ports.state.is_beyond_doubt(self.ports.id()) {
+            return Ok(AGAIN_AFTER);
+        }
         let asked = reader.snapshots_asked().await.map_err(|error| Stop::Failed(Leg::Desk, error))?;
         let asked: BTreeSet<SnapshotAsked> = asked.into_iter().collect();
         let mut first_failure = None;
@@ -92,7 +97,7 @@ impl ClientSnapshots {
                 ended => note_failure(&mut first_failure, ended)?,
             }
         }
-        first_failure.map_or(Ok(()), Err)
+        first_failure.map_or(Ok(LOOK_EVERY), Err)
     }
 
     async fn hand_over(&self, reader: &dyn SnapshotReader, asked: SnapshotAsked) -> Result<(), Stop> {

@@ -143,6 +143,11 @@ impl Hurried {
         hurried.entry(practice.clone()).or_default().extend(patients);
     }
 
+    /// Whether there are any of a practice.
+    pub fn are_any(&self, practice: &PracticeId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(practice)
+    }
+
     /// Takes those of a practice.
     pub fn take(&self, practice: &PracticeId) -> BTreeSet<PatientRef> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(practice).unwrap_or_default()

@@ -2,13 +2,15 @@
 //!
 //! Nothing is decided by it alone: whoever uses it for a booking asks the book first whether it is still true.
 
+mod consents;
+
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::state::PeopleReading;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use consents::HeldConsents;
 use domain::directory::{Collecting, Directory};
 use domain::failure::ReadError;
-use domain::ids::PatientRef;
 use domain::people::PersonDetails;
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::store::Leg;
@@ -47,6 +49,7 @@ impl Searching {
 /// The reading of one practice's people.
 pub struct People {
     ports: Ports,
+    consents: HeldConsents,
 }
 
 #[async_trait]
@@ -58,18 +61,21 @@ impl Flow for People {
     async fn pass(&self) -> Outcome {
         let mut wake = BTreeSet::new();
         let poll = TimeDelta::seconds(i64::from(self.ports.settings.system.poll_seconds.max(1)));
-        if !self.is_needed() {
+        let needed = self.is_needed();
+        if !needed {
             self.ports.state.change_practice(self.ports.id(), |practice| practice.people = None);
-            return Outcome { again_at: self.ports.clock.now() + LOOK_EVERY, wake };
+            if consents::mapped(&self.ports).is_empty() {
+                return Outcome { again_at: self.ports.clock.now() + LOOK_EVERY, wake };
+            }
         }
-        let again_at = match self.read().await {
+        let again_at = match self.read_what_is_needed(needed).await {
             Ok(changed) => {
                 if changed {
                     wake.insert(FlowName::Profiles);
                 }
                 self.ports.clock.now() + poll
             }
-            Err(error) => self.ports.stopped(Stop::Failed(Leg::System, error), poll).await,
+            Err(stop) => self.ports.stopped(stop, poll).await,
         };
         Outcome { again_at, wake }
     }
@@ -78,7 +84,15 @@ impl Flow for People {
 impl People {
     /// The flow. It does nothing while nobody needs it.
     pub fn new(ports: Ports) -> Self {
-        Self { ports }
+        Self { ports, consents: HeldConsents::default() }
+    }
+
+    /// Returns whether a profile may have to be sent.
+    async fn read_what_is_needed(&self, people: bool) -> Result<bool, Stop> {
+        let of_system = |error| Stop::Failed(Leg::System, error);
+        let changed = people && self.read().await.map_err(of_system)?;
+        let recorded = self.consents.take_in(&self.ports, BELIEVED_FOR).await?;
+        Ok(changed || recorded)
     }
 
     fn is_needed(&self) -> bool {
@@ -118,24 +132,33 @@ impl People {
     }
 }
 
-/// Reads everybody, page by page.
+/// Reads everybody, page by page. While one page is worked on, on another thread, the next one is fetched.
 pub async fn read_everybody(practice: &dyn PracticeSystem) -> Result<Directory, ReadError> {
     let mut collecting = Collecting::default();
-    let mut after: Option<PatientRef> = None;
+    let mut page = practice.people(None, PAGE).await?;
     loop {
-        let page = practice.people(after.as_ref(), PAGE).await?;
-        for record in &page {
-            collecting.add(record);
-        }
-        let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        match page.last() {
-            Some(record) if !last => after = Some(record.id.clone()),
-            Some(_) | None => break,
-        }
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let after = page.last().filter(|_| !is_last).map(|record| record.id.clone());
+        let collect = aside(move || {
+            for record in &page {
+                collecting.add(record);
+            }
+            collecting
+        });
+        let Some(after) = after else {
+            collecting = collect.await?;
+            break;
+        };
+        let fetch = practice.people(Some(&after), PAGE);
+        (collecting, page) = tokio::try_join!(collect, fetch)?;
     }
     // Sorting everybody takes a moment, in which others want to be served.
-    let sorted = tokio::task::spawn_blocking(move || collecting.finish()).await;
-    sorted.map_err(|error| ReadError::Garbled(error.into()))
+    aside(move || collecting.finish()).await
+}
+
+/// Computes on a thread where that delays nobody.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| ReadError::Garbled(error.into()))
 }
 
 /// Every record that could be this person, from memory where the book says that memory is still true, and else from the
@@ -145,14 +168,14 @@ pub async fn candidates(
     reading: Option<&PeopleReading>,
     person: &PersonDetails,
 ) -> Result<Candidates, ReadError> {
-    if let Some(reading) = reading
-        && reading.stamp.is_some()
-        && practice.people_stamp().await? == reading.stamp
-    {
+    if let Some(reading) = reading.filter(|reading| reading.stamp.is_some()) {
         let found = reading.directory.candidates(person);
         if found.len() <= MOST_CANDIDATES {
-            let records = practice.patients(&found).await?;
-            return Ok(Candidates { records, complete: true });
+            // Side by side, because somebody waits for both. Where the book has changed, what was read is not used.
+            let (stamp, records) = tokio::try_join!(practice.people_stamp(), practice.patients(&found))?;
+            if stamp == reading.stamp {
+                return Ok(Candidates { records, complete: true });
+            }
         }
     }
     practice.find_patients(person).await

@@ -203,6 +203,43 @@ async fn a_day_that_is_refused_is_tried_again_after_a_minute() {
     assert_eq!(program.note(Leg::Board).unwrap().problem, None);
 }
 
+/// Healthengine goes on asking for what it refuses.
+#[tokio::test]
+async fn what_is_refused_and_asked_for_is_tried_every_minute_and_not_with_every_poll() {
+    let clinic = Clinic::new();
+    let program = clinic.program();
+    program.availability.pass().await;
+    let far = today() + Days::new(400);
+    for (resource, day) in [("r2", today()), ("r1", far)] {
+        let resource = ResourceRef::new(resource);
+        clinic.partner.desk(|desk| {
+            desk.refused_days.insert((resource.clone(), day));
+            desk.asked.push(OfferAsked { day, resource: Some(resource) });
+        });
+    }
+    calls(&clinic);
+    let mut sent = Vec::new();
+    for second in (5..=130).step_by(5) {
+        clinic.clock.move_by(seconds(5));
+        program.pass().await;
+        program.availability.pass().await;
+        let times = calls(&clinic).iter().filter(|call| call.starts_with("publish")).count();
+        sent.extend(std::iter::repeat_n(second, times));
+        assert_eq!(program.note(Leg::Board).unwrap().problem.unwrap().kind, ProblemKind::Refused, "{second}");
+    }
+    // The day that is in the book, and the one that is not.
+    assert_eq!(sent, [5, 5, 65, 65, 125, 125]);
+
+    // What differs from what was refused is sent at once.
+    clinic.practice.diary(|diary| drop(diary.enter("r2", at("14:00"), "p1")));
+    clinic.partner.desk(|desk| desk.refused_days.clear());
+    clinic.clock.move_by(seconds(5));
+    program.availability.pass().await;
+    assert_eq!(calls(&clinic), ["publish 1"]);
+    assert_eq!(program.note(Leg::Board).unwrap().problem, None);
+    clinic.shows_the_book().unwrap();
+}
+
 #[tokio::test]
 async fn what_was_accepted_before_a_failure_is_not_sent_again() {
     let mut clinic = Clinic::new();

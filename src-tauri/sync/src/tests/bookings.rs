@@ -31,6 +31,11 @@ async fn pass_after(clinic: &Clinic, program: &Program, wait: i64) {
     program.pass().await;
 }
 
+/// The kinds of what was told.
+fn told(clinic: &Clinic) -> Vec<String> {
+    clinic.store.disk(|disk| disk.told.iter().map(|(_, line)| line.kind.clone()).collect())
+}
+
 fn unplaced(clinic: &Clinic) -> bool {
     matches!(clinic.state("1"), BookingState::Unplaced(_))
 }
@@ -648,9 +653,9 @@ async fn an_unreadable_booking_never_spoils_the_others() {
     run_until(&clinic, &program.bookings, start() + seconds(30)).await;
     assert!(matches!(clinic.state("1"), BookingState::Confirmed(_)));
     assert_eq!(clinic.partner.desk(|desk| desk.calls("waiting").len()), 7, "the poll goes on as before");
-    assert_eq!(clinic.store.disk(|disk| disk.told.len()), 1, "it is told once");
+    assert_eq!(told(&clinic), ["look/unreadable", "look/refused-answer"], "each is told once");
     clinic.partner.desk(|desk| desk.fails = None);
-    pass_after(&clinic, &program, 5).await;
+    pass_after(&clinic, &program, 3600).await;
     assert!(matches!(clinic.partner.desk(|desk| desk.answer("0")), Some(Answer::Declined { .. })));
 }
 
@@ -686,6 +691,36 @@ async fn a_change_whose_answer_is_refused_keeps_no_other_waiting() {
     });
     run_until(&clinic, &program.bookings, clinic.now() + seconds(10)).await;
     assert_eq!(clinic.partner.desk(|desk| desk.changes[1].applied.clone()), Some(Ok(())));
+}
+
+#[tokio::test]
+async fn an_answer_that_the_partner_calls_wrong_is_told_once_and_repeated_every_hour() {
+    let clinic = Clinic::new();
+    for (booking, time) in [("1", "14:00"), ("2", "15:00"), ("3", "16:00")] {
+        clinic.partner.desk(|desk| desk.book(request(booking, ada(), at(time))));
+    }
+    let program = clinic.program();
+    program.pass().await;
+    let answers = ["confirm 1", "confirm_change 1", "nothing_changed 3"];
+    clinic.partner.desk(|desk| {
+        // Its answer got lost there; it is cancelled; it is asked about.
+        desk.bookings.get_mut(&ForeignBookingId::new("1")).unwrap().answer = None;
+        desk.cancel("2");
+        desk.ask_about("3", &[]);
+        desk.log.clear();
+        desk.fails = Some(|call| {
+            ["confirm 1", "confirm_change 1", "nothing_changed 3"]
+                .contains(&call)
+                .then(|| ReadError::Invalid("no".into()))
+        });
+    });
+    for (minutes, times) in [(55, 1), (10, 2)] {
+        run_until(&clinic, &program.bookings, clinic.now() + TimeDelta::minutes(minutes)).await;
+        for answer in answers {
+            assert_eq!(clinic.partner.desk(|desk| desk.calls(answer).len()), times, "{answer}");
+        }
+    }
+    assert_eq!(told(&clinic), ["look/refused-answer"; 3]);
 }
 
 #[tokio::test]
@@ -730,7 +765,7 @@ async fn an_answer_that_the_partner_lost_is_given_again() {
     pass_after(&clinic, &program, 5).await;
     assert!(matches!(clinic.state("3"), BookingState::Confirmed(_)));
     clinic.partner.desk(|desk| desk.fails = None);
-    pass_after(&clinic, &program, 5).await;
+    pass_after(&clinic, &program, 3600).await;
     assert_eq!(answers(), before);
     assert_eq!(clinic.practice.diary(|diary| diary.appointments.len()), 2);
 }

@@ -8,6 +8,7 @@ use domain::booking::{BookingState, Undoing};
 use domain::diary::{Appointment, AppointmentStatus};
 use domain::failure::ReadError;
 use domain::ids::{PatientRef, ResourceRef};
+use domain::matching::Settled;
 use domain::people::PatientPlan;
 use domain::ports::store::Leg;
 use domain::time::Minutes;
@@ -135,6 +136,9 @@ async fn a_merged_record_is_told_once_and_settles_the_doubt() {
     let entry = clinic.store.disk(|disk| disk.entries.values().next().unwrap().clone());
     assert_eq!(entry.decision.unwrap().plan, PatientPlan::Existing(merged));
     assert_eq!(entry.answered_at, answered_at, "it is no new answer to the patient");
+    let settled =
+        clinic.store.disk(|disk| disk.settled.last().map(|(_, _, settled)| settled.clone())).unwrap();
+    assert_eq!((settled.how, settled.patient), (Settled::ByPerson, Some(PatientRef::new("p9"))));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Days with their patients, for a partner that asks for them.
 
-use super::clinic::{Clinic, at, run_until, start, today};
+use super::clinic::{Clinic, Program, at, run_until, start, today};
+use super::practice::resource;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::{Flow, FlowName};
 use chrono::TimeDelta;
@@ -26,6 +27,12 @@ fn wants(clinic: &Clinic) -> SnapshotAsked {
     asked
 }
 
+/// The flow, after the book was read.
+async fn days_of(program: &Program) -> ClientSnapshots {
+    program.availability.pass().await;
+    ClientSnapshots::new(program.ports.clone()).unwrap()
+}
+
 fn told(clinic: &Clinic) -> Vec<String> {
     clinic.store.disk(|disk| disk.told.iter().map(|(_, line)| line.text.clone()).collect())
 }
@@ -35,6 +42,7 @@ async fn a_day_that_is_asked_for_is_handed_over_once_and_told_in_numbers() {
     let clinic = clinic();
     let program = clinic.program();
     let asked = wants(&clinic);
+    program.availability.pass().await;
     let outcome = program.pass().await;
     assert!(outcome.wake.contains(&FlowName::ClientSnapshots), "{outcome:?}");
     let days = ClientSnapshots::new(program.ports.clone()).unwrap();
@@ -62,9 +70,9 @@ async fn nothing_leaves_without_the_feature_or_a_profile_that_serves_it() {
 async fn a_read_that_failed_is_never_sent() {
     let clinic = clinic();
     wants(&clinic);
-    clinic.practice.diary(|diary| diary.fails = Some(|| ReadError::Unreachable("gone".into())));
     let program = clinic.program();
-    let days = ClientSnapshots::new(program.ports.clone()).unwrap();
+    let days = days_of(&program).await;
+    clinic.practice.diary(|diary| diary.fails = Some(|| ReadError::Unreachable("gone".into())));
     let outcome = days.pass().await;
     assert!(clinic.partner.desk(|desk| desk.days_taken.is_empty()));
     assert!(program.note(Leg::System).is_some_and(|note| note.problem.is_some()));
@@ -75,13 +83,44 @@ async fn a_read_that_failed_is_never_sent() {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_of_a_book_that_is_in_doubt_or_was_not_read_yet() {
+    let clinic = clinic();
+    clinic.practice.diary(|diary| diary.resources = ["r1", "r2", "r3"].map(resource).into());
+    wants(&clinic);
+    let taken = || clinic.partner.desk(|desk| desk.days_taken.len());
+    let program = clinic.program();
+    let days = ClientSnapshots::new(program.ports.clone()).unwrap();
+    let outcome = days.pass().await;
+    assert_eq!(taken(), 0, "nothing is known of the book");
+    assert!(outcome.again_at <= start() + TimeDelta::minutes(1), "{outcome:?}");
+    program.availability.pass().await;
+    // Now most practitioners are missing, and a list without them would say that they are gone.
+    let shrink_to = |left: &[&str]| {
+        clinic.practice.diary(|diary| {
+            diary.resources = left.iter().map(|id| resource(id)).collect();
+            diary.version += 1;
+        });
+    };
+    shrink_to(&["r1"]);
+    clinic.clock.move_by(TimeDelta::seconds(60));
+    program.availability.pass().await;
+    days.pass().await;
+    assert_eq!(taken(), 0, "the list waits for somebody");
+    shrink_to(&["r1", "r2", "r3"]);
+    clinic.clock.move_by(TimeDelta::seconds(60));
+    program.availability.pass().await;
+    days.pass().await;
+    assert_eq!(taken(), 1);
+}
+
+#[tokio::test]
 async fn a_refused_day_is_told_once_and_tried_every_hour() {
     let clinic = clinic();
     wants(&clinic);
     clinic.partner.desk(|desk| {
         desk.fails = Some(|call| call.starts_with("day 2").then(|| ReadError::Invalid("no".into())));
     });
-    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    let days = days_of(&clinic.program()).await;
     for _ in 0..36 {
         days.pass().await;
         clinic.clock.move_by(TimeDelta::minutes(5));
@@ -100,7 +139,7 @@ async fn patience_that_was_asked_for_is_kept_whoever_wakes() {
             call.starts_with("day 2").then_some(ReadError::SlowDown { retry_after })
         });
     });
-    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    let days = days_of(&clinic.program()).await;
     // The bookings' flow wakes it with every poll.
     for _ in 0..24 {
         days.pass().await;
@@ -121,7 +160,7 @@ async fn a_day_that_cannot_be_read_keeps_no_other_waiting() {
         });
     }
     clinic.practice.diary(|diary| diary.garbles = Some(today()));
-    let days = ClientSnapshots::new(clinic.ports()).unwrap();
+    let days = days_of(&clinic.program()).await;
     days.pass().await;
     let taken =
         clinic.partner.desk(|desk| desk.days_taken.iter().map(|day| day.asked.day).collect::<Vec<_>>());

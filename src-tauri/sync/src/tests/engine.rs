@@ -4,6 +4,7 @@ use super::clinic::{ada, at, request, settings, start};
 use super::partner::FakePartner;
 use super::practice::{FakePractice, resource};
 use super::reaper::{HandClock, Reaper};
+use super::register::FakeRegister;
 use super::store::FakeStore;
 use crate::engine::{Connect, Connected, EngineHandle, Foundations, start as start_engine};
 use crate::practices::{resync, set_enabled};
@@ -14,6 +15,7 @@ use domain::booking::{BookingKey, BookingRequest};
 use domain::ids::{PatientRef, PracticeId};
 use domain::people::PatientRecord;
 use domain::ports::clock::Clock;
+use domain::ports::partner::Partner;
 use domain::ports::store::{Leg, Problem, ProblemKind, SettingsBook, StoreError, Wish, Wishes};
 use domain::settings::{AppSettings, PracticeSettings};
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ use std::sync::{Arc, Mutex};
 struct Switchboard {
     practices: Mutex<BTreeMap<PracticeId, FakePractice>>,
     partners: Mutex<BTreeMap<(PracticeId, String), FakePartner>>,
+    /// By tenant.
+    registers: Mutex<BTreeMap<String, FakeRegister>>,
     fails: Mutex<Option<(Leg, Problem)>>,
 }
 
@@ -36,12 +40,15 @@ impl Connect for Switchboard {
         let account = settings.healthengine.as_ref().unwrap().practice_id.clone();
         let practice = self.practices.lock().unwrap()[&settings.id].clone();
         let partner = self.partners.lock().unwrap()[&(settings.id.clone(), account)].clone();
+        let registers = self.registers.lock().unwrap();
+        let register = settings.vald.as_ref().map(|vald| registers[&vald.tenant_id].clone());
+        let partners = register.into_iter().map(|register| Arc::new(register) as Arc<dyn Partner>).collect();
         let callback =
             settings.healthengine.as_ref().unwrap().webhook_url.as_ref().map(|url| url.as_str().into());
         Ok(Connected {
             practice: Arc::new(practice),
             partner: Some(Arc::new(partner)),
-            partners: Vec::new(),
+            partners,
             troubles: Vec::new(),
             callback,
         })
@@ -91,6 +98,13 @@ impl House {
         let partner = self.account(id, "1");
         self.store.for_people().save_practice(&settings(id)).await.unwrap();
         (practice, partner)
+    }
+
+    /// Adds a partner that keeps profiles, by its tenant.
+    pub(super) fn register(&self, tenant: &str) -> FakeRegister {
+        let register = FakeRegister::new(&self.clock, &self.reaper).of_account(tenant);
+        self.switchboard.registers.lock().unwrap().insert(tenant.to_owned(), register.clone());
+        register
     }
 
     pub(super) fn account(&self, id: &str, account: &str) -> FakePartner {

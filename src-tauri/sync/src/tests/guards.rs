@@ -2,15 +2,18 @@
 
 use super::clinic::*;
 use super::partner::Answer;
+use super::practice::resource;
 use crate::desk::Choice;
 use crate::flows::Flow;
 use crate::health::{Health, of_leg};
+use crate::state::PracticeState;
 use chrono::{Days, TimeDelta};
 use domain::booking::{BookingRequest, BookingState};
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::ResourceRef;
 use domain::ports::partner::OfferAsked;
-use domain::ports::store::Leg;
+use domain::ports::store::{BookingCounts, Leg};
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn what_a_person_has_dealt_with_is_answered_as_the_book_stands() {
@@ -122,6 +125,34 @@ async fn free_times_asked_for_beyond_the_horizon_or_of_nobody_are_answered_as_em
             assert!(desk.published.get(&shown).is_some_and(|offer| offer.free.is_empty()), "{shown:?}");
         }
     });
+}
+
+#[tokio::test]
+async fn free_times_of_whoever_is_missing_from_a_doubtful_list_are_not_answered_as_empty() {
+    let clinic = Clinic::new();
+    clinic.practice.diary(|diary| diary.resources = ["r1", "r2", "r3"].map(resource).into());
+    let program = clinic.program();
+    program.availability.pass().await;
+    let offered = (ResourceRef::new("r3"), today());
+    let shown = || clinic.partner.desk(|desk| desk.published.get(&offered).cloned());
+    assert!(shown().is_some_and(|offer| !offer.free.is_empty()));
+    clinic.practice.diary(|diary| {
+        diary.resources = vec![resource("r1")];
+        diary.version += 1;
+    });
+    clinic.clock.move_by(TimeDelta::seconds(60));
+    program.availability.pass().await;
+    let asked = OfferAsked { day: today(), resource: Some(offered.0.clone()) };
+    clinic.partner.desk(|desk| desk.asked.push(asked));
+    program.pass().await;
+    assert!(shown().is_some_and(|offer| !offer.free.is_empty()), "what was accepted stays");
+    // Other settings do not settle the doubt.
+    program.ports.state.change_practice(program.ports.id(), |practice| {
+        let anew = PracticeState::new(practice.settings.clone(), BTreeMap::new(), BookingCounts::default());
+        *practice = practice.clone().renewed(anew);
+    });
+    program.pass().await;
+    assert!(shown().is_some_and(|offer| !offer.free.is_empty()));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod bookings;
 mod changes;
 mod client_snapshots;
 mod clinic;
+mod consents_held;
 mod documents;
 mod engine;
 mod guards;

@@ -5,12 +5,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAppointment, SnapshotAsked};
+use domain::consent::in_practice::{Answer, Mapping};
 use domain::diary::{
     Appointment, AppointmentStatus, AppointmentType, Book, BookDay, OpenTime, PracticeCard, Resource, Room,
     Writable,
 };
 use domain::failure::{ReadError, Refusal, WriteError};
-use domain::ids::{AppointmentRef, AppointmentTypeRef, PatientRef, ResourceRef};
+use domain::ids::{AppointmentRef, AppointmentTypeRef, PartnerId, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
@@ -89,6 +90,8 @@ pub struct Diary {
     pub searches: usize,
     /// Cannot tell whether anybody's record changed.
     pub forgets_changes: bool,
+    /// The consents that it holds; none where it holds none.
+    pub consents: Option<super::consents_held::Held>,
     pub shelf: super::documents::Shelf,
     pub violations: Vec<String>,
 }
@@ -148,6 +151,7 @@ impl Diary {
             books_read: 0,
             searches: 0,
             forgets_changes: false,
+            consents: None,
             shelf: super::documents::Shelf::default(),
             violations: Vec::new(),
         }
@@ -506,6 +510,23 @@ impl PracticeSystem for FakePractice {
             behind
         })
         .await
+    }
+
+    fn consents_held(&self) -> Vec<Mapping> {
+        self.diary(|diary| diary.consents.iter().map(|held| held.mapping.clone()).collect())
+    }
+
+    async fn consents_stamp(&self, _: &PartnerId) -> Result<Option<String>, ReadError> {
+        self.ask(|diary| diary.consents.as_ref().and_then(|held| held.stamp())).await
+    }
+
+    async fn consents(
+        &self,
+        _: &PartnerId,
+        after: Option<&PatientRef>,
+        limit: u32,
+    ) -> Result<Vec<Answer>, ReadError> {
+        self.ask(|diary| diary.consents.as_mut().unwrap().page(after, limit)).await?
     }
 
     async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {

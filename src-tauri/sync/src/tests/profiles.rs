@@ -1,6 +1,7 @@
 //! Profiles of consenting patients, at a partner that keeps them.
 
 use super::clinic::{Clinic, ada, at, grace, person, run_until};
+use super::engine::House;
 use super::reaper::Fault;
 use super::register::FakeRegister;
 use crate::flows::people::People;
@@ -11,22 +12,23 @@ use chrono::TimeDelta;
 use domain::audit::AuditEvent;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::failure::ReadError;
-use domain::ids::{ForeignProfileId, PartnerId, PatientRef, ProfileGroupId, ResourceRef, SyncId};
+use domain::ids::{ForeignProfileId, PartnerId, PatientRef, PracticeId, ProfileGroupId, ResourceRef, SyncId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::people::{PatientRecord, PersonDetails};
+use domain::ports::clock::Clock;
 use domain::ports::store::{AuditTrail, Consents, Leg, Links, Marks};
 use domain::private::Private;
 use domain::settings::{GroupedPatients, ProfileGroupRule, ValdSettings};
 use std::sync::Arc;
 
 /// A clinic with a partner that keeps profiles.
-struct Place {
-    clinic: Clinic,
-    register: FakeRegister,
+pub struct Place {
+    pub clinic: Clinic,
+    pub register: FakeRegister,
 }
 
 /// Reading who the patients are, and bringing their profiles forward.
-struct Running {
+pub struct Running {
     people: People,
     profiles: Profiles,
 }
@@ -50,7 +52,7 @@ impl Flow for Running {
     }
 }
 
-fn account() -> ValdSettings {
+pub fn account() -> ValdSettings {
     ValdSettings {
         tenant_id: "11111111-2222-4333-8444-555555555555".into(),
         region: "aue".into(),
@@ -67,7 +69,7 @@ fn account() -> ValdSettings {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut clinic = Clinic::new();
         clinic.settings.vald = Some(account());
         let register = FakeRegister::new(&clinic.clock, &clinic.reaper);
@@ -85,15 +87,15 @@ impl Place {
     }
 
     /// Starts the program.
-    fn flow(&self) -> Running {
+    pub fn flow(&self) -> Running {
         Running::new(self.ports())
     }
 
-    async fn run(&self, flow: &Running, minutes: i64) {
+    pub async fn run(&self, flow: &Running, minutes: i64) {
         run_until(&self.clinic, flow, self.clinic.now() + TimeDelta::minutes(minutes)).await;
     }
 
-    async fn says(&self, patient: &str, said: Said) {
+    pub async fn says(&self, patient: &str, said: Said) {
         let line = ConsentLine {
             practice: self.clinic.settings.id.clone(),
             partner: PartnerId::new("vald"),
@@ -107,11 +109,11 @@ impl Place {
         self.clinic.store.for_people().record_consents(&[line]).await.unwrap();
     }
 
-    async fn agrees(&self, patient: &str) {
+    pub async fn agrees(&self, patient: &str) {
         self.says(patient, Said::Yes(Agreement::default())).await;
     }
 
-    async fn link(&self, patient: &str) -> Option<Link> {
+    pub async fn link(&self, patient: &str) -> Option<Link> {
         let key = LinkKey {
             practice: self.clinic.settings.id.clone(),
             partner: PartnerId::new("vald"),
@@ -121,7 +123,7 @@ impl Place {
         self.clinic.store.for_people().link(&key).await.unwrap()
     }
 
-    async fn state(&self, patient: &str) -> Option<LinkState> {
+    pub async fn state(&self, patient: &str) -> Option<LinkState> {
         self.link(patient).await.map(|link| link.state)
     }
 
@@ -137,7 +139,7 @@ impl Place {
         self.register.files(|files| files.profiles.values().map(|kept| kept.given_name.clone()).collect())
     }
 
-    async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
+    pub async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
         let entries = self.clinic.store.for_people().audited(0, 10_000).await.unwrap();
         entries.into_iter().map(|entry| (entry.line.what, entry.line.patient)).collect()
     }
@@ -228,6 +230,38 @@ async fn withdrawn_consent_stops_the_sync_and_says_what_is_left() {
     assert!(link.reason.unwrap().contains("remove the profile in VALD Hub by hand"));
     assert_eq!(place.names(), ["Ada"]);
     assert!(place.audited().await.contains(&(AuditEvent::Ended, Some(PatientRef::new("p1")))));
+}
+
+#[tokio::test]
+async fn one_profile_that_cannot_be_sent_holds_nobody_up() {
+    let place = Place::new();
+    for patient in ["p1", "p2", "p3"] {
+        place.agrees(patient).await;
+    }
+    place.register.files(|files| files.falls_over = Some(SyncId::new("richmond-p1")));
+    let flow = place.flow();
+    place.run(&flow, 30).await;
+    assert_eq!(place.names(), ["Grace", "Kim"]);
+    assert_eq!(place.link("p1").await.unwrap().state, LinkState::Pending);
+    place.register.files(|files| files.falls_over = None);
+    place.run(&flow, 30).await;
+    assert_eq!(place.link("p1").await.unwrap().state, LinkState::Linked);
+}
+
+#[tokio::test]
+async fn what_reached_the_partner_is_not_said_to_have_stayed_here() {
+    for (error, expected) in [
+        ((|| ReadError::Unreachable("out".into())) as fn() -> ReadError, AuditEvent::NotSent),
+        (|| ReadError::NoConsent, AuditEvent::Refused),
+    ] {
+        let place = Place::new();
+        place.agrees("p1").await;
+        place.register.files(|files| files.fails = Some(error));
+        place.run(&place.flow(), 1).await;
+        let audited = place.audited().await;
+        let sent = audited.iter().position(|(what, _)| *what == AuditEvent::Sent).unwrap();
+        assert_eq!(audited[sent + 1].0, expected, "{audited:?}");
+    }
 }
 
 #[tokio::test]
@@ -328,6 +362,37 @@ async fn new_profiles_are_put_into_their_groups() {
 }
 
 #[tokio::test]
+async fn groups_by_practitioner_wait_until_the_book_was_read() {
+    let mut place = Place::new();
+    let seen_by = GroupedPatients::SeenBy(ResourceRef::new("r1"));
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: seen_by }];
+    place.clinic.practice.diary(|diary| diary.enter("r1", at("14:00"), "p1"));
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 3).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.partner_id.is_some()), (LinkState::Pending, true));
+    // Sending it again meanwhile does not count as having put it into its groups.
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    place.run(&flow, 3).await;
+    assert!(place.names().contains(&"Adah".to_owned()));
+    crate::flows::availability::Availability::new(ports).pass().await;
+    place.run(&flow, 1).await;
+    for (patient, expected) in [("p1", vec![ProfileGroupId::new("g-2")]), ("p2", vec![])] {
+        assert_eq!(place.state(patient).await, Some(LinkState::Linked), "{patient}");
+        let sync_id = SyncId::new(format!("richmond-{patient}"));
+        let groups = place.register.files(|files| files.profiles[&sync_id].groups.clone());
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), expected, "{patient}");
+    }
+    let calls = place.register.files(|files| files.log.len());
+    assert!(calls <= 12, "{calls} calls: waiting asks nothing");
+}
+
+#[tokio::test]
 async fn a_profile_that_is_being_merged_is_followed_and_not_written_to() {
     let place = Place::new();
     place.agrees("p1").await;
@@ -375,6 +440,58 @@ async fn a_sync_id_that_went_with_a_merged_profile_is_a_matter_for_people() {
     assert!(place.names().is_empty(), "no second profile of the same person was made");
 }
 
+/// A profile that was merged into another, which our sync id did not come to. Returns what stood there.
+async fn lost_in_a_merger(place: &Place, flow: &Running) -> super::register::Kept {
+    place.agrees("p1").await;
+    place.run(flow, 3).await;
+    let kept = place.register.files(|files| {
+        let kept = files.profiles.get_mut(&SyncId::new("richmond-p1")).unwrap();
+        kept.merging_into = Some(ForeignProfileId::new("v-other"));
+        kept.modified_at = place.clinic.now();
+        kept.clone()
+    });
+    place.run(flow, 61).await;
+    place.register.files(|files| files.profiles.clear());
+    place.run(flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Conflict));
+    kept
+}
+
+#[tokio::test]
+async fn a_sync_id_that_support_put_back_ends_the_conflict() {
+    let mut place = Place::new();
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: GroupedPatients::All }];
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.change("p1", |details| details.first_name = Private::new("Adah".into()));
+    let id = ForeignProfileId::new("v-other");
+    let back = super::register::Kept { id, merging_into: None, groups: [].into(), ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!((link.state, link.reason.as_deref()), (LinkState::Linked, None));
+    assert_eq!(place.names(), ["Adah"], "what changed meanwhile is sent");
+    let groups = place.register.files(|files| files.profiles[&SyncId::new("richmond-p1")].groups.clone());
+    assert_eq!(groups, [ProfileGroupId::new("g-2")].into());
+}
+
+#[tokio::test]
+async fn who_withdrew_while_a_profile_was_lost_stays_ended_with_the_reason() {
+    let place = Place::new();
+    let flow = place.flow();
+    let kept = lost_in_a_merger(&place, &flow).await;
+    place.says("p1", Said::No).await;
+    place.run(&flow, 130).await;
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    let back = super::register::Kept { merging_into: None, ..kept };
+    place.register.files(|files| files.profiles.insert(SyncId::new("richmond-p1"), back));
+    place.run(&flow, 130).await;
+    let link = place.link("p1").await.unwrap();
+    assert_eq!(link.state, LinkState::Ended);
+    assert!(link.reason.unwrap().starts_with("Consent was withdrawn."));
+}
+
 #[tokio::test]
 async fn who_is_waited_for_comes_first() {
     let place = Place::new();
@@ -390,6 +507,184 @@ async fn who_is_waited_for_comes_first() {
     let first =
         place.register.files(|files| files.log.iter().find(|call| call.starts_with("import")).cloned());
     assert_eq!(first.as_deref(), Some("import richmond-m0"));
+}
+
+/// Adds patients to the book, `m0` and so on, who all agreed.
+async fn many_agree(place: &Place, count: usize) {
+    for number in 0..count {
+        let id = format!("m{number}");
+        place.clinic.practice.diary(|diary| diary.patients.push(record(&id, person("Many", &id, ""))));
+        place.agrees(&id).await;
+    }
+}
+
+/// Lets the program work at four requests a second until `done`, and returns how many requests that took.
+async fn requests_until(place: &Place, flow: &Running, done: impl AsyncFn() -> bool) -> usize {
+    let before = place.register.files(|files| files.log.len());
+    for _ in 0..2000 {
+        let outcome = flow.pass().await;
+        if done().await {
+            return place.register.files(|files| files.log.len()) - before;
+        }
+        place.clinic.clock.move_to(outcome.again_at.max(place.clinic.now()));
+    }
+    panic!("never done: {:?}", place.register.files(|files| files.log.len()));
+}
+
+/// Three hundred wait to be sent, at VALD's pace, each of them with a group.
+async fn three_hundred_wait() -> (Place, Ports, Running) {
+    let mut place = Place::new();
+    place.clinic.settings.vald.as_mut().unwrap().groups =
+        vec![ProfileGroupRule { group: "Knees".into(), whose: GroupedPatients::All }];
+    place.register.files(|files| files.pace = TimeDelta::milliseconds(250));
+    many_agree(&place, 300).await;
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    flow.pass().await;
+    (place, ports, flow)
+}
+
+#[tokio::test]
+async fn whoever_is_asked_for_is_linked_within_a_few_requests_while_300_wait() {
+    let (place, ports, flow) = three_hundred_wait().await;
+    ports.hurried.add(ports.id(), [PatientRef::new("m7")].into());
+    let linked = async || place.state("m7").await == Some(LinkState::Linked);
+    // A pass of up to sixteen steps ends with it at the latest.
+    let requests = requests_until(&place, &flow, linked).await;
+    assert!(requests <= 20, "{requests} requests");
+    let log = place.register.files(|files| files.log.clone());
+    let from = log.iter().position(|call| call == "import richmond-m7").unwrap();
+    let to = log.iter().rposition(|call| call.starts_with("groups of")).unwrap();
+    assert!(log.len() - from <= 20 && to > from, "{:?}", &log[from..]);
+    let sent_before = log[..from].iter().filter(|call| call.starts_with("import")).count();
+    assert_eq!(sent_before, 16, "nobody else was sent before");
+    let groups = place.register.files(|files| files.profiles[&SyncId::new("richmond-m7")].groups.clone());
+    assert_eq!(groups, [ProfileGroupId::new("g-2")].into());
+}
+
+#[tokio::test]
+async fn whoever_agrees_at_the_desk_is_linked_within_a_few_requests_while_300_wait() {
+    let (place, _, flow) = three_hundred_wait().await;
+    place.agrees("p1").await;
+    let linked = async || place.state("p1").await == Some(LinkState::Linked);
+    let requests = requests_until(&place, &flow, linked).await;
+    assert!(requests <= 20, "{requests} requests");
+}
+
+#[tokio::test]
+async fn a_wish_in_the_middle_of_a_pass_ends_it() {
+    let (place, ports, flow) = three_hundred_wait().await;
+    let hurried = ports.hurried.clone();
+    let practice = ports.id().clone();
+    let somebody = move || -> futures_util::future::BoxFuture<'static, ()> {
+        hurried.add(&practice, [PatientRef::new("m7")].into());
+        Box::pin(async {})
+    };
+    place.clinic.reaper.somebody(Arc::new(somebody));
+    let before = place.register.files(|files| files.log.len());
+    place.clinic.reaper.plan(&[(place.clinic.reaper.touches() + 40, Fault::SomebodyActs)]);
+    flow.pass().await;
+    let requests = place.register.files(|files| files.log.len()) - before;
+    assert!((1..12).contains(&requests), "{requests} requests");
+    flow.pass().await;
+    let next = place.register.files(|files| files.log[before + requests].clone());
+    assert_eq!(next, "import richmond-m7");
+}
+
+#[tokio::test]
+async fn links_are_counted_while_many_are_sent() {
+    let place = Place::new();
+    place.register.files(|files| files.pace = TimeDelta::milliseconds(250));
+    many_agree(&place, 600).await;
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    let state = ports.state.subscribe();
+    let shown = || state.borrow().practices[ports.id()].profiles.clone().unwrap_or_default();
+    let linked = || shown().links.get(&LinkState::Linked).copied().unwrap_or_default();
+    let some = async || linked() >= 200;
+    requests_until(&place, &flow, some).await;
+    let (sent, of) = shown().sending.unwrap();
+    assert!(sent < 300 && of == 600, "{sent} of {of}");
+    let all = async || linked() == 600;
+    requests_until(&place, &flow, all).await;
+    let calls = place.register.files(|files| (files.calls("import"), files.log.len()));
+    assert_eq!(calls.0, 600);
+    assert!(calls.1 <= 612, "{} requests for 600 profiles", calls.1);
+}
+
+#[tokio::test]
+async fn one_consent_more_has_nobody_else_read_again() {
+    let place = Place::new();
+    many_agree(&place, 50).await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let before = place.clinic.store.disk(|disk| disk.read_whole);
+    place.agrees("p1").await;
+    place.change("p2", |details| details.first_name = Private::new("Gracie".into()));
+    place.says("m3", Said::No).await;
+    place.change("m4", |details| details.first_name = Private::new("Manny".into()));
+    place.run(&flow, 3).await;
+    assert_eq!(place.clinic.store.disk(|disk| disk.read_whole), before);
+    assert_eq!(place.state("p1").await, Some(LinkState::Linked));
+    assert_eq!(place.state("m3").await, Some(LinkState::Ended));
+    assert!(place.names().contains(&"Manny".to_owned()));
+    assert_eq!(place.register.files(|files| files.calls("import")), 52);
+}
+
+#[tokio::test]
+async fn who_was_born_today_is_sent_when_that_day_has_begun_in_greenwich() {
+    let place = Place::new();
+    // Two in the morning of the 21st in Melbourne.
+    place.clinic.clock.move_to("2026-11-20T15:00:00Z".parse().unwrap());
+    place.change("p1", |details| details.birth_date = Private::new("2026-11-21".parse().ok()));
+    let guardian = Some(Private::new("A parent".into()));
+    place.says("p1", Said::Yes(Agreement { guardian, photo_and_video: false })).await;
+    let flow = place.flow();
+    place.run(&flow, 8 * 60).await;
+    assert!(place.names().is_empty());
+    assert_eq!(place.state("p1").await, Some(LinkState::Pending));
+    let read = place.clinic.store.disk(|disk| disk.read_whole);
+    run_until(&place.clinic, &flow, "2026-11-21T00:05:30Z".parse().unwrap()).await;
+    assert_eq!(place.names(), ["Ada"]);
+    assert_eq!(place.state("p1").await, Some(LinkState::Linked));
+    assert!(place.clinic.store.disk(|disk| disk.read_whole) - read <= 1);
+}
+
+#[tokio::test]
+async fn what_the_former_tenant_accepts_late_is_not_taken_for_the_new_ones() {
+    let mut house = House::new();
+    house.practice("richmond").await;
+    let (former, new) = (house.register("former"), house.register("new"));
+    let tenant = |tenant: &str| Some(ValdSettings { tenant_id: tenant.into(), ..account() });
+    house.change("richmond", |settings| settings.vald = tenant("former")).await;
+    let line = ConsentLine {
+        practice: PracticeId::new("richmond"),
+        partner: PartnerId::new("vald"),
+        patient: PatientRef::new("p1"),
+        said: Said::Yes(Agreement::default()),
+        how: ConsentHow::AtDesk,
+        recorded_by: Private::new("Kim".into()),
+        wording: "1".into(),
+        at: house.clock.now(),
+    };
+    house.store.for_people().record_consents(&[line]).await.unwrap();
+    former.answers.send_replace(false);
+    house.start().await;
+    house.run(10).await;
+    house.change("richmond", |settings| settings.vald = tenant("new")).await;
+    house.run(5).await;
+    former.answers.send_replace(true);
+    house.run(60).await;
+    assert_eq!(former.files(|files| files.calls("import")), 1);
+    assert_eq!(new.files(|files| files.calls("import richmond-p1")), 1);
+    let links = house.store.for_people().links(&PracticeId::new("richmond"), None).await.unwrap();
+    assert_eq!(links.iter().map(|link| link.state).collect::<Vec<_>>(), [LinkState::Linked]);
+    // Nothing is forgotten again and again.
+    house.engine = None;
+    house.settle().await;
+    house.start().await;
+    house.run(60).await;
+    assert_eq!(new.files(|files| files.calls("import richmond-p1")), 1);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use domain::ports::register::ProfileRegister;
 use domain::profile::{FieldRefused, ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 /// A profile as it stands there.
 #[derive(Clone, Debug)]
@@ -29,12 +30,16 @@ pub struct Files {
     pub groups: Vec<ProfileGroup>,
     /// How long a profile takes to be seen.
     pub visible_after: TimeDelta,
+    /// By how much each call moves the clock.
+    pub pace: TimeDelta,
     /// Addresses that somebody else has already.
     pub taken_emails: BTreeSet<String>,
     /// Given names that it refuses.
     pub refused_names: BTreeSet<String>,
     /// Answers with this error while it is set.
     pub fails: Option<fn() -> ReadError>,
+    /// Answers nothing when this one is imported.
+    pub falls_over: Option<SyncId>,
     /// Each call.
     pub log: Vec<String>,
     made: usize,
@@ -64,6 +69,9 @@ pub struct FakeRegister {
     clock: HandClock,
     reaper: Arc<Reaper>,
     files: Arc<Mutex<Files>>,
+    account: String,
+    /// Imports hang while this is false.
+    pub answers: Arc<watch::Sender<bool>>,
 }
 
 impl FakeRegister {
@@ -75,9 +83,11 @@ impl FakeRegister {
                 ProfileGroup { id: ProfileGroupId::new("g-2"), name: "Knees".into() },
             ],
             visible_after: TimeDelta::zero(),
+            pace: TimeDelta::zero(),
             taken_emails: BTreeSet::new(),
             refused_names: BTreeSet::new(),
             fails: None,
+            falls_over: None,
             log: Vec::new(),
             made: 0,
         };
@@ -86,11 +96,23 @@ impl FakeRegister {
             clock: clock.clone(),
             reaper: reaper.clone(),
             files: Arc::new(Mutex::new(files)),
+            account: "tenant".into(),
+            answers: Arc::new(watch::Sender::new(true)),
         }
+    }
+
+    /// The same, of another account.
+    pub fn of_account(self, account: &str) -> Self {
+        Self { account: account.into(), ..self }
     }
 
     pub fn files<T>(&self, read: impl FnOnce(&mut Files) -> T) -> T {
         read(&mut self.files.lock().unwrap())
+    }
+
+    /// Waits for a turn.
+    fn turn(&self) {
+        self.clock.move_by(self.files(|files| files.pace));
     }
 
     async fn asked<T: Send>(
@@ -98,6 +120,7 @@ impl FakeRegister {
         call: String,
         answer: impl FnOnce(&mut Files) -> T + Send,
     ) -> Result<T, ReadError> {
+        self.turn();
         let effect = || {
             self.files(|files| {
                 files.log.push(call);
@@ -118,7 +141,7 @@ impl Partner for FakeRegister {
     }
 
     fn account(&self) -> String {
-        "tenant".into()
+        self.account.clone()
     }
 
     async fn check(&self) -> Result<(), ReadError> {
@@ -141,12 +164,17 @@ impl ProfileRegister for FakeRegister {
     }
 
     async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
+        self.turn();
+        self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
         let now = self.clock.now();
         let effect = || {
             self.files(|files| {
                 files.log.push(format!("import {}", profile.sync_id));
                 if let Some(fails) = files.fails {
                     return Err(WriteError::Untouched(fails()));
+                }
+                if files.falls_over.as_ref() == Some(&profile.sync_id) {
+                    return Err(WriteError::Unknown(ReadError::Unreachable("cut".into())));
                 }
                 let refused = |field: &str| {
                     let why = "is not accepted".to_owned();
@@ -213,6 +241,7 @@ impl ProfileRegister for FakeRegister {
         profile: &ForeignProfileId,
         groups: &[ProfileGroupId],
     ) -> Result<(), WriteError> {
+        self.turn();
         let effect = || {
             self.files(|files| {
                 files.log.push(format!("groups of {profile}"));

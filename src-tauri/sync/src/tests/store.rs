@@ -7,14 +7,15 @@ use domain::audit::{AuditEntry, AuditEvent, AuditLine};
 use domain::booking::{
     BookingEvent, BookingKey, BookingRequest, BookingState, Entry, HistoryLine, Moved, Step, Undoing,
 };
+use domain::consent::in_practice::KeptAnswer;
 use domain::consent::{Consent, ConsentLine, Said};
 use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::link::{Link, LinkKey, LinkState};
 use domain::matching::{Decision, Settled};
 use domain::ports::store::{
-    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, Leg, LegNote, Links, Mark,
-    Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, StoreError, Vault, Watermarks,
-    Wish, Wishes,
+    Activity, ActivityLine, AuditTrail, BookingCounts, BookingLedger, Consents, DecidedAnswer, Leg, LegNote,
+    Links, Mark, Marks, OpenWish, PROFILES, PROFILES_ANEW, Revision, SettingsBook, SettledPeople,
+    SettledPerson, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, PracticeSettings, SecretName};
@@ -41,6 +42,9 @@ pub struct Disk {
     pub people_forgotten_before: Option<DateTime<Utc>>,
     pub documents: super::documents::DocumentTable,
     pub consents: Vec<Consent>,
+    /// How often everybody's consents or links were read.
+    pub read_whole: usize,
+    pub answers: BTreeMap<(PracticeId, PartnerId, PatientRef), KeptAnswer>,
     pub links: BTreeMap<LinkKey, Link>,
     pub audit: Vec<AuditEntry>,
 }
@@ -58,6 +62,39 @@ impl Disk {
             let number = self.audit.len() as i64 + 1;
             self.audit.push(AuditEntry { number, line: line.clone(), digest: String::new() });
         }
+    }
+
+    /// Appends what says something new. The trail says `trail_at`, or what the line says.
+    fn record(&mut self, lines: &[ConsentLine], trail_at: Option<DateTime<Utc>>) -> u64 {
+        let mut appended = 0;
+        for line in lines {
+            let known = self.last_consent(&line.practice, &line.partner, &line.patient);
+            let says_the_same =
+                |known: &Consent| known.line.said == line.said && known.line.wording == line.wording;
+            if known.is_some_and(says_the_same) {
+                continue;
+            }
+            appended += 1;
+            let number = self.consents.len() as i64 + 1;
+            self.consents.push(Consent { number, line: line.clone() });
+            let what = match line.said {
+                Said::Yes(_) => AuditEvent::ConsentGiven,
+                Said::No => AuditEvent::ConsentWithdrawn,
+            };
+            self.append(&[AuditLine {
+                at: trail_at.unwrap_or(line.at),
+                practice: line.practice.clone(),
+                partner: line.partner.clone(),
+                patient: Some(line.patient.clone()),
+                what,
+                fields: Vec::new(),
+                consent: Some(number),
+                told_as: None,
+                by: Some(line.recorded_by.clone()),
+            }]);
+        }
+        self.revision += u64::from(appended > 0);
+        appended
     }
 
     fn last_consent(
@@ -399,7 +436,11 @@ impl SettingsBook for FakeStore {
                 |settings: &PracticeSettings| settings.vald.as_ref().map(|vald| vald.tenant_id.clone());
             if former.as_ref().and_then(tenant) != tenant(settings) {
                 disk.links.retain(|key, _| key.practice != settings.id || key.partner.as_str() != "vald");
-                disk.marks.retain(|(of, thing), _| *of != settings.id || !thing.starts_with("profiles/"));
+                disk.marks.retain(|(of, thing), _| *of != settings.id || !thing.starts_with(PROFILES));
+                if let Some(tenant) = tenant(settings) {
+                    let mark = Mark { thing: PROFILES_ANEW.into(), digest: tenant, at: DateTime::UNIX_EPOCH };
+                    disk.marks.insert((settings.id.clone(), PROFILES_ANEW.into()), mark);
+                }
             }
         })
         .await
@@ -482,42 +523,66 @@ impl Revision for FakeStore {
 #[async_trait]
 impl Consents for FakeStore {
     async fn record_consents(&self, lines: &[ConsentLine]) -> Result<u64, StoreError> {
+        self.touch(|disk| disk.record(lines, None)).await
+    }
+
+    async fn kept_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+    ) -> Result<Vec<KeptAnswer>, StoreError> {
         self.touch(|disk| {
-            let mut appended = 0;
-            for line in lines {
-                let known = disk.last_consent(&line.practice, &line.partner, &line.patient);
-                let says_the_same =
-                    |known: &Consent| known.line.said == line.said && known.line.wording == line.wording;
-                if known.is_some_and(says_the_same) {
+            let of = disk.answers.iter().filter(|((of, to, _), _)| of == practice && to == partner);
+            of.map(|(_, answer)| answer.clone()).collect()
+        })
+        .await
+    }
+
+    async fn keep_answers(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        answers: &[DecidedAnswer],
+        now: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError> {
+        self.touch(|disk| {
+            let (mut lines, mut left) = (Vec::new(), 0);
+            for DecidedAnswer { answer, last, line } in answers {
+                let known = disk.last_consent(practice, partner, &answer.patient);
+                if known.map(|known| known.number) != *last {
+                    left += 1;
                     continue;
                 }
-                appended += 1;
-                let number = disk.consents.len() as i64 + 1;
-                disk.consents.push(Consent { number, line: line.clone() });
-                let what = match line.said {
-                    Said::Yes(_) => AuditEvent::ConsentGiven,
-                    Said::No => AuditEvent::ConsentWithdrawn,
-                };
-                disk.append(&[AuditLine {
-                    at: line.at,
-                    practice: line.practice.clone(),
-                    partner: line.partner.clone(),
-                    patient: Some(line.patient.clone()),
-                    what,
-                    fields: Vec::new(),
-                    consent: Some(number),
-                    told_as: None,
-                    by: Some(line.recorded_by.clone()),
-                }]);
+                let key = (practice.clone(), partner.clone(), answer.patient.clone());
+                disk.answers.insert(key, answer.clone());
+                lines.extend(line.clone());
             }
-            disk.revision += u64::from(appended > 0);
-            appended
+            (disk.record(&lines, Some(now)), left)
         })
         .await
     }
 
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {
-        self.touch(|disk| disk.last_consents(practice, partner).into_values().collect()).await
+        self.touch(|disk| {
+            disk.read_whole += 1;
+            disk.last_consents(practice, partner).into_values().collect()
+        })
+        .await
+    }
+
+    async fn consents_since(
+        &self,
+        practice: &PracticeId,
+        partner: &PartnerId,
+        after: i64,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.touch(|disk| {
+            let last = disk.last_consents(practice, partner).into_values();
+            let mut since: Vec<Consent> = last.filter(|consent| consent.number > after).collect();
+            since.sort_by_key(|consent| consent.number);
+            since
+        })
+        .await
     }
 
     async fn consent(
@@ -555,6 +620,7 @@ impl Links for FakeStore {
         partner: Option<&PartnerId>,
     ) -> Result<Vec<Link>, StoreError> {
         self.touch(|disk| {
+            disk.read_whole += 1;
             let of = disk.links.values().filter(|link| link.key.practice == *practice);
             of.filter(|link| partner.is_none_or(|partner| link.key.partner == *partner)).cloned().collect()
         })
@@ -618,20 +684,6 @@ impl AuditTrail for FakeStore {
         self.touch(|disk| {
             let behind = disk.audit.iter().filter(|entry| entry.number > after);
             behind.take(limit as usize).cloned().collect()
-        })
-        .await
-    }
-
-    async fn audited_of(
-        &self,
-        practice: &PracticeId,
-        patient: &PatientRef,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.touch(|disk| {
-            let of = disk.audit.iter().rev();
-            let of = of.filter(|e| e.line.practice == *practice && e.line.patient.as_ref() == Some(patient));
-            of.take(limit as usize).cloned().collect()
         })
         .await
     }

@@ -2,12 +2,12 @@
 
 use super::clinic::{Clinic, Program, ada, another_ada, at, grace, key, person, request};
 use super::partner::Answer;
-use crate::desk::{Choice, ChoiceError, Uncorrectable, decide, is_correctable};
+use crate::desk::{Choice, ChoiceError, Uncorrectable, decide};
 use chrono::TimeDelta;
-use domain::booking::{BookingState, Entry, Placement};
+use domain::booking::BookingState;
 use domain::documents::{DocumentRefusal, DocumentState};
 use domain::failure::Refusal;
-use domain::ids::{PatientRef, ResourceRef};
+use domain::ids::PatientRef;
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::settings::WriteMode;
 
@@ -191,29 +191,14 @@ async fn documents_that_went_to_the_wrong_patient_are_named() {
 }
 
 #[tokio::test]
-async fn what_was_put_at_another_time_is_correctable_until_that_time() {
+async fn a_patient_is_corrected_for_thirty_days_also_when_the_time_is_over() {
     let clinic = clinic();
     let program = clinic.program();
     book(&clinic, &program, "1", ada(), "14:00").await;
-    let placed = |starts| Placement {
-        resource: ResourceRef::new("r1"),
-        starts,
-        appointment_type: None,
-        beside: false,
-    };
-    let set = |starts| {
-        clinic.store.disk(|disk| {
-            disk.entries.get_mut(&key("1")).unwrap().placement = Some(placed(starts));
-            disk.entries[&key("1")].clone()
-        })
-    };
-    let correctable = |entry: &Entry, now| is_correctable(entry, &clinic.settings, now);
-    let later = set(at("16:00"));
-    let at_three = clinic.settings.zone.instant(at("15:00"));
-    assert_eq!(correctable(&later, at_three), Ok(()));
-    assert_eq!(correctable(&later, clinic.settings.zone.instant(at("16:00"))), Err(Uncorrectable::Begun));
-    let earlier = set(at("13:00"));
-    assert_eq!(correctable(&earlier, clinic.settings.zone.instant(at("13:30"))), Err(Uncorrectable::Begun));
+    clinic.clock.move_by(TimeDelta::days(29));
+    correct(&clinic, "1", Some("p2")).await.unwrap();
+    program.pass().await;
+    assert_eq!(patient_of(&clinic, "1", "14:00"), "p2");
 }
 
 #[tokio::test]
@@ -252,9 +237,7 @@ async fn what_can_no_longer_be_corrected_says_why() {
     let program = clinic.program();
     book(&clinic, &program, "1", ada(), "14:00").await;
     assert_eq!(why(&clinic, Some("p1")).await, Uncorrectable::SamePatient);
-    clinic.clock.move_by(TimeDelta::hours(4));
-    assert_eq!(why(&clinic, Some("p2")).await, Uncorrectable::Begun);
-    clinic.clock.move_by(TimeDelta::days(30));
+    clinic.clock.move_by(TimeDelta::days(31));
     assert_eq!(why(&clinic, Some("p2")).await, Uncorrectable::TooOld);
     clinic.store.disk(|disk| {
         for practice in disk.practices.values_mut() {

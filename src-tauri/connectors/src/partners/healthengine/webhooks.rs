@@ -148,7 +148,8 @@ fn wordless(error: ReadError) -> ReadError {
         | ReadError::NoConsent
         | ReadError::NotFound
         | ReadError::Garbled(_)
-        | ReadError::Misfit(_) => error,
+        | ReadError::Misfit(_)
+        | ReadError::OwnProfile(_) => error,
     }
 }
 

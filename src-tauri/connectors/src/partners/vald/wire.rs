@@ -7,8 +7,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// `ImportProfileRequest`.
-#[derive(Debug, Serialize)]
+/// `ImportProfileRequest`. Cannot be printed, because it says who somebody is.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
     pub tenant_id: String,

@@ -200,11 +200,6 @@ impl Addresses {
     pub fn of(host: &str, provet_id: u32) -> Result<Self, SetupError> {
         let url = Url::parse(host.trim()).map_err(|_| SetupError::Host)?;
         let name = url.host().ok_or(SetupError::Host)?;
-        let name = match name {
-            url::Host::Domain(domain) => url::Host::Domain(domain),
-            url::Host::Ipv4(address) => url::Host::Ipv4(address),
-            url::Host::Ipv6(address) => url::Host::Ipv6(address),
-        };
         let is_provets = url.scheme() == "https"
             && url
                 .host_str()
@@ -416,7 +411,7 @@ impl Client {
     }
 
     fn heard(&self, what: Resource, verb: Verb, error: ReadError) -> ReadError {
-        match error {
+        match &error {
             ReadError::SlowDown { retry_after } => {
                 let wait = retry_after.unwrap_or(PATIENCE);
                 let closed_until = self.clock.now() + wait;
@@ -428,7 +423,13 @@ impl Client {
                 self.budgets().entry((what, verb)).or_default().forbidden_until = Some(until);
                 ReadError::Invalid(right_missing(what))
             }
-            other => other,
+            ReadError::Unreachable(_)
+            | ReadError::NotAuthorised
+            | ReadError::NotFound
+            | ReadError::Garbled(_)
+            | ReadError::Invalid(_)
+            | ReadError::Misfit(_)
+            | ReadError::OwnProfile(_) => error,
         }
     }
 

@@ -55,6 +55,7 @@ pub struct Contents {
 }
 
 /// The copy, and how old its parts are.
+#[derive(Default)]
 pub struct Copy {
     /// What it holds.
     contents: Arc<Contents>,
@@ -86,21 +87,6 @@ pub enum Wanted {
     Recent,
     /// Asked of Provet now, because something is decided by it.
     Now,
-}
-
-impl Default for Copy {
-    fn default() -> Self {
-        Self {
-            contents: Arc::default(),
-            window: None,
-            version: (0, 0),
-            lists_at: None,
-            shifts_at: None,
-            looked_at: None,
-            reconciled_at: None,
-            mark: None,
-        }
-    }
 }
 
 impl Copy {

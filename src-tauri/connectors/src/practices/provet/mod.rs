@@ -206,10 +206,9 @@ impl Provet {
         for what in Resource::NEEDED {
             let began = Instant::now();
             let page = self.client.page::<serde_json::Value>(what, &[], Spending::Urgent).await;
-            let result = page.map(|page| page.results.len()).map_err(|error| match error {
-                ReadError::Invalid(why) => why,
-                other => other.to_string(),
-            });
+            let result = page
+                .map(|page| page.results.len())
+                .map_err(|error| if let ReadError::Invalid(why) = error { why } else { error.to_string() });
             tried.push((what.words().to_owned(), result, began.elapsed()));
         }
         tried

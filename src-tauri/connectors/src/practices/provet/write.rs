@@ -46,8 +46,8 @@ impl Progress {
     /// What was written before stands, whatever is known of the last step.
     fn stopped(&self, error: WriteError) -> WriteError {
         match error {
-            WriteError::Untouched(error) => self.failed(error),
-            other => other,
+            WriteError::Untouched(beneath) => self.failed(beneath),
+            WriteError::Refused(_) | WriteError::Unknown(_) => error,
         }
     }
 }
@@ -271,8 +271,9 @@ impl Provet {
         if another || *naming.plan == PatientPlan::Undecided {
             return Ok(held(&standing));
         }
-        if naming.instead_of.is_some() {
-            self.may_still_change(&standing)?;
+        // Of a visit there are notes, which Provet would leave with the former client.
+        if naming.instead_of.is_some() && standing.consultation.is_some() {
+            return Err(WriteError::Refused(Refusal::AlreadyBegun));
         }
         let person = match naming.plan {
             PatientPlan::Existing(patient) => self.standing_client(patient).await?,

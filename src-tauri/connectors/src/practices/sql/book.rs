@@ -77,13 +77,7 @@ impl SqlPractice {
         known: &Known,
     ) -> Result<Option<String>, Failure> {
         let Some(statement) = &self.profile.query.people_stamp else { return Ok(None) };
-        let rows = run(session, statement, &known.probes).await?;
-        if rows.rows.iter().flatten().any(|cell| *cell == Value::Null) {
-            return Ok(None);
-        }
-        let mut digest = Sha256::new();
-        take_in(&mut digest, &rows);
-        Ok(Some(short(digest)))
+        stamp(session, known, statement).await
     }
 
     async fn read_locations(&self, session: &mut Session, known: &Known) -> Result<Vec<Location>, Failure> {
@@ -333,6 +327,21 @@ pub(in crate::practices) fn make_names_unique(resources: &mut [Resource]) {
     }
 }
 
+/// A short text over what a stamp of the profile returns; none where it says that it cannot tell.
+pub(super) async fn stamp(
+    session: &mut Session,
+    known: &Known,
+    statement: &Statement,
+) -> Result<Option<String>, Failure> {
+    let rows = run(session, statement, &known.probes).await?;
+    if rows.rows.iter().flatten().any(|cell| *cell == Value::Null) {
+        return Ok(None);
+    }
+    let mut digest = Sha256::new();
+    take_in(&mut digest, &rows);
+    Ok(Some(short(digest)))
+}
+
 fn take_in(digest: &mut Sha256, rows: &Rows) {
     for row in &rows.rows {
         for cell in row {
@@ -348,6 +357,6 @@ fn take_in(digest: &mut Sha256, rows: &Rows) {
     }
 }
 
-fn short(digest: Sha256) -> String {
+pub(super) fn short(digest: Sha256) -> String {
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

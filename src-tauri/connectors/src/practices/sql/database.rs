@@ -144,7 +144,7 @@ impl Database {
         let mut session = connected.map_err(|error| Failure::of("connect", error))?;
         for statement in &profile.init {
             let done = session.execute(statement, &Parameters::default()).await;
-            done.map_err(|error| Failure::of(&statement.name, error))?;
+            done.map_err(|error| Failure::in_statement(statement, error))?;
         }
         Ok(session)
     }
@@ -158,7 +158,7 @@ async fn set_offset(session: &mut Session, profile: &Profile, seconds: i32) -> R
         && session.offset.as_deref() != Some(offset.as_str())
     {
         let values = Parameters::default().with("offset", Value::Text(offset.clone()));
-        session.execute(statement, &values).await.map_err(|error| Failure::of(&statement.name, error))?;
+        session.execute(statement, &values).await.map_err(|error| Failure::in_statement(statement, error))?;
         session.offset = Some(offset);
     }
     Ok(())
@@ -176,7 +176,7 @@ async fn set_limits(session: &mut Session, profile: &Profile, mode: Mode) -> Res
         match session.execute(statement, &Parameters::default()).await {
             // MySQL and MariaDB call some limits by different names; the profile lists both.
             Ok(_) | Err(SqlError::Server { code: UNKNOWN_VARIABLE }) => {}
-            Err(error) => return Err(Failure::of(&statement.name, error)),
+            Err(error) => return Err(Failure::in_statement(statement, error)),
         }
     }
     session.limits = Some(mode);

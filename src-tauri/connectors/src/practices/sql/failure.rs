@@ -2,6 +2,8 @@
 
 use domain::failure::{Cause, ReadError};
 
+use super::statement::{Spot, Statement};
+
 /// A statement that did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -16,7 +18,12 @@ pub enum SqlError {
     Statement {
         /// What the server said.
         words: String,
+        /// Where in the SQL, where it said so.
+        spot: Option<Spot>,
     },
+    /// What the settings name is no database that could be asked.
+    #[error("{0}")]
+    NoDatabase(&'static str),
     /// The account may not do this; the words name the right and the table.
     #[error("{right}")]
     RightMissing {
@@ -39,6 +46,8 @@ pub enum Misread {
     ColumnMissing {
         /// The query.
         query: String,
+        /// Where it stands, where that is a clinic's own profile.
+        place: Option<String>,
         /// The column.
         column: String,
     },
@@ -72,19 +81,40 @@ pub enum Failure {
     /// The database is not one that the profile knows.
     #[error("{0}")]
     Misfit(String),
+    /// A statement in the clinic's own profile is wrong: where, and what the database says.
+    #[error("{place}: {words}")]
+    OwnProfile {
+        /// File, line, column, and which statement.
+        place: String,
+        /// What is wrong.
+        words: String,
+    },
 }
 
 impl Failure {
-    /// A failure of a named statement.
-    pub fn of(statement: &str, error: SqlError) -> Self {
-        Failure::Sql { statement: statement.to_owned(), error }
+    /// A failure of a step of ours.
+    pub fn of(step: &str, error: SqlError) -> Self {
+        Failure::Sql { statement: step.to_owned(), error }
+    }
+
+    /// A failure of a statement of the profile. One that is wrong in the clinic's own profile is named with its place.
+    pub fn in_statement(statement: &Statement, error: SqlError) -> Self {
+        if let SqlError::Statement { words, spot } = &error
+            && let Some(place) = statement.place(spot.as_ref())
+        {
+            let place = format!("{place}, in `{}`", statement.name);
+            return Failure::OwnProfile { place, words: words.clone() };
+        }
+        Failure::of(&statement.name, error)
     }
 
     /// The server's number, where it gave one.
     pub fn code(&self) -> Option<u32> {
         match self {
             Failure::Sql { error: SqlError::Server { code }, .. } => Some(*code),
-            Failure::Sql { .. } | Failure::Misread(_) | Failure::Misfit(_) => None,
+            Failure::Sql { .. } | Failure::Misread(_) | Failure::Misfit(_) | Failure::OwnProfile { .. } => {
+                None
+            }
         }
     }
 }
@@ -95,19 +125,26 @@ impl From<Failure> for ReadError {
             Failure::Sql { statement, error } => match error {
                 SqlError::Unreachable(cause) => ReadError::Unreachable(cause),
                 SqlError::AccessDenied => ReadError::NotAuthorised,
-                SqlError::Statement { words } => {
+                SqlError::Statement { words, .. } => {
                     ReadError::Misfit(format!("statement `{statement}`: {words}"))
                 }
+                SqlError::NoDatabase(words) => ReadError::Misfit(words.to_owned()),
                 SqlError::RightMissing { right } => {
                     ReadError::Misfit(format!("the account lacks the right {right}"))
                 }
                 error @ SqlError::Server { .. } => ReadError::Garbled(Failure::of(&statement, error).into()),
             },
-            Failure::Misread(misread @ Misread::ColumnMissing { .. }) => {
+            Failure::Misread(Misread::ColumnMissing { place: Some(place), query, column }) => {
+                ReadError::OwnProfile(format!(
+                    "{place}, in `{query}`: it does not return the column `{column}`"
+                ))
+            }
+            Failure::Misread(misread @ Misread::ColumnMissing { place: None, .. }) => {
                 ReadError::Misfit(misread.to_string())
             }
             Failure::Misread(misread @ Misread::WrongValue { .. }) => ReadError::Garbled(misread.into()),
             Failure::Misfit(differs) => ReadError::Misfit(differs),
+            wrong @ Failure::OwnProfile { .. } => ReadError::OwnProfile(wrong.to_string()),
         }
     }
 }

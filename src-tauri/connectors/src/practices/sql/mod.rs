@@ -2,12 +2,14 @@
 
 mod book;
 mod client_snapshot;
+mod consents;
 mod database;
 pub(super) mod day;
 mod documents;
 mod failure;
 mod fingerprint;
 mod patients;
+mod place;
 pub mod profile;
 mod recurrence;
 mod session;
@@ -25,9 +27,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
+use domain::consent::in_practice::{Answer, Mapping};
 use domain::diary::{Appointment, Book, PracticeCard, Resource, VideoVisit, Writable};
 use domain::failure::{ReadError, WriteError};
-use domain::ids::{AppointmentRef, LocationRef, PatientRef, ResourceRef};
+use domain::ids::{AppointmentRef, LocationRef, PartnerId, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
@@ -152,7 +155,7 @@ impl SqlPractice {
     }
 
     fn said(&self, statement: &Statement, error: SqlError) -> String {
-        words(&Failure::of(&statement.name, error))
+        words(&Failure::in_statement(statement, error))
     }
 
     async fn lease(&self, mode: Mode) -> Result<Lease<'_>, Failure> {
@@ -291,7 +294,7 @@ impl SqlPractice {
                 Ok(()) => {}
                 Err(SqlError::RightMissing { right }) if missing.contains(&right) => {}
                 Err(SqlError::RightMissing { right }) => missing.push(right),
-                Err(error) => return Err(Failure::of(&statement.name, error)),
+                Err(error) => return Err(Failure::in_statement(statement, error)),
             }
         }
         if missing.is_empty() {
@@ -342,17 +345,18 @@ fn words(failure: &Failure) -> String {
         Failure::Sql { error, .. } => error.to_string(),
         Failure::Misread(misread) => misread.to_string(),
         Failure::Misfit(differs) => differs.clone(),
+        Failure::OwnProfile { .. } => failure.to_string(),
     }
 }
 
 /// Runs a query; its failure knows which one it was.
 async fn run(session: &mut Session, statement: &Statement, values: &Parameters) -> Result<Rows, Failure> {
-    session.query(statement, values).await.map_err(|error| Failure::of(&statement.name, error))
+    session.query(statement, values).await.map_err(|error| Failure::in_statement(statement, error))
 }
 
 /// Runs a statement that changes something, likewise.
 async fn change(session: &mut Session, statement: &Statement, values: &Parameters) -> Result<u64, Failure> {
-    session.execute(statement, values).await.map_err(|error| Failure::of(&statement.name, error))
+    session.execute(statement, values).await.map_err(|error| Failure::in_statement(statement, error))
 }
 
 /// A moment as the profile's SQL takes it, on the practice's wall clock.
@@ -400,6 +404,24 @@ impl PracticeSystem for SqlPractice {
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
         self.reading(async |session, known| self.read_patient(session, known, patient).await).await
+    }
+
+    fn consents_held(&self) -> Vec<Mapping> {
+        self.mappings()
+    }
+
+    async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {
+        self.reading(async |session, known| self.read_consents_stamp(session, known, partner).await).await
+    }
+
+    async fn consents(
+        &self,
+        partner: &PartnerId,
+        after: Option<&PatientRef>,
+        limit: u32,
+    ) -> Result<Vec<Answer>, ReadError> {
+        self.reading(async |session, known| self.read_consents(session, known, partner, after, limit).await)
+            .await
     }
 
     async fn appointments_with_patients(

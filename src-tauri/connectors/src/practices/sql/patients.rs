@@ -76,7 +76,7 @@ impl SqlPractice {
         let mut found = Found { records: BTreeMap::new(), complete: true };
         let by_person = &self.profile.query.patients_by_person;
         let rows = run(session, by_person, &asked_for(known, person)).await?;
-        found.add(self.records(&rows)?);
+        found.add(self.records(rows)?);
         if !found.complete {
             // A stand-in that hundreds share hides everybody else, so that each field is looked for by itself.
             let (first_name, last_name) = (person.first_name.clone(), person.last_name.clone());
@@ -89,14 +89,14 @@ impl SqlPractice {
             ];
             for part in &parts {
                 let rows = run(session, by_person, &asked_for(known, part)).await?;
-                found.add(self.records(&rows)?);
+                found.add(self.records(rows)?);
             }
         }
         if let Some(statement) = &self.profile.query.patients_by_phone {
             let found_already = usize::from(by_person.uses("phone_pattern"));
             for pattern in person.phones.iter().filter_map(phone_pattern).skip(found_already) {
                 let values = known.probes.clone().with("phone_pattern", Value::Text(pattern));
-                found.add(self.records(&run(session, statement, &values).await?)?);
+                found.add(self.records(run(session, statement, &values).await?)?);
             }
         }
         Ok(Candidates { records: found.records.into_values().collect(), complete: found.complete })
@@ -111,7 +111,7 @@ impl SqlPractice {
     ) -> Result<Option<PatientRecord>, Failure> {
         let values = known.probes.clone().with("patient", Value::Text(patient.to_string()));
         let rows = run(session, &self.profile.query.patient, &values).await?;
-        Ok(self.records(&rows)?.into_iter().next())
+        Ok(self.records(rows)?.into_iter().next())
     }
 
     /// A page of all patients, behind one of them.
@@ -135,7 +135,7 @@ impl SqlPractice {
             .clone()
             .with("after", Value::Text(after))
             .with("limit", Value::Integer(i64::from(limit)));
-        self.records(&run(session, statement, &values).await?)
+        self.records(run(session, statement, &values).await?)
     }
 
     /// Some patients by their keys.
@@ -157,7 +157,7 @@ impl SqlPractice {
             for (at, patient) in some.iter().enumerate() {
                 values.set(list_item("patients", at), Value::Text(patient.to_string()));
             }
-            found.extend(self.records(&run(session, statement, &values).await?)?);
+            found.extend(self.records(run(session, statement, &values).await?)?);
         }
         Ok(found)
     }
@@ -185,7 +185,7 @@ impl SqlPractice {
         Ok(with_patients)
     }
 
-    fn records(&self, rows: &Rows) -> Result<Vec<PatientRecord>, Failure> {
+    fn records(&self, mut rows: Rows) -> Result<Vec<PatientRecord>, Failure> {
         let (id, shown_number) = (rows.required("id")?, rows.optional("shown_number"));
         let (first_name, last_name) = (rows.required("first_name")?, rows.required("last_name")?);
         let (birth_date, gender) = (rows.required("birth_date")?, rows.optional("gender"));
@@ -197,36 +197,41 @@ impl SqlPractice {
             ["medicare_number", "medicare_irn", "medicare_expiry"].map(|name| rows.optional(name));
         let [deceased, inactive, merged_into] =
             ["deceased", "inactive", "merged_into"].map(|name| rows.optional(name));
-        let mut records = Vec::with_capacity(rows.rows.len());
-        for row in &rows.rows {
-            let text = |column| Private::new(Rows::text(row, column).unwrap_or_default());
-            let gender = Rows::text(row, gender);
+        let cells = std::mem::take(&mut rows.rows);
+        let mut records = Vec::with_capacity(cells.len());
+        for mut row in cells {
+            let row = row.as_mut_slice();
+            let gender = Rows::take_text(row, gender);
             let id = rows.text_needed(row, id)?;
+            let birth_date = rows.day(row, birth_date)?;
+            let (deceased, inactive) = (rows.flag(row, deceased)?, rows.flag(row, inactive)?);
+            let mut text = |column| Private::new(Rows::take_text(row, column).unwrap_or_default());
+            let details = PersonDetails {
+                first_name: text(first_name),
+                last_name: text(last_name),
+                birth_date: Private::new(birth_date),
+                email: text(email),
+                street: text(street),
+                suburb: text(suburb),
+                state: text(state),
+                postcode: text(postcode),
+                gender: Private::new(gender.and_then(|code| self.profile.genders.get(&code).copied())),
+                medicare_number: text(number),
+                medicare_irn: text(reference),
+                medicare_expiry: text(expiry),
+                phones: phones
+                    .iter()
+                    .filter_map(|column| Rows::take_text(row, *column))
+                    .map(Private::new)
+                    .collect(),
+            };
             records.push(PatientRecord {
-                shown_number: Rows::text(row, shown_number).filter(|shown| *shown != id),
+                shown_number: Rows::take_text(row, shown_number).filter(|shown| *shown != id),
                 id: PatientRef::new(id),
-                deceased: rows.flag(row, deceased)?,
-                inactive: rows.flag(row, inactive)?,
-                merged_into: Rows::text(row, merged_into).map(PatientRef::new),
-                details: PersonDetails {
-                    first_name: text(first_name),
-                    last_name: text(last_name),
-                    birth_date: Private::new(rows.day(row, birth_date)?),
-                    phones: phones
-                        .iter()
-                        .filter_map(|column| Rows::text(row, *column))
-                        .map(Private::new)
-                        .collect(),
-                    email: text(email),
-                    street: text(street),
-                    suburb: text(suburb),
-                    state: text(state),
-                    postcode: text(postcode),
-                    gender: Private::new(gender.and_then(|code| self.profile.genders.get(&code).copied())),
-                    medicare_number: text(number),
-                    medicare_irn: text(reference),
-                    medicare_expiry: text(expiry),
-                },
+                deceased,
+                inactive,
+                merged_into: Rows::take_text(row, merged_into).map(PatientRef::new),
+                details,
             });
         }
         Ok(records)

@@ -1,15 +1,19 @@
 //! The profile of a practice system: a TOML file with its SQL, and what its codes mean.
 //!
-//! Every key is documented in `profiles/openemr/profile.toml`, which uses all of them.
+//! Every key is documented in `profiles/openemr/profile.toml`, which uses all of them but `[consent]`: that one is a
+//! clinic's own, and explained there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::diary::AppointmentStatus;
 use domain::people::Gender;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::consents::{ConsentQuery, RawConsent, RawConsents};
 use super::documents::DocumentWays;
+use super::place::{self, Origin, OwnFile, line_and_column};
 use super::statement::Statement;
 
 /// A mistake in a profile, where it is, and what to do about it.
@@ -102,7 +106,7 @@ enum WriteRoute {
     Sql,
 }
 
-type Sql = Spanned<String>;
+pub(super) type Sql = Spanned<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,6 +130,8 @@ struct RawProfile {
     #[serde(default)]
     gender: BTreeMap<String, GenderName>,
     query: RawQueries,
+    #[serde(default)]
+    consent: RawConsents,
     #[serde(default)]
     snapshot: Option<RawSnapshot>,
     #[serde(default)]
@@ -286,6 +292,8 @@ pub struct Profile {
     pub(super) statuses: BTreeMap<String, AppointmentStatus>,
     pub(super) genders: BTreeMap<String, Gender>,
     pub(super) query: Queries,
+    /// By the name of the partner who gets the details.
+    pub(super) consents: BTreeMap<&'static str, ConsentQuery>,
     pub(super) snapshot: Option<SnapshotQueries>,
     pub(super) write: Option<WriteSteps>,
     pub(super) documents: DocumentWays,
@@ -415,11 +423,20 @@ const LIMITED: &[&str] = &[
 
 /// Reads a profile's text and checks what can be checked without a database.
 pub fn parse(text: &str) -> Result<Profile, ProfileError> {
+    read(text, None)
+}
+
+/// The same with a clinic's own profile: each statement knows where in the file called `name` it stands.
+pub fn parse_own(text: &str, name: &str) -> Result<Profile, ProfileError> {
+    read(text, Some(Arc::new(OwnFile { name: name.to_owned(), text: text.to_owned() })))
+}
+
+fn read(text: &str, own: Option<Arc<OwnFile>>) -> Result<Profile, ProfileError> {
     let raw: RawProfile = toml::from_str(text).map_err(|error| {
-        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
         ProfileError { line, column, message: advice(error.message()) }
     })?;
-    Reader { text, engine: raw.engine, probes: raw.probe.keys().cloned().collect() }.profile(raw)
+    Reader { text, own, engine: raw.engine, probes: raw.probe.keys().cloned().collect() }.profile(raw)
 }
 
 /// Makes the parser's message say what to do.
@@ -434,13 +451,6 @@ fn advice(message: &str) -> String {
     }
 }
 
-fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
-}
-
 /// Reads `7.0.3` as numbers, as far as it goes.
 pub(super) fn version_numbers(text: &str) -> Vec<u32> {
     text.split('.').map_while(|part| part.trim().parse().ok()).collect()
@@ -448,13 +458,15 @@ pub(super) fn version_numbers(text: &str) -> Vec<u32> {
 
 struct Reader<'a> {
     text: &'a str,
+    /// The file, where it is a clinic's own.
+    own: Option<Arc<OwnFile>>,
     engine: Engine,
     probes: Vec<String>,
 }
 
 impl Reader<'_> {
     fn mistake(&self, offset: usize, message: String) -> ProfileError {
-        let (line, column) = place(self.text, offset);
+        let (line, column) = line_and_column(self.text, offset);
         ProfileError { line, column, message }
     }
 
@@ -465,11 +477,12 @@ impl Reader<'_> {
     }
 
     fn bare_statement(&self, name: &str, sql: &Sql, known: &[&str]) -> Result<Statement, ProfileError> {
-        Statement::parse(name, sql.get_ref(), self.engine, known).map_err(|mistake| {
-            let span = sql.span();
-            let within = self.text.get(span.clone()).and_then(|text| text.find(&mistake.near)).unwrap_or(0);
-            self.mistake(span.start + within, mistake.message)
-        })
+        let begins = sql.span().start;
+        let origin = self.own.clone().map(|file| Origin { file, begins });
+        match Statement::parse(name, sql.get_ref(), self.engine, known) {
+            Ok(statement) => Ok(statement.with_origin(origin)),
+            Err(mistake) => Err(self.mistake(place::within(self.text, begins, mistake.at), mistake.message)),
+        }
     }
 
     fn optional(
@@ -535,6 +548,7 @@ impl Reader<'_> {
             statuses: raw.status.into_iter().map(|(code, name)| (code, status(name))).collect(),
             genders: raw.gender.into_iter().map(|(code, name)| (code, gender(name))).collect(),
             query: self.queries(&raw.query)?,
+            consents: self.consents(&raw.consent)?,
             snapshot: raw.snapshot.as_ref().map(|snapshot| self.snapshot(snapshot)).transpose()?,
             write: raw.write.as_ref().map(|write| self.write(write)).transpose()?,
             documents: DocumentWays::read(&raw.documents)
@@ -579,6 +593,19 @@ impl Reader<'_> {
                 &["mark", "from", "to"],
             )?,
         })
+    }
+
+    fn consents(&self, raw: &RawConsents) -> Result<BTreeMap<&'static str, ConsentQuery>, ProfileError> {
+        let mapped =
+            raw.by_partner().into_iter().map(|(partner, raw)| Ok((partner, self.consent(partner, raw)?)));
+        mapped.collect()
+    }
+
+    fn consent(&self, partner: &str, raw: &RawConsent) -> Result<ConsentQuery, ProfileError> {
+        let name = format!("consent.{partner}");
+        let query = self.statement(&name, &raw.query, &["after", "limit"])?;
+        let stamp = self.optional(&format!("{name}.stamp"), &raw.stamp, &[])?;
+        ConsentQuery::read(&name, raw, query, stamp).map_err(|(at, message)| self.mistake(at, message))
     }
 
     fn snapshot(&self, raw: &RawSnapshot) -> Result<SnapshotQueries, ProfileError> {
@@ -709,6 +736,10 @@ impl Profile {
         all.extend(&query.appointments);
         all.extend([&query.people_stamp, &query.people, &query.patients].into_iter().flatten());
         all.push(&query.appointment_by_mark);
+        for consent in self.consents.values() {
+            all.push(&consent.query);
+            all.extend(&consent.stamp);
+        }
         if let Some(snapshot) = &self.snapshot {
             all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);
             all.extend([&snapshot.appointments_made, &snapshot.appointment_created, &snapshot.patient]);

@@ -9,7 +9,7 @@ use mysql_async::prelude::Queryable;
 use rusqlite::types::ValueRef;
 
 use super::failure::SqlError;
-use super::statement::Statement;
+use super::statement::{Spot, Statement};
 use super::value::{Parameters, Rows, Value};
 
 /// How long a connection may take to come about.
@@ -105,8 +105,10 @@ impl Session {
         match &mut self.driver {
             Driver::Mysql(connection) => mysql_query(connection, statement, bound).await,
             Driver::Sqlite(connection) => {
-                let (name, sql) = (statement.name.clone(), statement.sql.clone());
-                sqlite_call(connection, move |connection| sqlite_query(connection, name, &sql, bound)).await
+                let sql = statement.sql.clone();
+                let run = move |connection: &mut rusqlite::Connection| sqlite_query(connection, &sql, bound);
+                let (columns, rows) = sqlite_call(connection, run).await?;
+                Ok(Rows::of(statement, columns, rows))
             }
         }
     }
@@ -251,7 +253,7 @@ async fn mysql_query(
     let translated = result.map(|row| row.unwrap().into_iter().map(from_mysql).collect()).await;
     let rows = translated.map_err(mysql_error)?;
     result.drop_result().await.map_err(mysql_error)?;
-    Ok(Rows { query: statement.name.clone(), columns, rows })
+    Ok(Rows::of(statement, columns, rows))
 }
 
 fn mysql_parameters(bound: Vec<Value>) -> mysql_async::Params {
@@ -309,6 +311,7 @@ fn mysql_error(error: mysql_async::Error) -> SqlError {
         mysql_async::Error::Driver(mysql_async::DriverError::StmtParamsMismatch { .. }) => {
             return SqlError::Statement {
                 words: "the server counts other parameters than the profile".into(),
+                spot: None,
             };
         }
         // The rest is a connection that broke in an odd way; its text may hold a packet.
@@ -341,14 +344,33 @@ fn mysql_error(error: mysql_async::Error) -> SqlError {
         1142 | 1143 | 1227 | 1290 | 1370 | 1792 => {
             SqlError::RightMissing { right: missing_right(&server.message) }
         }
-        1049 => SqlError::Statement { words: "the server has no such database".into() },
-        1051 | 1052 | 1054 | 1060 | 1064 | 1072 | 1109 | 1111 | 1115 | 1128 | 1140 | 1146 | 1176 | 1193
-        | 1205 | 1210 | 1213 | 1222 | 1241 | 1242 | 1305 | 1364 | 1582 | 1630 => match server.code {
+        1049 => SqlError::NoDatabase("the server has no such database"),
+        1064 => syntax_error(server.message),
+        1051 | 1052 | 1054 | 1060 | 1072 | 1109 | 1111 | 1115 | 1128 | 1140 | 1146 | 1176 | 1193 | 1205
+        | 1210 | 1213 | 1222 | 1241 | 1242 | 1305 | 1364 | 1582 | 1630 => match server.code {
             code @ (1193 | 1205 | 1213) => SqlError::Server { code: u32::from(code) },
-            _ => SqlError::Statement { words: server.message },
+            _ => SqlError::Statement { words: server.message, spot: None },
         },
         code => SqlError::Server { code: u32::from(code) },
     }
+}
+
+/// A syntax error with its place, out of `You have an error in your SQL syntax; … to use near 'SELEKT …' at line 1`. That
+/// line is the SQL's, and would be taken for the file's.
+fn syntax_error(message: String) -> SqlError {
+    let spot = message.split_once(" near '").and_then(|(_, rest)| {
+        let (text, line) = rest.rsplit_once("' at line ")?;
+        Some(Spot::Near { text: text.to_owned(), line: line.trim().parse().ok()? })
+    });
+    let words = match &spot {
+        Some(Spot::Near { text, .. }) if text.trim().is_empty() => "syntax error at its end".to_owned(),
+        Some(Spot::Near { text, .. }) => {
+            let shown: String = text.trim().lines().next().unwrap_or_default().chars().take(40).collect();
+            format!("syntax error near `{}`", shown.trim_end())
+        }
+        Some(Spot::Byte(_)) | None => message,
+    };
+    SqlError::Statement { words, spot }
 }
 
 /// `INSERT on patient_data`, out of `INSERT command denied to user 'x'@'y' for table `db`.`patient_data``.
@@ -391,10 +413,9 @@ async fn sqlite_call<T: Send + 'static>(
 
 fn sqlite_query(
     connection: &mut rusqlite::Connection,
-    name: String,
     sql: &str,
     bound: Vec<Value>,
-) -> rusqlite::Result<Rows> {
+) -> rusqlite::Result<(Vec<String>, Vec<Vec<Value>>)> {
     let mut prepared = connection.prepare_cached(sql)?;
     let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let width = columns.len();
@@ -413,7 +434,7 @@ fn sqlite_query(
         };
         rows.push((0..width).map(cell).collect::<rusqlite::Result<Vec<Value>>>()?);
     }
-    Ok(Rows { query: name, columns, rows })
+    Ok((columns, rows))
 }
 
 fn sqlite_value(value: &Value) -> rusqlite::types::Value {
@@ -427,8 +448,12 @@ fn sqlite_value(value: &Value) -> rusqlite::types::Value {
 
 fn sqlite_error(error: rusqlite::Error) -> SqlError {
     use rusqlite::ErrorCode as C;
+    // Its own words quote the whole SQL.
+    if let rusqlite::Error::SqlInputError { msg, offset, .. } = error {
+        return SqlError::Statement { words: msg, spot: usize::try_from(offset).ok().map(Spot::Byte) };
+    }
     let rusqlite::Error::SqliteFailure(failure, words) = error else {
-        return SqlError::Statement { words: error.to_string() };
+        return SqlError::Statement { words: error.to_string(), spot: None };
     };
     let is_gone = [
         C::DatabaseBusy,
@@ -446,14 +471,39 @@ fn sqlite_error(error: rusqlite::Error) -> SqlError {
     } else if failure.code == C::ReadOnly {
         SqlError::RightMissing { right: "to write into the file".into() }
     } else if failure.code == C::NotADatabase {
-        SqlError::Statement { words: "the file is no SQLite database".into() }
+        SqlError::NoDatabase("the file is no SQLite database")
     } else {
         match words {
             // SQLite's messages about statements name tables and columns, never what is in them.
-            Some(words) if failure.code == C::Unknown => SqlError::Statement { words },
+            Some(words) if failure.code == C::Unknown => SqlError::Statement { words, spot: None },
             Some(_) | None => {
                 SqlError::Server { code: u32::try_from(failure.extended_code).unwrap_or_default() }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_says_where_and_not_in_which_line_of_the_sql() {
+        let said = |near: &str| {
+            let manual = "You have an error in your SQL syntax; check the manual that corresponds to your MariaDB \
+                          server version for the right syntax to use";
+            let error = syntax_error(format!("{manual}{near}"));
+            let SqlError::Statement { words, spot } = error else { panic!("{error:?}") };
+            (words, spot)
+        };
+        let (words, spot) = said(" near 'SELEKT id, name\n  FROM facility WHERE x = 'y'' at line 2");
+        assert_eq!(words, "syntax error near `SELEKT id, name`");
+        let text = "SELEKT id, name\n  FROM facility WHERE x = 'y'".to_owned();
+        assert_eq!(spot, Some(Spot::Near { text, line: 2 }));
+        let (words, spot) = said(" near '' at line 3");
+        assert_eq!(words, "syntax error at its end");
+        assert_eq!(spot, Some(Spot::Near { text: String::new(), line: 3 }));
+        let (words, spot) = said(" elsewhere");
+        assert!(words.ends_with("to use elsewhere") && spot.is_none());
     }
 }

@@ -4,6 +4,7 @@
 //! be compared as text. `:appointments` stands for a list of a fixed length, for `IN (:appointments)`; what is left of it
 //! is null, which equals nothing. Quoted text and comments are left alone.
 
+use super::place::Origin;
 use super::profile::Engine;
 use super::value::{Parameters, Value};
 
@@ -15,6 +16,10 @@ pub struct Statement {
     /// The SQL with `?` for each parameter.
     pub sql: String,
     parameters: Vec<Parameter>,
+    /// How many bytes into the SQL, and into the text that it was read from, each piece begins that is copied as it is.
+    pieces: Vec<(usize, usize)>,
+    /// Where it stands, where that is a clinic's own profile.
+    origin: Option<Origin>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +28,45 @@ struct Parameter {
     as_number: bool,
 }
 
+/// Where in a statement's SQL the database stumbled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// So many bytes into it.
+    Byte(usize),
+    /// At this text, on this line of it, counted from 1.
+    Near {
+        /// The text from there on, as far as the server shows it; nothing is the end.
+        text: String,
+        /// The line.
+        line: usize,
+    },
+}
+
+impl Spot {
+    fn byte(&self, sql: &str) -> usize {
+        match self {
+            Spot::Byte(at) => *at,
+            Spot::Near { text, .. } if text.is_empty() => sql.len(),
+            Spot::Near { text, line } => {
+                let starts = sql.split_inclusive('\n').scan(0, |sum, line| {
+                    let start = *sum;
+                    *sum += line.len();
+                    Some(start)
+                });
+                let start = starts.take(*line).last().unwrap_or(0);
+                // Servers count lines in ways of their own, but the text is there.
+                let after = sql.get(start..).and_then(|rest| Some(start + rest.find(text.as_str())?));
+                after.or_else(|| sql.find(text.as_str())).unwrap_or(start)
+            }
+        }
+    }
+}
+
 /// A mistake in the text, and how many bytes into it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StatementMistake {
-    /// The text from which on something is wrong, so that it can be found in the file.
-    pub near: String,
+    /// How many bytes into the text.
+    pub at: usize,
     /// What is wrong, and what to do.
     pub message: String,
 }
@@ -50,14 +89,15 @@ impl Statement {
     pub fn parse(name: &str, text: &str, engine: Engine, known: &[&str]) -> Result<Self, StatementMistake> {
         let mut sql = String::with_capacity(text.len());
         let mut parameters = Vec::new();
-        let mut rest = text.trim().trim_end_matches(';');
+        let trimmed = text.trim().trim_end_matches(';');
+        let lead = text.len() - text.trim_start().len();
+        let mut pieces = vec![(0, lead)];
+        let mut rest = trimmed;
         if rest.is_empty() {
-            return Err(StatementMistake {
-                near: String::new(),
-                message: format!("`{name}` is empty: give its SQL"),
-            });
+            return Err(StatementMistake { at: 0, message: format!("`{name}` is empty: give its SQL") });
         }
         while let Some(first) = rest.chars().next() {
+            let at = lead + (trimmed.len() - rest.len());
             let taken = match first {
                 '\'' | '"' | '`' => quoted(rest, first, engine),
                 '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
@@ -65,7 +105,7 @@ impl Statement {
                 '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
                 '?' => {
                     return Err(StatementMistake {
-                        near: "?".into(),
+                        at,
                         message: format!("`{name}` uses `?`: name the parameter, like `:day`"),
                     });
                 }
@@ -74,7 +114,8 @@ impl Statement {
                     if word.is_empty() {
                         1
                     } else {
-                        let parameter = known_parameter(name, word, known)?;
+                        let parameter = known_parameter(name, word, known)
+                            .map_err(|message| StatementMistake { at, message })?;
                         if LISTS.contains(&parameter.name.as_str()) {
                             let each =
                                 |at| Parameter { name: list_item(&parameter.name, at), ..parameter.clone() };
@@ -85,6 +126,7 @@ impl Statement {
                             sql.push('?');
                         }
                         rest = rest.get(1 + word.len()..).unwrap_or_default();
+                        pieces.push((sql.len(), at + 1 + word.len()));
                         continue;
                     }
                 }
@@ -94,7 +136,22 @@ impl Statement {
             sql.push_str(copied);
             rest = after;
         }
-        Ok(Self { name: name.to_owned(), sql, parameters })
+        Ok(Self { name: name.to_owned(), sql, parameters, pieces, origin: None })
+    }
+
+    /// The same, with where it stands.
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// File, line and column of a place in the SQL, or of its beginning; nothing where it is no clinic's own.
+    pub fn place(&self, spot: Option<&Spot>) -> Option<String> {
+        let at = spot.map_or(0, |spot| spot.byte(&self.sql));
+        let (sql, text) = self.pieces.iter().rev().find(|(sql, _)| *sql <= at).copied().unwrap_or_default();
+        let next = self.pieces.iter().find(|(sql, _)| *sql > at);
+        // Within what stands for a parameter there are more bytes than in the text.
+        let within = (text + (at - sql)).min(next.map_or(usize::MAX, |(_, text)| text.saturating_sub(1)));
+        Some(self.origin.as_ref()?.words(within))
     }
 
     /// Whether it uses a parameter.
@@ -134,7 +191,7 @@ fn parameter_word(text: &str) -> &str {
     if word.starts_with(|c: char| c.is_ascii_digit()) { "" } else { word }
 }
 
-fn known_parameter(statement: &str, word: &str, known: &[&str]) -> Result<Parameter, StatementMistake> {
+fn known_parameter(statement: &str, word: &str, known: &[&str]) -> Result<Parameter, String> {
     if known.contains(&word) {
         return Ok(Parameter { name: word.to_owned(), as_number: false });
     }
@@ -150,14 +207,14 @@ fn known_parameter(statement: &str, word: &str, known: &[&str]) -> Result<Parame
     } else {
         format!("it takes {}", listed.join(", "))
     };
-    Err(StatementMistake {
-        near: format!(":{word}"),
-        message: format!("`{statement}` uses the unknown parameter `:{word}`: {offer}"),
-    })
+    Err(format!("`{statement}` uses the unknown parameter `:{word}`: {offer}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::place::OwnFile;
     use super::*;
 
     fn parse(text: &str) -> Result<Statement, StatementMistake> {
@@ -197,6 +254,39 @@ mod tests {
         let bound = statement.bind(&values);
         assert_eq!((bound.len(), &bound[0]), (LIST_LENGTH, &Value::Integer(17)));
         assert!(bound[1..].iter().all(|value| *value == Value::Null));
+    }
+
+    #[test]
+    fn what_the_database_stumbles_over_is_found_in_the_file() {
+        let sql = "\n SELECT é FROM t\n WHERE d = :day AND id IN (:appointments_number)\n   AND wrong = 1 ;";
+        let text = format!("[query]\nappointments = \"\"\"{sql}\"\"\"\n");
+        let begins = text.find('"').unwrap();
+        let file = Arc::new(OwnFile { name: "profiles/own.toml".into(), text });
+        let value = sql.strip_prefix('\n').unwrap();
+        let plain = Statement::parse("q", value, Engine::Mysql, &["day", "appointments"]).unwrap();
+        let statement = plain.clone().with_origin(Some(Origin { file, begins }));
+        let place = |spot: Option<&Spot>| statement.place(spot).unwrap();
+        let byte = |what: &str| Spot::Byte(statement.sql.find(what).unwrap());
+        let at = |line: usize, column: usize| format!("`profiles/own.toml`, line {line}, column {column}");
+        assert_eq!(place(None), at(3, 2));
+        assert_eq!(place(Some(&byte("FROM"))), at(3, 11));
+        assert_eq!(place(Some(&byte("AND id"))), at(4, 17));
+        assert_eq!(place(Some(&byte("wrong"))), at(5, 8));
+        let in_the_list = Spot::Byte(statement.sql.find("?, ?").unwrap() + 200);
+        assert!(place(Some(&in_the_list)).starts_with("`profiles/own.toml`, line 4, "));
+        let near = |text: &str, line| Spot::Near { text: text.into(), line };
+        assert_eq!(place(Some(&near("wrong = 1", 3))), at(5, 8));
+        assert_eq!(place(Some(&near("wrong = 1", 1))), at(5, 8));
+        assert_eq!(place(Some(&near("FROM t\n WHERE", 2))), at(3, 11), "the server counts otherwise");
+        assert_eq!(place(Some(&near("not there", 2))), at(4, 1));
+        assert_eq!(place(Some(&near("", 3))), at(5, 18));
+        assert_eq!(plain.place(None), None, "a shipped profile is nothing to correct");
+    }
+
+    #[test]
+    fn mistakes_are_found_where_they_are() {
+        assert_eq!(parse("\n SELECT '?', :day = ?").unwrap_err().at, 21);
+        assert_eq!(parse("SELECT ':dya', :dya").unwrap_err().at, 15);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use super::profile::parse;
+use super::profile::{parse, parse_own};
 use super::*;
 use crate::practices::{SHIPPED, demo};
 
@@ -99,6 +99,19 @@ fn link(profile: &str, path: &Path, write: WriteMode) -> SqlPractice {
     SqlPractice::link(parse(profile).unwrap(), &url, None, MELBOURNE, write, None, clock()).unwrap()
 }
 
+/// The same with a clinic's own profile.
+fn link_own(profile: &str, path: &Path, write: WriteMode) -> SqlPractice {
+    let url = format!("sqlite:{}", path.display());
+    let profile = parse_own(profile, "profiles/own.toml").unwrap();
+    SqlPractice::link(profile, &url, None, MELBOURNE, write, None, clock()).unwrap()
+}
+
+/// Line and column at which something first stands in a file.
+fn place_of(text: &str, what: &str) -> (usize, usize) {
+    let before = &text[..text.find(what).unwrap()];
+    (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap().chars().count() + 1)
+}
+
 fn at(day: NaiveDate, minute: u16) -> PracticeTime {
     PracticeTime(day.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute)))
 }
@@ -160,10 +173,6 @@ fn shipped_profiles_are_sound() {
 #[test]
 fn mistakes_are_named_with_their_place() {
     let sound = shipped("demo");
-    let place = |text: &str, what: &str| {
-        let before = &text[..text.find(what).unwrap()];
-        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap().chars().count() + 1)
-    };
     for (right, wrong, found_at, message) in [
         ("title = \"Demo clinic\"", "titel = \"Demo clinic\"", "titel", "unknown field `titel`"),
         ("title = \"Demo clinic\"", "title = 7", "7", "invalid type: integer `7`, expected a string"),
@@ -194,13 +203,13 @@ fn mistakes_are_named_with_their_place() {
         let broken = sound.replace(right, wrong);
         let mistake = parse(&broken).expect_err(wrong);
         assert!(mistake.message.contains(message), "{wrong}: {mistake}");
-        assert_eq!((mistake.line, mistake.column), place(&broken, found_at), "{wrong}: {mistake}");
+        assert_eq!((mistake.line, mistake.column), place_of(&broken, found_at), "{wrong}: {mistake}");
     }
     let start = sound.find("patient_count = ").unwrap();
     let end = start + sound[start..].find('\n').unwrap();
     let missing = parse(&sound.replacen(&sound[start..end], "", 1)).unwrap_err();
     assert!(missing.message.contains("missing field `patient_count`: add it"), "{missing}");
-    assert_eq!(missing.line, place(sound, "[query]").0);
+    assert_eq!(missing.line, place_of(sound, "[query]").0);
 }
 
 #[tokio::test]
@@ -243,6 +252,73 @@ async fn sql_that_the_database_refuses_is_named() {
         matches!(&error, ReadError::Misfit(text) if text == "query `appointment_types` does not return the column `minutes`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn bad_sql_in_a_clinics_own_profile_is_named_with_its_place() {
+    let clinic = Clinic::new();
+    for (right, wrong, found_at, query, words) in [
+        (
+            "SELECT id, name FROM location",
+            "SELEKT id, name FROM location",
+            "SELEKT",
+            "locations",
+            "near \"SELEKT\": syntax error",
+        ),
+        (
+            "SELECT id, name, minutes FROM",
+            "SELECT id, name,\n  minuets AS minutes FROM",
+            "minuets",
+            "appointment_types",
+            "no such column: minuets",
+        ),
+        (
+            "COUNT(*) AS patients FROM patient\"",
+            "COUNT(*) AS patients FROM pateint\"",
+            "SELECT COUNT(*) AS patients FROM pateint",
+            "patient_count",
+            "no such table: pateint",
+        ),
+        (
+            "SELECT id, name, minutes FROM",
+            "SELECT id, name, minutes AS length FROM",
+            "SELECT id, name, minutes AS length",
+            "appointment_types",
+            "it does not return the column `minutes`",
+        ),
+        (
+            "create_patient = \"\"\"\nINSERT INTO",
+            "create_patient = \"\"\"\nINSRT INTO",
+            "INSRT",
+            "write.create_patient",
+            "near \"INSRT\": syntax error",
+        ),
+        (
+            "SELECT slot_minutes AS value FROM clinic",
+            "SELECT slot_minuets AS value FROM clinic",
+            "slot_minuets",
+            "probe.slot_minutes",
+            "no such column: slot_minuets",
+        ),
+    ] {
+        assert_eq!(shipped("demo").matches(right).count(), 1, "{right}");
+        let text = shipped("demo").replace(right, wrong);
+        let (line, column) = place_of(&text, found_at);
+        let said = format!("`profiles/own.toml`, line {line}, column {column}, in `{query}`: {words}");
+        let practice = link_own(&text, &clinic.path(), WriteMode::Sql);
+        let error = practice.check().await.unwrap_err();
+        assert!(matches!(&error, ReadError::OwnProfile(text) if *text == said), "{said}: {error}");
+        let tried = practice.try_queries().await;
+        let failed: Vec<_> = tried.into_iter().filter_map(|(_, result, _)| result.err()).collect();
+        if !words.starts_with("it does not return") {
+            assert_eq!(failed, [said]);
+        }
+    }
+    // What is wrong with the database is not the profile's mistake.
+    let letter = clinic.folder.path().join("letter.db");
+    std::fs::write(&letter, "Dear clinic,".repeat(100)).unwrap();
+    let error = link_own(shipped("demo"), &letter, WriteMode::Sql).check().await.unwrap_err();
+    assert!(matches!(&error, ReadError::Misfit(text) if text == "the file is no SQLite database"), "{error}");
 }
 
 #[tokio::test]
@@ -457,7 +533,7 @@ async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     let anew = correct(&order.key, &to_new, &twelve).await.unwrap();
     assert!(anew.patient.as_ref().is_some_and(|patient| *patient != made && *patient != twelve));
     assert_eq!(correct(&order.key, &to_new, &twelve).await.unwrap(), anew);
-    // Only what carries the booking's own mark, and only while it is to come.
+    // Only what carries the booking's own mark, and only until the book says that somebody came.
     let other = correct(&key("82"), &to_twelve, &made).await;
     assert_eq!(refusal(other), Refusal::BookingUnknown);
     let now = anew.patient.clone().unwrap();
@@ -468,7 +544,8 @@ async fn a_wrong_patient_is_corrected_while_the_appointment_is_to_come() {
     clinic.change(
         "UPDATE appointment SET status = 'booked', day = '2020-01-06' WHERE instr(note, '[healthengine:81]')",
     );
-    assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::AlreadyBegun);
+    let late = correct(&order.key, &to_twelve, &now).await.unwrap();
+    assert_eq!(late.patient, Some(twelve), "nobody came yet, so it is corrected whatever the time");
     clinic.change("UPDATE appointment SET status = 'cancelled' WHERE instr(note, '[healthengine:81]')");
     assert_eq!(refusal(correct(&order.key, &to_twelve, &now).await), Refusal::BookingUnknown);
 }
@@ -1042,4 +1119,172 @@ async fn one_of_several_specialties_is_not_a_move() {
     clinic.change("UPDATE practitioner SET specialty = 'Physio' WHERE id = 2");
     clinic.change(&format!("UPDATE appointment SET practitioner_id = 2 WHERE id = {}", held.appointment));
     assert_eq!(now().await, with(None));
+}
+
+/// The made-up clinic with a column for consent, as its own profile says.
+const CONSENT: &str = r#"
+[consent.vald]
+yes = ["Yes", "with photos"]
+no = ["no"]
+unknown = ["?"]
+query = """
+SELECT id AS patient, agreed AS answer, agreed_on AS since, guardian, agreed = 'with photos' AS photo_and_video, form AS wording
+  FROM patient WHERE id > :after_number AND id < 8 ORDER BY id LIMIT :limit_number"""
+stamp = "SELECT id, agreed FROM patient WHERE agreed <> '' ORDER BY id"
+"#;
+
+fn with_consent(clinic: &Clinic, consent: &str) -> SqlPractice {
+    link(&format!("{}\n{consent}", shipped("demo")), &clinic.path(), WriteMode::None)
+}
+
+fn holding_consents() -> Clinic {
+    let clinic = Clinic::new();
+    clinic.change(
+        "ALTER TABLE patient ADD COLUMN agreed TEXT; ALTER TABLE patient ADD COLUMN agreed_on TEXT;
+         ALTER TABLE patient ADD COLUMN guardian TEXT; ALTER TABLE patient ADD COLUMN form TEXT;
+         UPDATE patient SET agreed = ' YES ', agreed_on = '2026-07-01', form = '2' WHERE id = 1;
+         UPDATE patient SET agreed = 'with photos', agreed_on = '2026-07-01 09:30:00', guardian = ' A parent ' WHERE id = 2;
+         UPDATE patient SET agreed = 'No', agreed_on = 'last year' WHERE id = 3;
+         UPDATE patient SET agreed = '?' WHERE id = 4;
+         UPDATE patient SET agreed = 'ja' WHERE id = 5;
+         UPDATE patient SET agreed = '' WHERE id = 6;",
+    );
+    clinic
+}
+
+#[tokio::test]
+async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
+         ALTER TABLE appointment DROP COLUMN created_at;",
+    );
+    let horizon = Horizon::from_day(today(), 3);
+    assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
+    for _ in 0..2 {
+        demo::bring_up_to_date(&clinic.path()).unwrap();
+        clinic.practice(WriteMode::None).book(horizon).await.unwrap();
+    }
+    assert_eq!(clinic.number("SELECT COUNT(*) FROM appointment WHERE created_at IS NULL"), 0);
+}
+
+#[tokio::test]
+async fn consents_are_read_as_the_profile_explains_them() {
+    use domain::consent::Agreement;
+    use domain::consent::in_practice::Answered;
+    let clinic = holding_consents();
+    let practice = with_consent(&clinic, CONSENT);
+    let vald = PartnerId::new("vald");
+    assert_eq!(practice.consents_held().len(), 1);
+    assert!(clinic.practice(WriteMode::None).consents_held().is_empty(), "no shipped profile maps any");
+    let mut read = Vec::new();
+    for after in [None, Some("3"), Some("6")] {
+        let after = after.map(PatientRef::new);
+        read.extend(practice.consents(&vald, after.as_ref(), 3).await.unwrap());
+    }
+    let said: Vec<(&str, &Answered)> =
+        read.iter().map(|answer| (answer.patient.as_str(), &answer.said)).collect();
+    let guarded = Agreement { guardian: Some(private("A parent")), photo_and_video: true };
+    assert_eq!(
+        said,
+        [
+            ("1", &Answered::Yes(Agreement::default())),
+            ("2", &Answered::Yes(guarded)),
+            ("3", &Answered::No),
+            ("4", &Answered::Nothing),
+            ("5", &Answered::Nothing),
+            ("6", &Answered::Nothing),
+            ("7", &Answered::Nothing),
+        ]
+    );
+    let strange: Vec<_> = read.iter().filter_map(|answer| answer.undeclared.as_ref()).collect();
+    assert_eq!(strange, [&private("ja")]);
+    assert_eq!(read[0].wording, "2");
+    // A day lasts from midnight to midnight in Melbourne, a moment a second; what is no date tells nothing.
+    let since = |at: usize| {
+        read[at].since.map(|since| (since.from.to_rfc3339(), (since.before - since.from).num_seconds()))
+    };
+    assert_eq!(since(0), Some(("2026-06-30T14:00:00+00:00".into(), 86_400)));
+    assert_eq!(since(1), Some(("2026-06-30T23:30:00+00:00".into(), 1)));
+    assert_eq!(since(2), None);
+    let stamp = practice.consents_stamp(&vald).await.unwrap();
+    clinic.change("UPDATE patient SET email = 'new@example.com' WHERE id = 1");
+    assert_eq!(practice.consents_stamp(&vald).await.unwrap(), stamp);
+    clinic.change("UPDATE patient SET agreed = 'no' WHERE id = 1");
+    assert_ne!(practice.consents_stamp(&vald).await.unwrap(), stamp);
+    let tried = practice.try_queries().await;
+    assert!(
+        tried.iter().any(|(name, result, _)| name == "consent.vald" && result.is_ok()),
+        "doctor tries it too"
+    );
+}
+
+#[tokio::test]
+async fn pages_in_no_order_are_refused() {
+    let clinic = holding_consents();
+    let practice = with_consent(&clinic, &CONSENT.replace("ORDER BY id LIMIT", "ORDER BY id DESC LIMIT"));
+    let error = practice.consents(&PartnerId::new("vald"), None, 3).await.unwrap_err();
+    assert!(matches!(&error, ReadError::Misfit(words) if words.contains("add ORDER BY")), "{error:?}");
+}
+
+#[test]
+fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
+    for (right, wrong, found_at, message) in [
+        ("[consent.vald]", "[consent.valid]", "valid]", "unknown field `valid`"),
+        ("unknown = [\"?\"]", "unsure = [\"?\"]", "unsure", "unknown field `unsure`"),
+        (
+            "yes = [\"Yes\", \"with photos\"]",
+            "yes = []",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "`consent.vald.yes` is empty",
+        ),
+        (
+            "no = [\"no\"]",
+            "no = [\"no\", \"YES\"]",
+            "\"YES\"",
+            "`YES` stands in `consent.vald.yes` and in `consent.vald.no`",
+        ),
+        ("unknown = [\"?\"]", "unknown = [\" \"]", "\" \"]", "nobody was asked; remove it"),
+        (
+            "id > :after_number",
+            "id > :afetr",
+            ":afetr",
+            "unknown parameter `:afetr`: it takes :after, :limit",
+        ),
+        (
+            " ORDER BY id LIMIT :limit_number",
+            "",
+            "\"\"\"\nSELECT id AS patient, agreed",
+            "reads everybody at once",
+        ),
+    ] {
+        assert_eq!(CONSENT.matches(right).count(), 1, "{right}");
+        let broken = format!("{}\n{}", shipped("demo"), CONSENT.replace(right, wrong));
+        let mistake = parse(&broken).expect_err(wrong);
+        assert!(mistake.message.contains(message), "{wrong}: {mistake}");
+        let before = &broken[..broken.find(found_at).unwrap()];
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        assert_eq!(
+            (mistake.line, mistake.column),
+            (before.matches('\n').count() + 1, column),
+            "{wrong}: {mistake}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn records_that_were_put_away_or_merged_are_told_and_change_the_stamp() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let stamp = practice.people_stamp().await.unwrap();
+    assert!(stamp.is_some());
+    clinic.change(
+        "UPDATE patient SET inactive = 1 WHERE id = 1; UPDATE patient SET merged_into = 3 WHERE id = 2;",
+    );
+    assert_ne!(practice.people_stamp().await.unwrap(), stamp);
+    let ids = ["1", "2", "3"].map(PatientRef::new);
+    let mut records = practice.patients(&ids).await.unwrap();
+    records.sort_by(|one, other| one.id.cmp(&other.id));
+    let told: Vec<_> = records.iter().map(|record| (record.inactive, record.merged_into.clone())).collect();
+    assert_eq!(told, [(true, None), (false, Some(ids[2].clone())), (false, None)]);
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{NaiveDate, NaiveDateTime};
 
 use super::failure::Misread;
+use super::statement::Statement;
 
 /// One value. It may be about a person, so it does not print.
 #[derive(Clone, PartialEq)]
@@ -76,6 +77,8 @@ impl Parameters {
 pub struct Rows {
     /// Which query it was, for messages.
     pub query: String,
+    /// Where that query stands, where it is in a clinic's own profile.
+    pub place: Option<String>,
     /// The names of the columns.
     pub columns: Vec<String>,
     /// The rows, each as long as `columns`.
@@ -87,11 +90,20 @@ pub struct Rows {
 pub struct Column(Option<usize>);
 
 impl Rows {
+    /// What a statement returned.
+    pub fn of(statement: &Statement, columns: Vec<String>, rows: Vec<Vec<Value>>) -> Self {
+        Self { query: statement.name.clone(), place: statement.place(None), columns, rows }
+    }
+
     /// A column that the query has to return.
     pub fn required(&self, name: &str) -> Result<Column, Misread> {
         match self.position(name) {
             Some(position) => Ok(Column(Some(position))),
-            None => Err(Misread::ColumnMissing { query: self.query.clone(), column: name.to_owned() }),
+            None => Err(Misread::ColumnMissing {
+                query: self.query.clone(),
+                place: self.place.clone(),
+                column: name.to_owned(),
+            }),
         }
     }
 
@@ -121,6 +133,15 @@ impl Rows {
             Value::Real(number) => Some(number.to_string()),
             Value::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
         }
+    }
+
+    /// The same, taken out of the cell instead of copied: a large book has millions of them.
+    pub fn take_text(row: &mut [Value], column: Column) -> Option<String> {
+        let cell = column.0.and_then(|position| row.get_mut(position))?;
+        if let Value::Text(text) = cell {
+            return Some(std::mem::take(text)).filter(|text| !text.is_empty());
+        }
+        Self::text(row, column)
     }
 
     /// The text of a cell that must hold something.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{NaiveDate, Timelike};
+use chrono::NaiveDate;
 use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::diary::{AppointmentStatus, AppointmentType, Resource, Room};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -248,17 +248,14 @@ impl SqlPractice {
         }
     }
 
-    /// Whether the appointment is still to come and stands by itself.
+    /// Whether the appointment stands by itself, and the book does not say yet what became of it: of a visit there are
+    /// notes, which the practice system would leave with the former patient.
     fn may_be_corrected(&self, standing: &Standing) -> Result<(), Refusal> {
         if standing.repeats {
             return Err(Refusal::Series);
         }
-        let now = self.zone.wall_clock(self.clock.now());
-        let second = i64::from(now.0.time().num_seconds_from_midnight());
-        let begun = standing.day.is_none_or(|day| (day, standing.start) <= (now.day(), second));
-        let still_to_come =
-            matches!(standing.status, AppointmentStatus::Booked | AppointmentStatus::Confirmed);
-        if begun || !still_to_come { Err(Refusal::AlreadyBegun) } else { Ok(()) }
+        let nobody_came = matches!(standing.status, AppointmentStatus::Booked | AppointmentStatus::Confirmed);
+        if nobody_came { Ok(()) } else { Err(Refusal::AlreadyBegun) }
     }
 
     async fn withdraw(&self, work: &mut Work<'_>, held: &Held) -> Result<Outcome, Stop> {

@@ -7,7 +7,7 @@ use domain::documents::DocumentState;
 use domain::failure::{ReadError, Refusal};
 use domain::ids::PatientRef;
 use domain::matching::{self, Decision, Settled};
-use domain::people::PatientPlan;
+use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::{SettledPerson, StoreError};
 
 impl Bookings {
@@ -82,7 +82,7 @@ impl Bookings {
         let made = record_made(&settled).and_then(|made| made.patient.as_ref());
         let Some(made) = made.filter(|made| Some(*made) != instead_of) else { return Ok(Ok(plan.clone())) };
         Ok(self.ports.practice.patient(made).await.map(|record| {
-            match record.filter(|record| !record.deceased) {
+            match record.filter(PatientRecord::can_be_meant) {
                 Some(record) => PatientPlan::Existing(record.id),
                 None => plan.clone(),
             }

@@ -17,6 +17,8 @@ pub(crate) enum Plan {
     Keep(Box<Link>),
     /// The profile is sent.
     Send(Box<Sending>),
+    /// The profile is sent at that time, and not before. The link says so until then.
+    Wait(Box<Link>, DateTime<Utc>),
 }
 
 /// A profile that is to be sent.
@@ -71,12 +73,7 @@ pub(crate) fn plan(
         }
     };
     let Some(record) = record else {
-        return moved(
-            link,
-            LinkState::Ended,
-            Some(left_behind("The record is not in the book any more.")),
-            rules,
-        );
+        return moved(link, LinkState::Ended, Some(left_behind(GONE)), rules);
     };
     if let Some(into) = &record.merged_into {
         let sentence = format!("The record was merged into record {into}.");
@@ -117,6 +114,12 @@ pub(crate) fn plan(
                     }
                 };
             }
+            let from = order.taken_from();
+            if rules.now < from {
+                let mut link = link;
+                link.becomes(known, Some(BORN_TODAY.to_owned()), rules.now);
+                return Plan::Wait(Box::new(link), from);
+            }
             if link.refused.as_ref() == Some(&digest) && link.state == LinkState::Failed {
                 return Plan::Nothing;
             }
@@ -125,6 +128,13 @@ pub(crate) fn plan(
         }
     }
 }
+
+/// What is said of somebody who was born today.
+const BORN_TODAY: &str = "VALD takes a birth date only once that day has begun in Greenwich. The profile is sent then, by \
+                          itself.";
+/// Some systems delete the record that was merged into another, and do not say into which.
+const GONE: &str = "The record is not in the book any more: it was deleted, or merged into another one. If it was merged, \
+                    record consent at the record that stays, and merge the two profiles in VALD Hub.";
 
 /// The API has no call that removes a profile (VALD sheet §7), so somebody has to.
 fn left_behind(why: &str) -> String {

@@ -67,14 +67,14 @@ fn planned(record: Option<&PatientRecord>, consent: Option<&Consent>, link: Opti
 fn sent(plan: Plan) -> super::plan::Sending {
     match plan {
         Plan::Send(sending) => *sending,
-        other @ (Plan::Nothing | Plan::Keep(_)) => panic!("{other:?}"),
+        other @ (Plan::Nothing | Plan::Keep(_) | Plan::Wait(..)) => panic!("{other:?}"),
     }
 }
 
 fn kept(plan: Plan) -> Link {
     match plan {
         Plan::Keep(link) => *link,
-        other @ (Plan::Nothing | Plan::Send(_)) => panic!("{other:?}"),
+        other @ (Plan::Nothing | Plan::Send(_) | Plan::Wait(..)) => panic!("{other:?}"),
     }
 }
 
@@ -149,6 +149,30 @@ fn a_record_that_lacks_something_is_listed_with_what_is_missing() {
     one_name.details.first_name = Private::new(" ".into());
     let listed = kept(planned(Some(&one_name), Some(&yes()), None));
     assert_eq!(listed.reason.as_deref(), Some("The record has no given name."));
+}
+
+#[test]
+fn who_was_born_on_a_day_that_has_not_begun_in_greenwich_waits_for_it() {
+    // Eight in the morning of the 28th in Melbourne.
+    let now: DateTime<Utc> = "2026-11-27T21:00:00Z".parse().unwrap();
+    let rules = |now| Rules { today: day("2026-11-28"), now, ..rules() };
+    let mut newborn = record();
+    newborn.details.birth_date = Private::new(Some(day("2026-11-28")));
+    let guarded = consent(Said::Yes(Agreement {
+        guardian: Some(Private::new("A parent".into())),
+        photo_and_video: false,
+    }));
+    let planned = |link: Option<&Link>, now| plan(key(), Some(&newborn), Some(&guarded), link, rules(now));
+    let Plan::Wait(link, until) = planned(None, now) else { panic!("{:?}", planned(None, now)) };
+    assert_eq!((link.state, until), (LinkState::Pending, "2026-11-28T00:05:00Z".parse().unwrap()));
+    assert!(link.reason.as_deref().unwrap().contains("by itself"));
+    sent(planned(Some(&link), until));
+    // What was refused for that reason is sent again as well.
+    let mut refused = (*link).clone();
+    refused.refused = Some(digest_of(&sent(planned(Some(&link), until)).order));
+    refused.becomes(LinkState::Failed, None, now);
+    let Plan::Wait(link, _) = planned(Some(&refused), now) else { panic!() };
+    sent(planned(Some(&link), until));
 }
 
 #[test]

@@ -166,8 +166,11 @@ fn shown_practice(state: &SimState, practice: &Practice, days: u64, now: DateTim
         (0..days).filter_map(|offset| local.date().checked_add_days(Days::new(offset))).collect();
     let resources = practice.record.resources.iter().flatten().map(|item| {
         let id = item.get("pmsResourceId").and_then(Value::as_str).unwrap_or_default();
-        let days =
-            dates.iter().map(|date| json!({"date": date, "times": practice.free_times(id, *date, now)}));
+        let received = |date| practice.snapshots.get(&(id.to_owned(), date)).map_or(0, Vec::len);
+        let days = dates.iter().map(|date| {
+            let times = practice.free_times(id, *date, now);
+            json!({"date": date, "times": times, "snapshots": received(*date)})
+        });
         json!({"id": id, "name": item.get("pmsResourceName"), "days": days.collect::<Vec<_>>()})
     });
     let types = practice.record.appointment_types.iter().flatten().map(|item| {

@@ -194,7 +194,7 @@ fn looked_at(
                 let all: Vec<&Value> = match value {
                     Value::Null => Vec::new(),
                     Value::Array(all) => all.iter().collect(),
-                    one => vec![one],
+                    Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => vec![value],
                 };
                 for one in all {
                     match one.as_str() {
@@ -232,7 +232,9 @@ fn looked_at(
             }
             (None, "active") if table == Table::Appointment => match value {
                 Value::Bool(yes) => json!(u8::from(*yes)),
-                other => other.clone(),
+                Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                    value.clone()
+                }
             },
             (None, "email") => {
                 let text = value.as_str().unwrap_or_default();

@@ -66,6 +66,10 @@ CREATE TABLE patient (
   medicare_irn TEXT NOT NULL DEFAULT '',
   medicare_expiry TEXT NOT NULL DEFAULT '',
   deceased INTEGER NOT NULL DEFAULT 0,
+  -- Put away: the patient does not come any more.
+  inactive INTEGER NOT NULL DEFAULT 0,
+  -- The record that staff go on with, where two were one person's.
+  merged_into INTEGER REFERENCES patient (id),
   remark TEXT NOT NULL DEFAULT '',
   created_at TEXT
 );

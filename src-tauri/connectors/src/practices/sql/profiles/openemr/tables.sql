@@ -95,6 +95,8 @@ CREATE TABLE patient_data (
   hipaa_notice VARCHAR(3) NOT NULL DEFAULT '',
   hipaa_allowsms VARCHAR(3) NOT NULL DEFAULT 'NO',
   hipaa_allowemail VARCHAR(3) NOT NULL DEFAULT 'NO',
+  usertext1 VARCHAR(255) NOT NULL DEFAULT '',
+  usertext2 VARCHAR(255) NOT NULL DEFAULT '',
   regdate DATETIME,
   deceased_date DATETIME,
   created_by BIGINT,
