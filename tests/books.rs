@@ -5,10 +5,16 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use connectors::partners::healthengine::sim::PatientDetails;
+use connectors::practices::provet::sim::{
+    ProvetSim, ProvetSimConfig, SimState, Table, is_yes, last_number, time,
+};
+use connectors::sim::SimClock;
+use domain::settings::ProvetSettings;
 use domain::time::PracticeTime;
 use mysql_async::prelude::Queryable;
+use serde_json::{Value, json};
 
 use crate::mariadb::Server;
 use crate::openemr::STANDARD;
@@ -21,6 +27,8 @@ pub enum System {
     Demo,
     /// OpenEMR, on a MariaDB server.
     OpenEmr,
+    /// Provet Cloud, over REST, on its simulator.
+    Provet,
 }
 
 /// An appointment as it stands in the book.
@@ -40,6 +48,8 @@ pub enum Book {
     Demo(PathBuf),
     /// OpenEMR's database.
     OpenEmr(OpenEmr),
+    /// A practice at Provet Cloud.
+    Provet(Box<AtProvet>),
 }
 
 /// A row as text; NULL is empty.
@@ -51,6 +61,15 @@ impl Book {
         match self {
             Book::Demo(file) => format!("sqlite:{}", file.display()),
             Book::OpenEmr(openemr) => openemr.url.clone(),
+            Book::Provet(provet) => provet.sim.host(),
+        }
+    }
+
+    /// The account in the settings, where there is one.
+    pub fn provet_account(&self) -> Option<ProvetSettings> {
+        match self {
+            Book::Demo(_) | Book::OpenEmr(_) => None,
+            Book::Provet(_) => Some(AtProvet::account()),
         }
     }
 
@@ -59,6 +78,7 @@ impl Book {
         match self {
             Book::Demo(_) => "demo",
             Book::OpenEmr(_) => "openemr",
+            Book::Provet(_) => "provet",
         }
     }
 
@@ -67,6 +87,9 @@ impl Book {
         match self {
             Book::Demo(_) => "1".to_owned(),
             Book::OpenEmr(_) => STANDARD.to_string(),
+            Book::Provet(provet) => {
+                provet.number_of(Table::Reason, "name", "Standard consultation").to_string()
+            }
         }
     }
 
@@ -79,6 +102,7 @@ impl Book {
                 sqlite_rows(&connection, sql).expect("the book")
             }
             Book::OpenEmr(openemr) => openemr.sql(sql),
+            Book::Provet(_) => panic!("Provet Cloud speaks no SQL: {sql}"),
         }
     }
 
@@ -96,7 +120,11 @@ impl Book {
     /// Every appointment that carries the mark of a booking.
     pub fn marked(&self, booking: i64) -> Vec<InBook> {
         let mark = format!("[healthengine:{booking}]");
+        if let Book::Provet(provet) = self {
+            return provet.marked(&mark);
+        }
         let rows = self.sql(&match self {
+            Book::Provet(_) => unreachable!("told above"),
             Book::Demo(_) => format!(
                 "SELECT id, patient_id, status FROM appointment WHERE instr(note, '{mark}') > 0 ORDER BY id"
             ),
@@ -117,6 +145,7 @@ impl Book {
     /// How many patients it has.
     pub fn patients(&self) -> i64 {
         self.number(match self {
+            Book::Provet(provet) => return provet.count(Table::Client),
             Book::Demo(_) => "SELECT count(*) FROM patient",
             Book::OpenEmr(_) => "SELECT count(*) FROM patient_data",
         })
@@ -125,6 +154,7 @@ impl Book {
     /// How many appointments it has, cancelled ones included.
     pub fn appointments(&self) -> i64 {
         self.number(match self {
+            Book::Provet(provet) => return provet.count(Table::Appointment),
             Book::Demo(_) => "SELECT count(*) FROM appointment",
             Book::OpenEmr(_) => "SELECT count(*) FROM openemr_postcalendar_events",
         })
@@ -133,6 +163,7 @@ impl Book {
     /// The patients who are sure to be recognised, and the numbers of their records.
     pub fn known_patients(&self) -> Vec<(i64, PatientDetails)> {
         let rows = self.sql(match self {
+            Book::Provet(provet) => return provet.known_people(),
             Book::Demo(_) => {
                 "SELECT id, first_name, last_name, birth_date, phone, email FROM patient AS a
                   WHERE birth_date IS NOT NULL AND email <> '' AND deceased = 0 AND NOT EXISTS
@@ -181,6 +212,7 @@ impl Book {
         .map(|text| quoted(text));
         let born = patient.dob;
         match self {
+            Book::Provet(provet) => provet.register(patient),
             Book::Demo(_) => {
                 self.sql(&format!(
                     "INSERT INTO patient (first_name, last_name, birth_date, mobile, email, street, suburb, state, postcode)
@@ -205,6 +237,7 @@ impl Book {
         let practitioner = practitioner(resource);
         let (day, minute) = (starts.date(), PracticeTime(*starts).minute().minutes());
         self.sql(&match self {
+            Book::Provet(provet) => return provet.enter(practitioner, *starts, patient),
             Book::Demo(_) => format!(
                 "INSERT INTO appointment (practitioner_id, patient_id, type_id, title, day, start_minute, minutes)
                  VALUES ({practitioner}, {patient}, 1, 'Standard consultation', '{day}', {minute}, 15)"
@@ -223,6 +256,7 @@ impl Book {
         let practitioner = practitioner(resource);
         let (day, minute) = (starts.date(), PracticeTime(*starts).minute().minutes());
         self.sql(&match self {
+            Book::Provet(provet) => return provet.take_out(practitioner, *starts),
             Book::Demo(_) => format!(
                 "DELETE FROM appointment WHERE practitioner_id = {practitioner} AND day = '{day}'
                     AND start_minute = {minute} AND note = ''"
@@ -239,6 +273,7 @@ impl Book {
         let practitioner = practitioner(resource);
         let (day, minute) = (starts.date(), PracticeTime(*starts).minute().minutes());
         self.sql(&match self {
+            Book::Provet(provet) => return provet.cancel_entered(practitioner, *starts),
             Book::Demo(_) => format!(
                 "UPDATE appointment SET status = 'cancelled' WHERE practitioner_id = {practitioner} AND day = '{day}'
                     AND start_minute = {minute} AND note = ''"
@@ -253,6 +288,7 @@ impl Book {
     /// What stands beside an appointment.
     pub fn note(&self, appointment: i64) -> String {
         self.text(&match self {
+            Book::Provet(provet) => return provet.text(Table::Appointment, appointment, "notes"),
             Book::Demo(_) => format!("SELECT note FROM appointment WHERE id = {appointment}"),
             Book::OpenEmr(_) => {
                 format!("SELECT pc_hometext FROM openemr_postcalendar_events WHERE pc_eid = {appointment}")
@@ -263,11 +299,144 @@ impl Book {
     /// Every remark in a patient's record.
     pub fn remarks(&self, patient: i64) -> String {
         let rows = self.sql(&match self {
+            Book::Provet(provet) => return provet.text(Table::Client, patient, "remarks"),
             Book::Demo(_) => format!("SELECT remark FROM patient WHERE id = {patient}"),
             Book::OpenEmr(_) => format!("SELECT body FROM pnotes WHERE pid = {patient}"),
         });
         rows.into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A practice at Provet Cloud, on its simulator.
+pub struct AtProvet {
+    /// The service.
+    pub sim: ProvetSim,
+}
+
+impl AtProvet {
+    /// The secret of its credentials.
+    pub const SECRET: &str = "provet-secret";
+
+    /// Starts one, filled from `first` on.
+    pub async fn start(clock: SimClock, first: NaiveDate) -> Self {
+        let config = ProvetSimConfig {
+            provet_id: u64::from(Self::account().provet_id),
+            client_id: Self::account().client_id,
+            client_secret: Self::SECRET.to_owned(),
+            time_zone: chrono_tz::Australia::Melbourne,
+        };
+        let sim = ProvetSim::start(config, clock).await.expect("a simulator");
+        sim.staff(|state, now| state.fill(first, now - TimeDelta::days(30)));
+        Self { sim }
+    }
+
+    fn account() -> ProvetSettings {
+        ProvetSettings {
+            provet_id: 9999,
+            client_id: "provet-client".into(),
+            token_url: None,
+            webhook_url: None,
+        }
+    }
+
+    fn number_of(&self, table: Table, field: &str, text: &str) -> u64 {
+        self.sim.inspect(|state| state.whose(table, field, text).first().copied()).expect("a row")
+    }
+
+    fn count(&self, table: Table) -> i64 {
+        self.sim.inspect(|state| i64::try_from(state.rows(table).count()).expect("not so many"))
+    }
+
+    fn text(&self, table: Table, id: i64, field: &str) -> String {
+        let id = u64::try_from(id).expect("a number");
+        self.sim.inspect(|state| text_of(state.row(table, id).expect("a row"), field))
+    }
+
+    fn marked(&self, mark: &str) -> Vec<InBook> {
+        let read = |row: &Value| InBook {
+            id: row.get("id").and_then(Value::as_i64).expect("a number"),
+            patient: last_number(row.get("client")).and_then(|id| i64::try_from(id).ok()),
+            status: if is_yes(row.get("active")) { "booked" } else { "cancelled" }.to_owned(),
+        };
+        self.sim.inspect(|state| {
+            state
+                .rows(Table::Appointment)
+                .filter(|row| text_of(row, "notes").contains(mark))
+                .map(read)
+                .collect()
+        })
+    }
+
+    /// Everybody has names, a phone number and an e-mail address of their own. Birth dates are not kept.
+    fn known_people(&self) -> Vec<(i64, PatientDetails)> {
+        let known = |state: &SimState, row: &Value| {
+            let id = row.get("id").and_then(Value::as_i64).expect("a number");
+            let phone = state.rows(Table::PhoneNumber).find(|phone| {
+                last_number(phone.get("client")).and_then(|client| i64::try_from(client).ok()) == Some(id)
+            });
+            let details = PatientDetails {
+                firstname: text_of(row, "firstname"),
+                lastname: text_of(row, "lastname"),
+                dob: NaiveDate::from_ymd_opt(1980, 1, 1).expect("a day") + TimeDelta::days(id * 17),
+                phone: phone.map(|phone| text_of(phone, "phone_number")).unwrap_or_default(),
+                email: text_of(row, "email"),
+                is_new_patient: false,
+                ..PatientDetails::default()
+            };
+            (id, details)
+        };
+        self.sim.inspect(|state| state.rows(Table::Client).map(|row| known(state, row)).collect())
+    }
+
+    fn register(&self, patient: &PatientDetails) -> i64 {
+        let fields = json!({
+            "firstname": patient.firstname, "lastname": patient.lastname, "email": patient.email,
+            "street_address": patient.address, "city": patient.suburb, "zip_code": patient.postcode,
+        });
+        let id = self.sim.staff(|state, now| state.register(&fields, &[&patient.phone], now));
+        i64::try_from(id).expect("a number")
+    }
+
+    fn enter(&self, user: &str, starts: NaiveDateTime, patient: i64) {
+        let department = self.number_of(Table::Department, "name", "Harbour Vets");
+        let user = user.parse().expect("a number");
+        let at = crate::zone().instant(PracticeTime(starts));
+        self.sim.staff(|state, now| {
+            let client = u64::try_from(patient).ok();
+            state.enter((user, department), (at, TimeDelta::minutes(15)), client, now)
+        });
+    }
+
+    /// What staff entered with somebody at that time.
+    fn entered(&self, user: &str, starts: NaiveDateTime) -> Vec<u64> {
+        let at = crate::zone().instant(PracticeTime(starts));
+        let user = user.parse().ok();
+        let fits = |row: &&Value| {
+            last_number(row.get("user")) == user
+                && time(row.get("start")) == Some(at)
+                && text_of(row, "notes").is_empty()
+        };
+        self.sim.inspect(|state| {
+            let rows = state.rows(Table::Appointment).filter(fits);
+            rows.filter_map(|row| row.get("id")?.as_u64()).collect()
+        })
+    }
+
+    fn take_out(&self, user: &str, starts: NaiveDateTime) {
+        for id in self.entered(user, starts) {
+            self.sim.staff(|state, _| state.delete(Table::Appointment, id));
+        }
+    }
+
+    fn cancel_entered(&self, user: &str, starts: NaiveDateTime) {
+        for id in self.entered(user, starts) {
+            self.sim.staff(|state, now| state.change(Table::Appointment, id, &json!({"active": 0}), now));
+        }
+    }
+}
+
+fn text_of(row: &Value, field: &str) -> String {
+    row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The practitioner behind a resource, who may be several: `10:podiatrist`.

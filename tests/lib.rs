@@ -10,6 +10,6 @@ pub mod reaper;
 mod ward;
 mod world;
 
-pub use books::{Book, InBook, System};
+pub use books::{AtProvet, Book, InBook, System};
 pub use ward::{Ward, Work};
 pub use world::{Make, World, account, start, zone};

@@ -269,6 +269,10 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
         self.reaper.touch(self.port.name_patient(appointment, key, plan, instead_of, details)).await
     }
 
+    fn keeps_birth_dates(&self) -> bool {
+        self.port.keeps_birth_dates()
+    }
+
     fn serves_snapshots(&self) -> bool {
         self.port.serves_snapshots()
     }

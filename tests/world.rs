@@ -1,7 +1,7 @@
 //! A whole clinic: the real encrypted store, the real practice database engine on SQLite or MariaDB, the real
 //! Healthengine client against its simulator over loopback, the real engine, and a clock moved by hand.
 
-use crate::books::{Book, InBook, OpenEmr, System};
+use crate::books::{AtProvet, Book, InBook, OpenEmr, System};
 use crate::clock::HandClock;
 use crate::mariadb::Server;
 use crate::openemr::{BRANCH, Clinic, HOME, Size, Version};
@@ -94,8 +94,9 @@ impl Wiring {
     /// The practice system of some settings.
     pub fn practice(&self, settings: &PracticeSettings) -> Result<Arc<dyn PracticeSystem>, Problem> {
         let clock = Arc::new(self.clock.clone());
-        practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
-            .map(|practice| Arc::new(practice) as Arc<dyn PracticeSystem>)
+        let secret = settings.system.provet.as_ref().map(|_| SecretString::from(AtProvet::SECRET));
+        practices::open(&settings.system, secret, settings.zone, &self.profiles, &self.http, clock)
+            .map(practices::Opened::system)
             .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })
     }
 
@@ -321,6 +322,10 @@ impl World {
                 let clinic = Clinic::create(server.clone(), Version::Seven, Size::small(monday)).await;
                 Book::OpenEmr(OpenEmr::connect(server, clinic.expect("a clinic").database))
             }
+            System::Provet => {
+                let clock = self.clock.clone();
+                Book::Provet(Box::new(AtProvet::start(Arc::new(move || clock.now()), today).await))
+            }
         }
     }
 
@@ -334,13 +339,17 @@ impl World {
             system: SystemSettings {
                 profile: self.staff_of(practice).profile().into(),
                 url: self.staff_of(practice).url(),
-                write: make.write,
+                write: match (make.write, self.staff_of(practice)) {
+                    (WriteMode::Sql, Book::Provet(_)) => WriteMode::Api,
+                    (write, _) => write,
+                },
                 locations: make.one_book.then(|| {
                     let location = if practice == "p1" { HOME } else { BRANCH };
                     vec![LocationRef::new(location.to_string())]
                 }),
                 poll_seconds: 5,
                 documents: DocumentFolders::default(),
+                provet: self.staff_of(practice).provet_account(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),
@@ -585,8 +594,13 @@ impl World {
     /// Somebody with the names and the birth date of a known patient, and nothing else of theirs.
     pub fn unclear_patient(&self) -> (i64, PatientDetails) {
         let (number, known) = self.known_patient();
-        let phone = "0491 570 110".to_owned();
-        (number, PatientDetails { phone, email: "somebody.else@example.com".into(), ..known })
+        let known = PatientDetails { email: "somebody.else@example.com".into(), ..known };
+        // Where no birth dates are kept, a name alone means nobody.
+        let phone = match self.staff() {
+            Book::Provet(_) => known.phone.clone(),
+            Book::Demo(_) | Book::OpenEmr(_) => "0491 570 110".to_owned(),
+        };
+        (number, PatientDetails { phone, ..known })
     }
 
     /// The free times that a patient sees on a day.
@@ -703,6 +717,15 @@ impl World {
             state.not_understood().map(|r| format!("{} {}: {}", r.method, r.path, r.reason)).collect()
         });
         assert!(refusals.is_empty(), "not understood: {refusals:?}");
+        for book in self.books.values() {
+            if let Book::Provet(provet) = book.as_ref() {
+                let mistakes: Vec<String> = provet
+                    .sim
+                    .inspect(|state| state.mistakes().map(|mistake| format!("{mistake:?}")).collect());
+                assert!(mistakes.is_empty(), "not understood by Provet: {mistakes:?}");
+                assert_eq!(provet.sim.inspect(|state| state.throttled()), 0, "asked too often");
+            }
+        }
         if expected == 0 {
             let accounts: Vec<String> =
                 self.sim.inspect(|state| state.practice_ids().map(str::to_owned).collect());

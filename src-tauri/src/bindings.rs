@@ -23,6 +23,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::decide_shrunk_list,
             commands::acknowledge_notice,
             commands::test_practice_system,
+            commands::read_registration,
             commands::test_healthengine,
             commands::link_practice,
             commands::update_practice,

@@ -9,7 +9,7 @@ use crate::ui_error::{bad_input, failure};
 use crate::view::{
     AppView, BookingDecision, BookingHistory, BookingPage, BookingQuery, DayBookView, ErrorCode,
     ExternalLink, FreeTimesView, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput,
-    ResyncWhat, SettingsInput, SlotStoryView, SystemInput, SystemTest, UiError,
+    ResyncWhat, SettingsInput, SlotStoryView, SystemAddress, SystemInput, SystemTest, UiError,
 };
 use crate::{day_book, decisions, linking, placing, presenter, settings, system_open};
 use domain::ids::PracticeId;
@@ -189,6 +189,13 @@ pub async fn test_practice_system(
     time_zone: String,
 ) -> Result<SystemTest, UiError> {
     linking::test_system(&desk, practice_id.as_deref(), &system, &time_zone).await
+}
+
+/// Checks a registration of Provet Cloud's field by field, and answers what the form shows of it.
+#[tauri::command]
+#[specta::specta]
+pub async fn read_registration(text: String) -> Result<SystemAddress, UiError> {
+    linking::registration(&text)
 }
 
 /// One cheap request with these keys.

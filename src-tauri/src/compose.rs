@@ -7,8 +7,7 @@ use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
 use connectors::partners::vald::Vald;
 use connectors::partners::{self, Account, Linkable};
-use connectors::practices;
-use connectors::practices::sql::SqlPractice;
+use connectors::practices::{self, Opened};
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
@@ -241,13 +240,14 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// The practice database behind these settings. Connects to nothing yet.
-    pub fn practice_database(
+    /// The same, for whoever has to know how it is reached.
+    pub fn open_practice(
         &self,
         settings: &PracticeSettings,
         password: Option<SecretString>,
-    ) -> Result<SqlPractice, Problem> {
-        practices::open(&settings.system, password, settings.zone, &self.profiles, self.clock.clone())
+    ) -> Result<Opened, Problem> {
+        let clock = self.clock.clone();
+        practices::open(&settings.system, password, settings.zone, &self.profiles, &self.http, clock)
             .map_err(|error| misset(format!("{}.", capitalised(&error_chain(&error)))))
     }
 
@@ -257,7 +257,7 @@ impl Sockets {
         settings: &PracticeSettings,
         password: Option<SecretString>,
     ) -> Result<Arc<dyn PracticeSystem>, Problem> {
-        Ok(Arc::new(self.practice_database(settings, password)?))
+        Ok(self.open_practice(settings, password)?.system())
     }
 
     /// The Healthengine account behind these settings. Connects to nothing yet.
@@ -500,6 +500,7 @@ mod tests {
                 locations: None,
                 poll_seconds: 5,
                 documents: DocumentFolders::default(),
+                provet: None,
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),

@@ -229,6 +229,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             locations: None,
             poll_seconds: 5,
             documents: DocumentFolders::default(),
+            provet: None,
         },
         healthengine: Some(HealthengineSettings {
             base_url,

@@ -6,6 +6,8 @@ use crate::present::people::sentence;
 use chrono::{DateTime, Utc};
 use connectors::listener;
 use connectors::partners::{self, vald::landing};
+use connectors::practices::Opened;
+use connectors::practices::provet::Rights;
 use domain::diary::{PracticeCard, Writable};
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
@@ -206,13 +208,13 @@ async fn system(report: &mut Report, connections: &AppConnect, settings: &Practi
     let id = Some(&settings.id);
     let linked = async {
         let password = connections.secret(&settings.id, SecretKind::SystemPassword).await?;
-        connections.sockets().practice_database(settings, password)
+        connections.sockets().open_practice(settings, password)
     };
     let practice = match linked.await {
         Ok(practice) => practice,
         Err(problem) => return report.add("practice system", id, Err(problem.sentence)),
     };
-    match practice.check().await {
+    match practice.as_system().check().await {
         Ok(card) => {
             report.add("practice system", id, Ok(introduced(&card)));
             report.add("write rights", id, rights(&card.writable));
@@ -221,7 +223,17 @@ async fn system(report: &mut Report, connections: &AppConnect, settings: &Practi
             report.add("practice system", id, Err(health::problem(Leg::System, &error).sentence));
         }
     }
-    for (name, result, took) in practice.try_queries().await {
+    let tried = match &practice {
+        Opened::Sql(practice) => practice.try_queries().await,
+        Opened::Provet(practice) => {
+            match practice.rights().await {
+                Ok(rights) => checklist(report, id, &rights),
+                Err(error) => report.add("rights", id, Err(health::problem(Leg::System, &error).sentence)),
+            }
+            practice.try_parts().await
+        }
+    };
+    for (name, result, took) in tried {
         let result = match result {
             Ok(0) => Ok(format!("It works, in {} ms.", took.as_millis())),
             Ok(rows) => Ok(format!("It works: {} in {} ms.", counted(rows, "row"), took.as_millis())),
@@ -230,6 +242,25 @@ async fn system(report: &mut Report, connections: &AppConnect, settings: &Practi
             }
         };
         report.add_part("query", id, Some(name), result);
+    }
+}
+
+/// What works at Provet Cloud and what right is missing, part by part.
+fn checklist(report: &mut Report, id: Option<&PracticeId>, rights: &Rights) {
+    for part in &rights.parts {
+        let what = part.what;
+        let result = match (part.readable, part.listed, part.right) {
+            (true, Some(true) | None, _) | (true, _, None) => Ok(format!("We may read {what}.")),
+            (true, Some(false), Some(right)) => Err(format!(
+                "We may read {what}, but Provet Cloud does not list the right \"{right}\". Give it to the integration's user, \
+                 so that bookings can be written."
+            )),
+            (false, _, Some(right)) => Err(format!(
+                "We may not read {what}. Give the right \"{right}\" to the integration's user in Provet Cloud."
+            )),
+            (false, _, None) => Err(format!("We may not read {what}. Ask Provet Cloud's support why.")),
+        };
+        report.add_part("right", id, Some(what.to_owned()), result);
     }
 }
 
@@ -380,11 +411,12 @@ async fn features(report: &mut Report, connections: &AppConnect, settings: &Prac
         return;
     };
     let Ok(password) = connections.secret(&settings.id, SecretKind::SystemPassword).await else { return };
-    let Ok(practice) = connections.sockets().practice_database(settings, password) else { return };
+    let Ok(practice) = connections.sockets().open_practice(settings, password) else { return };
     for feature in Feature::ALL.into_iter().filter(|feature| account.wants(*feature)) {
-        let result = extra::tried(feature, &practice).await;
+        let result = extra::tried(feature, practice.as_system()).await;
         report.add_part("feature", id, Some(feature.name().to_owned()), result);
         // What has a folder is not told of in the book.
+        let Opened::Sql(practice) = &practice else { continue };
         if feature == Feature::AttachDocuments && practice.document_inbox().is_none() {
             let asked = practice.notes_writable().await;
             let result = match asked {

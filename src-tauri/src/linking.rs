@@ -6,6 +6,7 @@ pub mod vald;
 use crate::desktop::Desk;
 use crate::inputs;
 use crate::present::documents::feature_name;
+use crate::present::people::sentence;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
@@ -15,7 +16,8 @@ use crate::view::{
 };
 use crate::webhook_path;
 use chrono::NaiveDate;
-use connectors::{partners, practices};
+use connectors::partners;
+use connectors::practices::{self, provet};
 use domain::diary::Writable;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::partner::Waiting;
@@ -23,7 +25,7 @@ use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
     DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings,
-    SecretKind, SecretName, SystemSettings, WriteMode,
+    ProvetSettings, SecretKind, SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
 use percent_encoding::percent_decode_str;
@@ -222,6 +224,8 @@ async fn save(
     let running = desk.running()?;
     let store = running.store();
     let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref(), known)?;
+    // Said before anybody waits for a database; the transaction below looks again.
+    store.consents_fit(id, &settings.system.profile).await?;
     make_demo_clinic(&settings.system, settings.zone.today(desk.now())).await?;
     let system_moved = before.as_ref().is_none_or(|before| before.system != settings.system);
     if input.system.write && (system_moved || input.system.password.is_some()) {
@@ -384,7 +388,11 @@ fn system_settings(
     Ok(SystemSettings {
         profile: input.profile.clone(),
         url: address(folder, input, before.map(|before| before.system.url.as_str()))?,
-        write: if input.write { WriteMode::Sql } else { WriteMode::None },
+        write: match (input.write, &input.address) {
+            (false, _) => WriteMode::None,
+            (true, SystemAddress::Provet { .. }) => WriteMode::Api,
+            (true, SystemAddress::Sqlite { .. } | SystemAddress::Mysql { .. }) => WriteMode::Sql,
+        },
         locations: (!input.locations.is_empty())
             .then(|| input.locations.iter().map(|id| LocationRef::new(id.as_str())).collect()),
         poll_seconds: SYSTEM_POLL,
@@ -392,7 +400,49 @@ fn system_settings(
             inward: document_folder(&input.documents_in)?,
             outward: document_folder(&input.documents_out)?,
         },
+        provet: provet_account(&input.address, before)?,
     })
+}
+
+/// What a registration that Provet sent says, apart from the secret, which stands in what was pasted.
+pub fn registration(text: &str) -> Result<SystemAddress, UiError> {
+    let read = provet::hookup::read(text).map_err(|wrong| bad_input(sentence(&wrong.to_string())))?;
+    if read.token_url.is_some() {
+        return Err(bad_input(
+            "The registration names an unusual address for tokens. Your IT can link it with a provisioning file.",
+        ));
+    }
+    Ok(SystemAddress::Provet {
+        host: read.host,
+        provet_id: read.provet_id.to_string(),
+        client_id: read.client_id,
+    })
+}
+
+/// The account at Provet Cloud as it is stored, with what the screen does not show.
+fn provet_account(
+    address: &SystemAddress,
+    before: Option<&PracticeSettings>,
+) -> Result<Option<ProvetSettings>, UiError> {
+    let SystemAddress::Provet { provet_id, client_id, .. } = trimmed(address) else { return Ok(None) };
+    let number = provet_id.parse().ok().filter(|number: &u32| *number > 0);
+    let Some(provet_id) = number else {
+        return Err(failure(
+            ErrorCode::AddressInvalid,
+            "The Provet id is the number behind the host in the browser's address.",
+        ));
+    };
+    if client_id.is_empty() {
+        return Err(bad_input("The client id is missing."));
+    }
+    let before = before.and_then(|before| before.system.provet.as_ref());
+    let same = before.filter(|before| before.provet_id == provet_id);
+    Ok(Some(ProvetSettings {
+        provet_id,
+        client_id,
+        token_url: same.and_then(|before| before.token_url.clone()),
+        webhook_url: same.and_then(|before| before.webhook_url.clone()),
+    }))
 }
 
 /// A folder as it is stored; none where the field is empty.
@@ -409,8 +459,13 @@ fn document_folder(typed: &str) -> Result<Option<String>, UiError> {
 fn address(folder: &Path, input: &SystemInput, before: Option<&str>) -> Result<String, UiError> {
     let wrong = |said: &str| failure(ErrorCode::AddressInvalid, said);
     let typed = trimmed(&input.address);
+    if let SystemAddress::Provet { host, .. } = &typed {
+        let host = inputs::web_address(host).map_err(wrong)?;
+        provet::check_host(&host, 1).map_err(|error| wrong(&format!("{error}.")))?;
+        return Ok(host);
+    }
     if let Some(before) = before
-        && address_view(before) == typed
+        && address_view(before, None) == typed
     {
         return Ok(before.to_owned());
     }
@@ -440,6 +495,7 @@ fn address(folder: &Path, input: &SystemInput, before: Option<&str>) -> Result<S
             url.set_query(before.as_ref().and_then(url::Url::query));
             Ok(url.into())
         }
+        SystemAddress::Provet { host, .. } => Ok(host.clone()),
     }
 }
 
@@ -449,6 +505,9 @@ fn trimmed(address: &SystemAddress) -> SystemAddress {
         SystemAddress::Sqlite { path } => SystemAddress::Sqlite { path: trim(path) },
         SystemAddress::Mysql { host, port, user, database } => {
             SystemAddress::Mysql { host: trim(host), port: *port, user: trim(user), database: trim(database) }
+        }
+        SystemAddress::Provet { host, provet_id, client_id } => {
+            SystemAddress::Provet { host: trim(host), provet_id: trim(provet_id), client_id: trim(client_id) }
         }
     }
 }
@@ -468,7 +527,14 @@ async fn make_demo_clinic(system: &SystemSettings, today: NaiveDate) -> Result<(
 }
 
 /// The address as the screen shows it again.
-fn address_view(url: &str) -> SystemAddress {
+fn address_view(url: &str, provet: Option<&ProvetSettings>) -> SystemAddress {
+    if let Some(account) = provet {
+        return SystemAddress::Provet {
+            host: url.to_owned(),
+            provet_id: account.provet_id.to_string(),
+            client_id: account.client_id.clone(),
+        };
+    }
     if let Some(path) = url.strip_prefix("sqlite:") {
         return SystemAddress::Sqlite { path: path.to_owned() };
     }
@@ -487,7 +553,11 @@ fn address_view(url: &str) -> SystemAddress {
 
 /// Whether the practice system is another one than before, to which a stored password must not go.
 fn system_moved(system: &SystemSettings, before: Option<&PracticeSettings>) -> bool {
-    before.is_none_or(|before| before.system.url != system.url)
+    let goes_to = |system: &SystemSettings| {
+        let account = system.provet.as_ref();
+        (system.url.clone(), account.map(|account| (account.provet_id, account.token_url.clone())))
+    };
+    before.is_none_or(|before| goes_to(&before.system) != goes_to(system))
 }
 
 /// Whether the account is another one than before, to which stored keys must not go.
@@ -688,7 +758,7 @@ fn setup(settings: &PracticeSettings, known: &[SecretKind]) -> PracticeSetupView
     let account = settings.healthengine.as_ref();
     PracticeSetupView {
         profile: settings.system.profile.clone(),
-        address: address_view(&settings.system.url),
+        address: address_view(&settings.system.url, settings.system.provet.as_ref()),
         has_password: has(SecretKind::SystemPassword),
         write: settings.system.write != WriteMode::None,
         locations: settings
@@ -724,38 +794,45 @@ fn setup(settings: &PracticeSettings, known: &[SecretKind]) -> PracticeSetupView
     }
 }
 
-/// What can be linked: the shipped profiles, and the clinic's own in the data folder.
+/// What can be linked: the shipped profiles, the clinic's own in the data folder, and what is reached over REST.
 pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
-    practices::list(profiles)
-        .into_iter()
-        .map(|listed| match listed.profile {
-            Ok(profile) => ProfileView {
-                id: listed.name.clone(),
-                name: profile.title.clone(),
-                engine: match profile.engine {
-                    practices::sql::profile::Engine::Sqlite => EngineKind::Sqlite,
-                    practices::sql::profile::Engine::Mysql => EngineKind::Mysql,
-                },
-                makes_own_file: listed.name == practices::demo::NAME,
-                can_write: profile.can_write(),
-                own: listed.own,
-                problem: None,
+    let over_rest = ProfileView {
+        id: provet::NAME.to_owned(),
+        name: provet::CARD.title.to_owned(),
+        engine: EngineKind::Provet,
+        makes_own_file: false,
+        can_write: true,
+        own: false,
+        problem: None,
+    };
+    let by_sql = practices::list(profiles).into_iter().map(|listed| match listed.profile {
+        Ok(profile) => ProfileView {
+            id: listed.name.clone(),
+            name: profile.title.clone(),
+            engine: match profile.engine {
+                practices::sql::profile::Engine::Sqlite => EngineKind::Sqlite,
+                practices::sql::profile::Engine::Mysql => EngineKind::Mysql,
             },
-            Err(mistake) => ProfileView {
-                id: listed.name.clone(),
-                name: listed.name,
-                engine: EngineKind::Sqlite,
-                makes_own_file: false,
-                can_write: false,
-                own: listed.own,
-                problem: Some(ProblemView {
-                    code: ErrorCode::ProfileInvalid,
-                    message: error_chain(&mistake),
-                    since: None,
-                }),
-            },
-        })
-        .collect()
+            makes_own_file: listed.name == practices::demo::NAME,
+            can_write: profile.can_write(),
+            own: listed.own,
+            problem: None,
+        },
+        Err(mistake) => ProfileView {
+            id: listed.name.clone(),
+            name: listed.name,
+            engine: EngineKind::Sqlite,
+            makes_own_file: false,
+            can_write: false,
+            own: listed.own,
+            problem: Some(ProblemView {
+                code: ErrorCode::ProfileInvalid,
+                message: error_chain(&mistake),
+                since: None,
+            }),
+        },
+    });
+    by_sql.chain([over_rest]).collect()
 }
 
 #[cfg(test)]
@@ -789,7 +866,7 @@ mod tests {
         let typed = mysql("reception-server", 3307, "openemr", "openemr");
         let url = stored_as(typed.clone(), None).expect("an address");
         assert_eq!(url, "mysql://openemr@reception-server:3307/openemr");
-        assert_eq!(address_view(&url), typed);
+        assert_eq!(address_view(&url, None), typed);
         for typed in [
             mysql("10.0.0.7", 3306, "front desk", "emr/2"),
             mysql("[::1]", 3306, "a@b:c", "100%"),
@@ -798,7 +875,7 @@ mod tests {
             SystemAddress::Sqlite { path: "C:\\clinic\\100%.db".into() },
         ] {
             let url = stored_as(typed.clone(), None).expect("an address");
-            assert_eq!(address_view(&url), typed, "{url}");
+            assert_eq!(address_view(&url, None), typed, "{url}");
         }
         assert_eq!(
             stored_as(mysql("::1", 3306, "a", "b"), None).expect("an address"),
@@ -809,7 +886,7 @@ mod tests {
     #[test]
     fn what_the_screen_does_not_show_stays() {
         let stored = "mysql://openemr@server/openemr?require_ssl=true";
-        let shown = address_view(stored);
+        let shown = address_view(stored, None);
         assert_eq!(shown, mysql("server", 3306, "openemr", "openemr"));
         assert_eq!(stored_as(shown, Some(stored)).expect("an address"), stored);
         let elsewhere = stored_as(mysql(" other ", 3306, "openemr", "openemr"), Some(stored));
@@ -862,7 +939,7 @@ mod tests {
         let input = || PracticeInput {
             name: "Demo".into(),
             time_zone: "Australia/Melbourne".into(),
-            system: system(mysql("server", 3306, "a", "b")),
+            system: SystemInput { write: false, ..system(mysql("server", 3306, "a", "b")) },
             healthengine: None,
             vald: None,
             live_hours: LiveHours::default(),

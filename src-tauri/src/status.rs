@@ -363,6 +363,7 @@ mod tests {
                 locations: None,
                 poll_seconds: 5,
                 documents: DocumentFolders::default(),
+                provet: None,
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:1/pms-api/v1".into(),

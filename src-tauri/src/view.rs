@@ -18,6 +18,7 @@
 //! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
 //! | `acknowledge_notice` | `practice_id, at` | `()` | somebody has seen to what the notice of this instant says |
 //! | `test_practice_system` | `practice_id: Option, system: SystemInput, time_zone` | [`SystemTest`] | connects and reads; changes nothing |
+//! | `read_registration` | `text` | [`SystemAddress`] | checks a registration of Provet Cloud's, field by field |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
 //! | `link_practice` | `practice: PracticeInput` | `String` | saves a new practice, answers its id |
 //! | `update_practice` | `practice_id, practice: PracticeInput` | `()` | saves a changed practice |
@@ -1343,6 +1344,8 @@ pub enum EngineKind {
     Sqlite,
     /// A MySQL or MariaDB server.
     Mysql,
+    /// Provet Cloud, over REST.
+    Provet,
 }
 
 /// Where a practice system is.
@@ -1364,6 +1367,15 @@ pub enum SystemAddress {
         user: String,
         /// The database's name.
         database: String,
+    },
+    /// A practice at Provet Cloud. Its client secret is typed as the password.
+    Provet {
+        /// `https://provetcloud.com`.
+        host: String,
+        /// The number of the practice, as typed.
+        provet_id: String,
+        /// The name of the credentials.
+        client_id: String,
     },
 }
 

@@ -44,7 +44,8 @@ pub async fn measure() -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Store::open(folder.path(), &StoreKey::new([7; 32]), clock.now())?.store;
     let practice: Arc<dyn PracticeSystem> =
-        Arc::new(practices::open(&settings.system, None, ZONE, folder.path(), clock.clone())?);
+        practices::open(&settings.system, None, ZONE, folder.path(), &Http::default(), clock.clone())?
+            .system();
     let account = settings.healthengine.as_ref().context("an account was given")?;
     let keys = [API_KEY.to_owned(), practice_key(PRACTICE)].map(SecretString::from);
     let [api_key, practice_key] = &keys;
@@ -161,6 +162,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             locations: None,
             poll_seconds: 5,
             documents: DocumentFolders::default(),
+            provet: None,
         },
         healthengine: Some(HealthengineSettings {
             base_url,

@@ -229,7 +229,9 @@ pub async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result
         locations: None,
         poll_seconds: 5,
         documents: DocumentFolders::default(),
+        provet: None,
     };
     let folder = tempfile::tempdir()?;
-    Ok(Arc::new(practices::open(&settings, None, ZONE, folder.path(), Arc::new(SystemClock))?))
+    let http = connectors::http::Http::default();
+    Ok(practices::open(&settings, None, ZONE, folder.path(), &http, Arc::new(SystemClock))?.system())
 }

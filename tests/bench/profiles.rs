@@ -1,6 +1,7 @@
 //! Consenting patients reach VALD Hub: at which share of the pace that was agreed, and how long it takes to find out whose
 //! profile changed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -238,8 +239,10 @@ impl Desk {
                 locations: None,
                 poll_seconds: 5,
                 documents: DocumentFolders::default(),
+                provet: None,
             },
             healthengine: None,
+            accounts: BTreeMap::new(),
             vald: Some(ValdSettings {
                 tenant_id: TENANT.into(),
                 region: "aue".into(),
@@ -380,6 +383,8 @@ fn sqlite(folder: &Path, records: &[PatientRecord]) -> Result<Arc<dyn PracticeSy
         locations: None,
         poll_seconds: 5,
         documents: DocumentFolders::default(),
+        provet: None,
     };
-    Ok(Arc::new(practices::open(&settings, None, ZONE, folder, Arc::new(SystemClock))?))
+    let http = connectors::http::Http::default();
+    Ok(practices::open(&settings, None, ZONE, folder, &http, Arc::new(SystemClock))?.system())
 }

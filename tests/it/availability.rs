@@ -12,7 +12,7 @@ use sync::flows::availability::day_prefix;
 use sync::shown::{self, Difference};
 use tests::{Make, System, World, account, zone};
 
-on_both!(everything_is_published_once_and_equals_the_book, what_healthengine_asks_for_is_sent_again);
+on_all!(everything_is_published_once_and_equals_the_book, what_healthengine_asks_for_is_sent_again);
 
 /// Every snapshot that came in, of whichever day.
 fn snapshots(world: &World) -> usize {

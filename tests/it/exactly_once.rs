@@ -197,6 +197,21 @@ async fn one_fault_anywhere_with_a_known_patient_on_openemr_mariadb() {
 }
 
 #[tokio::test]
+async fn one_fault_anywhere_with_a_known_patient_on_provet_cloud() {
+    walk(System::Provet, Story::Known, false).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_with_a_new_patient_on_provet_cloud() {
+    walk(System::Provet, Story::New, false).await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_around_a_cancellation_on_provet_cloud() {
+    walk(System::Provet, Story::Cancelled, false).await;
+}
+
+#[tokio::test]
 async fn one_fault_anywhere_with_a_new_patient() {
     walk(System::Demo, Story::New, false).await;
 }

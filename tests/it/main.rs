@@ -23,6 +23,19 @@ macro_rules! on_both {
     };
 }
 
+/// The same, and on a practice at Provet Cloud.
+macro_rules! on_all {
+    ($($story:ident),+ $(,)?) => {
+        on_both!($($story),+);
+        mod on_provet_cloud {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(tests::System::Provet).await;
+            })+
+        }
+    };
+}
+
 mod availability;
 mod bad_input;
 mod bookings;

@@ -62,6 +62,9 @@ export class PracticeDraft {
   port = $state("3306");
   user = $state("");
   database = $state("");
+  provetHost = $state("https://provetcloud.com");
+  provetId = $state("");
+  clientId = $state("");
   password = $state("");
   write = $state(false);
   locations = $state<string[]>([]);
@@ -114,6 +117,11 @@ export class PracticeDraft {
         this.user = setup.address.user;
         this.database = setup.address.database;
         break;
+      case "provet":
+        this.provetHost = setup.address.host;
+        this.provetId = setup.address.provetId;
+        this.clientId = setup.address.clientId;
+        break;
     }
     this.vald = setup.vald && keptVald(setup.vald);
     this.wantsHealthengine = setup.healthengine !== null;
@@ -139,6 +147,13 @@ export class PracticeDraft {
           port: Number(this.port),
           user: this.user.trim(),
           database: this.database.trim(),
+        };
+      case "provet":
+        return {
+          engine: "provet",
+          host: this.provetHost.trim(),
+          provetId: this.provetId.trim(),
+          clientId: this.clientId.trim(),
         };
     }
   }

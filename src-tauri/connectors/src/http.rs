@@ -20,6 +20,7 @@ use reqwest::header::{
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
@@ -34,7 +35,7 @@ mod turns;
 use budget::Budget;
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
-pub use tokens::{TokenClient, Tokens};
+pub use tokens::{TokenClient, Tokens, TokensAsked};
 use turns::{Turn, Turns};
 
 /// A body of more bytes than this is sent compressed.
@@ -164,6 +165,7 @@ impl Http {
             pace: None,
             budget: None,
             compresses: true,
+            consent_is_one: true,
             retired: Arc::default(),
         })
     }
@@ -283,6 +285,8 @@ pub struct Endpoint {
     pace: Option<(Turns, Duration)>,
     /// Whether large bodies are sent compressed.
     compresses: bool,
+    /// Whether a refusal with 403 closes the whole account for a while.
+    consent_is_one: bool,
     /// What may still be asked for after the account was replaced; empty until then.
     retired: Arc<OnceLock<&'static str>>,
 }
@@ -342,6 +346,13 @@ impl Endpoint {
     #[must_use]
     pub fn with_plain_bodies(mut self) -> Self {
         self.compresses = false;
+        self
+    }
+
+    /// A refusal with 403 concerns what was asked for and nothing else, where rights are given part by part.
+    #[must_use]
+    pub fn with_rights_apart(mut self) -> Self {
+        self.consent_is_one = false;
         self
     }
 
@@ -416,17 +427,60 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Option<T>, WriteError> {
-        let request = self.posting(path, Some(body), haste).map_err(Failure::of_write)?;
+        let answered = self.answered(&Method::POST, path, body, haste).await?;
+        Ok(match answered {
+            Answered::Done(_) => None,
+            Answered::Refused(said) => {
+                Some(said.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
+            }
+        })
+    }
+
+    /// Creates something at `path`, and answers what was made, or what a refusal with 400 says; one that cannot be read
+    /// says nothing.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn create<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+    ) -> Result<Answered<T, Value>, WriteError> {
+        self.answered(&Method::POST, path, body, haste).await?.read()
+    }
+
+    /// Changes some fields of what is at `path`, and answers likewise.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn amend<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+    ) -> Result<Answered<T, Value>, WriteError> {
+        self.answered(&Method::PATCH, path, body, haste).await?.read()
+    }
+
+    /// Sends something, and gives the bodies of what was done and of what was refused with 400.
+    async fn answered(
+        &self,
+        method: &Method,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+    ) -> Result<Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>>, WriteError> {
+        let request = self.sending(method, path, Some(body), haste).map_err(Failure::of_write)?;
         let arrived = self.send(path, request, haste).await.map_err(Failure::of_write)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await;
         if status == StatusCode::BAD_REQUEST {
-            let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-            return Ok(Some(said.unwrap_or_default()));
+            return Ok(Answered::Refused(body.ok()));
         }
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure.of_write()),
-            None => Ok(None),
+            None => Ok(Answered::Done(body)),
         }
     }
 
@@ -439,7 +493,9 @@ impl Endpoint {
     ) -> Result<http::Response<Vec<u8>>, ReadError> {
         self.may_ask(&[]).map_err(|failure| failure.error)?;
         let (parts, body) = request.into_parts();
-        let request = self.client.request(parts.method, self.base.clone()).headers(parts.headers).body(body);
+        // Whether a slash stands at its end matters to some (Provet sheet §1), and the base address has none.
+        let address = Url::parse(&parts.uri.to_string()).unwrap_or_else(|_| self.base.clone());
+        let request = self.client.request(parts.method, address).headers(parts.headers).body(body);
         let request = request.timeout(self.deadline(Haste::Normal));
         let arrived = self.send_once(&[], request).await.map_err(|failure| failure.error)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
@@ -547,17 +603,18 @@ impl Endpoint {
         body: Option<&(impl Serialize + Sync)>,
         haste: Haste,
     ) -> Result<Answer, Failure> {
-        let request = self.posting(path, body, haste)?;
+        let request = self.sending(&Method::POST, path, body, haste)?;
         self.exchange(path, request, haste).await
     }
 
-    fn posting(
+    fn sending(
         &self,
+        method: &Method,
         path: &[&str],
         body: Option<&(impl Serialize + Sync)>,
         haste: Haste,
     ) -> Result<reqwest::RequestBuilder, Failure> {
-        let mut request = self.client.request(Method::POST, self.url(path));
+        let mut request = self.client.request(method.clone(), self.url(path));
         if let Some(body) = body {
             let json = serde_json::to_vec(body).map_err(|error| {
                 Failure::before(ReadError::Invalid(format!(
@@ -615,7 +672,8 @@ impl Endpoint {
     }
 
     fn heard(&self, status: StatusCode) {
-        if let Some(standing) = &self.standing {
+        let of_a_part = status == StatusCode::FORBIDDEN && !self.consent_is_one;
+        if let Some(standing) = self.standing.as_ref().filter(|_| !of_a_part) {
             standing.heard(status.as_u16());
         }
     }
@@ -739,7 +797,33 @@ impl Reply {
     }
 }
 
+/// What a service made of something that was sent to it.
+#[derive(Debug)]
+pub enum Answered<T, R> {
+    /// It was done.
+    Done(T),
+    /// It was considered and refused (400). Nothing was done.
+    Refused(R),
+}
+
+impl Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>> {
+    /// An answer that cannot be read leaves open what was done.
+    fn read<T: DeserializeOwned>(self) -> Result<Answered<T, Value>, WriteError> {
+        match self {
+            Self::Done(body) => {
+                let body = body.map_err(Failure::of_write)?;
+                decode(&body).map(Answered::Done).map_err(WriteError::Unknown)
+            }
+            Self::Refused(said) => {
+                let said = said.and_then(|body| serde_json::from_slice(&body).ok());
+                Ok(Answered::Refused(said.unwrap_or_default()))
+            }
+        }
+    }
+}
+
 /// A request that did not work.
+#[derive(Debug)]
 struct Failure {
     /// Whether the other side may have acted on it.
     maybe_done: bool,
@@ -864,7 +948,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
 
 /// What Healthengine says in `error`, and others in `title` of their `ProblemDetails`.
 fn reason_in(code: u16, body: &[u8]) -> String {
-    let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let body: Option<Value> = serde_json::from_slice(body).ok();
     let said = |key| body.as_ref()?.get(key)?.as_str().map(short_reason).filter(|reason| !reason.is_empty());
     said("error").or_else(|| said("title")).unwrap_or_else(|| format!("no reason given (status {code})"))
 }

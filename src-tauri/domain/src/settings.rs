@@ -47,7 +47,7 @@ impl PartnerAccount {
 pub struct SystemSettings {
     /// Shipped profile, or one in the data folder's `profiles/`.
     pub profile: String,
-    /// `sqlite:PATH`, `mysql://…`; without its password.
+    /// `sqlite:PATH`, `mysql://…`, without its password; `https://…` for a system that is reached over REST.
     pub url: String,
     /// Who enters bookings.
     pub write: WriteMode,
@@ -57,6 +57,22 @@ pub struct SystemSettings {
     pub poll_seconds: u32,
     /// The folders through which documents come and go, where the clinic names its own.
     pub documents: DocumentFolders,
+    /// The practice's account at Provet Cloud, where its book is kept there.
+    pub provet: Option<ProvetSettings>,
+}
+
+/// A practice's account at Provet Cloud. Its client secret is the secret `<practice>/system/password`; the host is the
+/// system's url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvetSettings {
+    /// The number of the practice there, which stands in each address.
+    pub provet_id: u32,
+    /// The name of the credentials.
+    pub client_id: String,
+    /// Where tokens are fetched; none is the usual place.
+    pub token_url: Option<String>,
+    /// The public address that leads to our listener, no slash at the end; none is polling alone.
+    pub webhook_url: Option<String>,
 }
 
 /// The folders of a practice system for documents, as whole paths. One that is not named is the profile's, if it has
@@ -337,7 +353,7 @@ impl SecretName {
 /// What a secret opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
-    /// The password of the practice database.
+    /// The password of the practice database, or the client secret of a system that is reached over REST.
     SystemPassword,
     /// Healthengine's consumer key.
     HealthengineApiKey,

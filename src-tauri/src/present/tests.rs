@@ -40,6 +40,7 @@ pub fn settings() -> PracticeSettings {
             locations: None,
             poll_seconds: 5,
             documents: DocumentFolders::default(),
+            provet: None,
         },
         healthengine: Some(HealthengineSettings {
             base_url: "https://he.example.com".into(),

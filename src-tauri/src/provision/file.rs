@@ -8,15 +8,15 @@ use crate::compose::Sockets;
 use crate::inputs;
 use accounts::RawAccount;
 use connectors::partners::healthengine;
+use connectors::practices::provet;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
     DocumentFolders, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
-    SecretKind, SystemSettings, WriteMode,
+    ProvetSettings, SecretKind, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -79,9 +79,6 @@ struct RawListener {
     check_sources: bool,
 }
 
-/// A table of a later version; what stands in it is not looked at.
-type Later = Spanned<IgnoredAny>;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct RawPractice {
@@ -93,7 +90,7 @@ struct RawPractice {
     system: RawSystem,
     healthengine: Option<RawHealthengine>,
     vald: Option<RawVald>,
-    provet: Option<Later>,
+    provet: Option<Spanned<RawProvet>>,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +129,16 @@ struct RawHealthengine {
 struct RawRange {
     start: Spanned<String>,
     end: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawProvet {
+    provet_id: Spanned<i64>,
+    client_id: Spanned<String>,
+    client_secret: Spanned<GivenSecret>,
+    token_url: Option<Spanned<String>>,
+    webhook_url: Option<Spanned<String>>,
 }
 
 fn yes() -> bool {
@@ -262,7 +269,6 @@ impl Reader<'_> {
         accounts: &[RawAccount<'_>],
         earlier: &[Wanted],
     ) -> Result<Wanted, Mistake> {
-        self.later("practice.provet", "does not link Provet Cloud", raw.provet.as_ref().map(Spanned::span))?;
         if !PracticeId::is_valid(raw.id.get_ref()) {
             let message = "an id holds 1 to 40 small letters, digits and \"-\", nothing else".to_owned();
             return Err(self.mistake(&raw.id.span(), message));
@@ -282,7 +288,7 @@ impl Reader<'_> {
             self.mistake(&raw.timezone.span(), message)
         })?;
         let mut secrets = Vec::new();
-        let system = self.system(&raw.system, &mut secrets)?;
+        let system = self.system(&raw.system, raw.provet.as_ref(), &mut secrets)?;
         let mut settings = PracticeSettings {
             id,
             name,
@@ -295,7 +301,7 @@ impl Reader<'_> {
         };
         let password = secrets.first().map(|(_, secret)| secret.clone());
         self.sockets
-            .practice_database(&settings, password)
+            .open_practice(&settings, password)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
@@ -310,14 +316,28 @@ impl Reader<'_> {
     fn system(
         &self,
         raw: &RawSystem,
+        account: Option<&Spanned<RawProvet>>,
         secrets: &mut Vec<(SecretKind, SecretString)>,
     ) -> Result<SystemSettings, Mistake> {
         let profile = self.words(&raw.profile, "profile")?;
-        if profile == "provet" {
-            let message = "this version does not link Provet Cloud yet; choose another profile".to_owned();
-            return Err(self.mistake(&raw.profile.span(), message));
-        }
-        let url = self.system_url(&raw.url)?;
+        let provet = match (profile == provet::NAME, account) {
+            (true, Some(account)) => Some(self.provet(account.get_ref(), raw, secrets)?),
+            (true, None) => {
+                let message = "the account at Provet Cloud is missing: add [practice.provet]".to_owned();
+                return Err(self.mistake(&raw.profile.span(), message));
+            }
+            (false, Some(account)) => {
+                let message =
+                    "[practice.provet] belongs to the profile \"provet\": choose it, or remove the table"
+                        .to_owned();
+                return Err(self.mistake(&account.span(), message));
+            }
+            (false, None) => None,
+        };
+        let url = match &provet {
+            Some(account) => self.provet_host(&raw.url, account.provet_id)?,
+            None => self.system_url(&raw.url)?,
+        };
         if let Some(password) = &raw.password {
             secrets.push((SecretKind::SystemPassword, self.secret(password)?));
         }
@@ -336,7 +356,53 @@ impl Reader<'_> {
             inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
             outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
         };
-        Ok(SystemSettings { profile, url, write, locations, poll_seconds, documents })
+        Ok(SystemSettings { profile, url, write, locations, poll_seconds, documents, provet })
+    }
+
+    /// An account at Provet Cloud. Its secret takes the place of a password.
+    fn provet(
+        &self,
+        raw: &RawProvet,
+        system: &RawSystem,
+        secrets: &mut Vec<(SecretKind, SecretString)>,
+    ) -> Result<ProvetSettings, Mistake> {
+        if let Some(password) = &system.password {
+            let message =
+                "Provet Cloud has no password: remove it; the secret stands in [practice.provet]".to_owned();
+            return Err(self.mistake(&password.span(), message));
+        }
+        let provet_id =
+            u32::try_from(*raw.provet_id.get_ref()).ok().filter(|id| *id > 0).ok_or_else(|| {
+                let message =
+                    "provet_id is the number of the practice in the address of Provet Cloud".to_owned();
+                self.mistake(&raw.provet_id.span(), message)
+            })?;
+        secrets.push((SecretKind::SystemPassword, self.secret(&raw.client_secret)?));
+        Ok(ProvetSettings {
+            provet_id,
+            client_id: self.words(&raw.client_id, "client_id")?,
+            token_url: raw.token_url.as_ref().map(|url| self.token_address(url)).transpose()?,
+            webhook_url: raw.webhook_url.as_ref().map(|url| self.web_address(url)).transpose()?,
+        })
+    }
+
+    /// The address of tokens keeps the slash at its end, without which Provet answers with a redirect.
+    fn token_address(&self, raw: &Spanned<String>) -> Result<String, Mistake> {
+        let address = self.web_address(raw)?;
+        Ok(if raw.get_ref().trim().ends_with('/') {
+            format!("{}/", address.trim_end_matches('/'))
+        } else {
+            address
+        })
+    }
+
+    /// The host of Provet Cloud, without anything behind it.
+    fn provet_host(&self, raw: &Spanned<String>, provet_id: u32) -> Result<String, Mistake> {
+        let host = self.web_address(raw)?;
+        match provet::check_host(&host, provet_id) {
+            Ok(()) => Ok(host),
+            Err(wrong) => Err(self.mistake(&raw.span(), wrong.to_string())),
+        }
     }
 
     /// A folder for documents; one that is not whole starts from the file's own.
@@ -382,7 +448,9 @@ impl Reader<'_> {
                 Err(_) => wrong("the url has the form mysql://USER@HOST:PORT/DATABASE"),
             },
             "odbc" => wrong("this version does not speak ODBC yet; use sqlite: or mysql://"),
-            "https" => wrong("this version does not link Provet Cloud yet; use sqlite: or mysql://"),
+            "https" => wrong(
+                "https:// is for Provet Cloud: choose the profile \"provet\", or use sqlite: or mysql://",
+            ),
             "http" => wrong("http:// is not accepted here; use sqlite: or mysql://"),
             _ => wrong("the url begins with sqlite: or mysql://"),
         }

@@ -289,6 +289,14 @@ fn described(settings: &PracticeSettings) -> Described {
     ] {
         found.extend(folder.as_ref().map(|folder| (key, folder.clone())));
     }
+    if let Some(account) = &system.provet {
+        found.extend([
+            ("provet.provet_id", account.provet_id.to_string()),
+            ("provet.client_id", account.client_id.clone()),
+        ]);
+        found.extend(account.token_url.as_ref().map(|url| ("provet.token_url", url.clone())));
+        found.extend(account.webhook_url.as_ref().map(|url| ("provet.webhook_url", url.clone())));
+    }
     if let Some(account) = &settings.healthengine {
         found.extend([
             ("healthengine.base_url", account.base_url.clone()),

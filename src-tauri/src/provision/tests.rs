@@ -187,7 +187,7 @@ fn every_mistake_is_named_with_its_line_and_what_to_do() {
         ("enabled = true", "enable = true", "unknown key \"enable\""),
         (r#"profile = "openemr""#, r#"profile = "nonesuch""#, "here is no profile"),
         (r#"profile = "openemr""#, r#"profile = "../../etc/passwd""#, "here is no profile"),
-        (r#"profile = "openemr""#, r#"profile = "provet""#, "Provet Cloud yet"),
+        (r#"profile = "openemr""#, r#"profile = "provet""#, "add [practice.provet]"),
         (
             r#"url = "mysql://openemr@127.0.0.1:3306/openemr""#,
             r#"url = "mysql://openemr:geheim@h/openemr""#,
@@ -335,12 +335,58 @@ fn no_mistake_quotes_a_secret() {
     assert_eq!(misplaced.unwrap_err().to_string(), "line 5, column 10: a text stands where a table belongs");
 }
 
+/// A practice whose book is kept at Provet Cloud.
+const AT_PROVET: &str = r#"
+[[practice]]
+id = "harbour"
+name = "Harbour Vets"
+timezone = "Australia/Melbourne"
+[practice.system]
+profile = "provet"
+url = "https://us.provetcloud.com"
+write = "api"
+[practice.provet]
+provet_id = 54321
+client_id = "a-client"
+client_secret = "an-inline-secret"
+webhook_url = "https://clinic.example.com.au/hook"
+"#;
+
+#[test]
+fn a_practice_at_provet_cloud_is_linked_by_its_number_and_its_credentials() {
+    let wanted = read(AT_PROVET).unwrap();
+    let [Wanted { settings, secrets }] = wanted.as_slice() else { panic!("one practice") };
+    assert_eq!((settings.system.profile.as_str(), settings.system.write), ("provet", WriteMode::Api));
+    assert_eq!(settings.system.url, "https://us.provetcloud.com");
+    let account = settings.system.provet.as_ref().unwrap();
+    assert_eq!((account.provet_id, account.client_id.as_str()), (54_321, "a-client"));
+    assert_eq!(account.token_url, None);
+    let [(SecretKind::SystemPassword, secret)] = secrets.as_slice() else { panic!("one secret") };
+    assert_eq!(secret.expose_secret(), "an-inline-secret");
+    for (line, instead, says) in [
+        (r#"url = "https://us.provetcloud.com""#, r#"url = "https://example.com""#, "Provet Cloud's"),
+        (
+            r#"url = "https://us.provetcloud.com""#,
+            r#"url = "https://provetcloud.com/54321""#,
+            "Provet Cloud's",
+        ),
+        (r#"write = "api""#, r#"write = "sql""#, "through its API"),
+        (r#"write = "api""#, "write = \"api\"\npassword = \"x\"", "has no password"),
+        ("provet_id = 54321", "provet_id = -1", "provet_id is the number"),
+        (r#"client_id = "a-client""#, r#"client_id = """#, "client_id is empty"),
+        (r#"profile = "provet""#, r#"profile = "openemr""#, "belongs to the profile"),
+    ] {
+        let text = AT_PROVET.replace(line, instead);
+        assert_ne!(text, AT_PROVET, "{line}");
+        let mistake = read(&text).unwrap_err();
+        assert!(mistake.message.contains(says), "{instead}: {mistake}");
+        assert!(!mistake.to_string().contains("an-inline-secret"), "{mistake}");
+    }
+}
+
 #[test]
 fn what_comes_later_is_refused_and_named() {
-    for (table, says) in [
-        ("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]"),
-        ("[practice.provet]\nprovet_id = 1\n", "Provet Cloud yet; remove [practice.provet]"),
-    ] {
+    for (table, says) in [("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]")] {
         let text = format!("{WHOLE}{table}");
         let mistake = read(&text).unwrap_err();
         assert!(mistake.message.contains(says), "{mistake}");

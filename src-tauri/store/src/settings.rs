@@ -9,7 +9,8 @@ use domain::ids::{LocationRef, PartnerId, PracticeId, ResourceRef};
 use domain::ports::store::{PROFILES, PROFILES_ANEW, SettingsBook, StoreError};
 use domain::settings::{
     AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
-    LiveHours, PartnerAccount, PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
+    LiveHours, PartnerAccount, PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings,
+    ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -24,11 +25,15 @@ impl SettingsBook for Store {
                               system_poll_seconds, system_documents_in, system_documents_out,
                               account.practice AS linked, base_url, practice_id,
                               user_agent_email, environment, horizon_days, poll_seconds, features, live_hours,
-                              webhook_url, vald.practice AS vald_linked, tenant_id, region, token_url, audience,
+                              account.webhook_url AS webhook_url, vald.practice AS vald_linked, tenant_id, region,
+                              vald.token_url AS token_url, audience,
                               profile_url, tenants_url, hub_url, group_rules, between_requests, sync_prefix,
-                              staff_are_adults
+                              staff_are_adults, provet.practice AS provet_linked, provet_id,
+                              provet.client_id AS provet_client_id, provet.token_url AS provet_token_url,
+                              provet.webhook_url AS provet_webhook_url
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
                                      LEFT JOIN vald_account AS vald ON vald.practice = practice.id
+                                     LEFT JOIN provet_account AS provet ON provet.practice = practice.id
                        ORDER BY id";
             let mut practices = all(conn, sql, [], read_practice)?;
             for settings in &mut practices {
@@ -192,6 +197,7 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
     save_vald(conn, id.as_str(), settings.vald.as_ref())?;
     save_accounts(conn, id.as_str(), &settings.accounts)?;
+    save_provet(conn, id.as_str(), settings.system.provet.as_ref())?;
     let Some(account) = &settings.healthengine else { return Ok(()) };
     conn.execute(
         "INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment,
@@ -279,6 +285,35 @@ fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) 
         },
     )?;
     Ok(())
+}
+
+fn save_provet(conn: &Connection, practice: &str, account: Option<&ProvetSettings>) -> Result<(), Fault> {
+    conn.execute("DELETE FROM provet_account WHERE practice = ?1", [practice])?;
+    let Some(account) = account else { return Ok(()) };
+    conn.execute(
+        "INSERT INTO provet_account (practice, provet_id, client_id, token_url, webhook_url)
+         VALUES (:practice, :provet_id, :client_id, :token_url, :webhook_url)",
+        named_params! {
+            ":practice": practice,
+            ":provet_id": account.provet_id,
+            ":client_id": account.client_id,
+            ":token_url": account.token_url,
+            ":webhook_url": account.webhook_url,
+        },
+    )?;
+    Ok(())
+}
+
+fn read_provet(row: &Row<'_>) -> Result<Option<ProvetSettings>, Fault> {
+    if row.value::<Option<String>>("provet_linked")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(ProvetSettings {
+        provet_id: row.value("provet_id")?,
+        client_id: row.text("provet_client_id")?,
+        token_url: row.value("provet_token_url")?,
+        webhook_url: row.value("provet_webhook_url")?,
+    }))
 }
 
 /// The name of VALD's folder, by which its links are known.
@@ -398,6 +433,7 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
                 inward: row.value("system_documents_in")?,
                 outward: row.value("system_documents_out")?,
             },
+            provet: read_provet(row)?,
         },
         healthengine: if linked { Some(read_account(row)?) } else { None },
         vald: if vald_linked { Some(read_vald(row)?) } else { None },

@@ -103,7 +103,7 @@ pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTi
 /// Who is at the other end of a leg, for the beginning of a sentence.
 pub fn who(leg: &Leg) -> String {
     match leg {
-        Leg::System => "The practice database".to_owned(),
+        Leg::System => "The practice system".to_owned(),
         Leg::Desk | Leg::Board => "Healthengine".to_owned(),
         Leg::Profiles => "VALD".to_owned(),
         Leg::Account(partner) => partner.title(),
@@ -120,7 +120,8 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         }
         ReadError::NotAuthorised if leg == Leg::System => (
             ProblemKind::Credentials,
-            "The practice database refuses the user name or password. Open Connections to renew them.".to_owned(),
+            "The practice system refuses the user name and password, or the client id and secret. Open Connections to renew them."
+                .to_owned(),
         ),
         ReadError::NotAuthorised if leg == Leg::Profiles => (
             ProblemKind::Credentials,
@@ -172,7 +173,7 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ReadError::Invalid(said) => (ProblemKind::Refused, format!("{who} refuses what we send: {said}")),
         ReadError::Misfit(differs) => (
             ProblemKind::Misfit,
-            format!("The practice database is not one that this profile knows, so nothing is read or written: {differs}"),
+            format!("The practice system is not one that this profile knows, so nothing is read or written: {differs}"),
         ),
         ReadError::OwnProfile(wrong) => (
             ProblemKind::OwnProfile,

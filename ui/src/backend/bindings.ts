@@ -33,6 +33,8 @@ export const commands = {
 	acknowledgeNotice: (practiceId: string, at: string) => typedError<null, UiError>(__TAURI_INVOKE("acknowledge_notice", { practiceId, at })),
 	/**  Connects and reads; changes nothing. */
 	testPracticeSystem: (practiceId: string | null, system: SystemInput, timeZone: string) => typedError<SystemTest, UiError>(__TAURI_INVOKE("test_practice_system", { practiceId, system, timeZone })),
+	/**  Checks a registration of Provet Cloud's field by field, and answers what the form shows of it. */
+	readRegistration: (text: string) => typedError<SystemAddress, UiError>(__TAURI_INVOKE("read_registration", { text })),
 	/**  One cheap request with these keys. */
 	testHealthengine: (practiceId: string | null, account: HealthengineInput) => typedError<HealthengineTest, UiError>(__TAURI_INVOKE("test_healthengine", { practiceId, account })),
 	/**  Saves a new practice and answers its id. */
@@ -693,7 +695,9 @@ export type EngineKind =
 /**  A file on this computer or in a shared folder. */
 "sqlite" | 
 /**  A MySQL or MariaDB server. */
-"mysql";
+"mysql" | 
+/**  Provet Cloud, over REST. */
+"provet";
 
 /**  The last part of the `User-Agent`. */
 export type Environment = 
@@ -1645,7 +1649,15 @@ port: number;
 /**  The database account, not a person's login. */
 user: string; 
 /**  The database's name. */
-database: string };
+database: string } | 
+/**  A practice at Provet Cloud. Its client secret is typed as the password. */
+{ engine: "provet"; 
+/**  `https://provetcloud.com`. */
+host: string; 
+/**  The number of the practice, as typed. */
+provetId: string; 
+/**  The name of the credentials. */
+clientId: string };
 
 /**  A practice system as typed on the linking screen. */
 export type SystemInput = {

@@ -160,6 +160,15 @@ export class FakeBackend implements Backend {
         }));
         return ok(null);
       },
+      readRegistration: (text) => {
+        if (!text.includes('"provet_id"')) return refuse("inputInvalid", '"provet_id" is missing');
+        return ok({
+          engine: "provet",
+          host: "https://provetcloud.com",
+          provetId: "9999",
+          clientId: "a-client",
+        });
+      },
       testPracticeSystem: (_practiceId, system) => {
         if (system.address.engine === "mysql" && system.address.host === "nowhere") {
           return refuse("practiceUnreachable", "no answer from nowhere:3306 within 5 s");
@@ -476,7 +485,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
     light: "working",
     system: {
       name: practice.system.profile === "demo" ? "Demo clinic" : "OpenEMR",
-      place: practice.system.address.engine === "mysql" ? practice.system.address.host : "this PC",
+      place: practice.system.address.engine === "sqlite" ? "this PC" : practice.system.address.host,
       light: "ok",
       lastReadAt: now,
       latencyMs: 4,

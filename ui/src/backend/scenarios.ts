@@ -86,6 +86,15 @@ const PROFILES: ProfileView[] = [
     problem: null,
   },
   {
+    id: "provet",
+    name: "Provet Cloud",
+    engine: "provet",
+    makesOwnFile: false,
+    canWrite: true,
+    own: false,
+    problem: null,
+  },
+  {
     id: "frontdesk",
     name: "frontdesk",
     engine: "mysql",

@@ -377,8 +377,12 @@ async fn the_other_sides_time_is_known_whatever_else_it_answers() {
 
 fn tokens_at(http: &Http, url: &str) -> Tokens {
     let [client_id, client_secret] = ["an-id", "a-secret"].map(SecretString::from);
-    let client =
-        TokenClient { url, client_id: &client_id, client_secret: &client_secret, audience: "an-api" };
+    let client = TokenClient {
+        url,
+        client_id: &client_id,
+        client_secret: &client_secret,
+        asked: TokensAsked::InTheForm { audience: "an-api" },
+    };
     http.tokens(&client).unwrap()
 }
 

@@ -9,7 +9,7 @@ use domain::private::{ExposeSecret, SecretString};
 use futures_util::future::BoxFuture;
 use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError,
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope,
     TokenResponse, TokenUrl,
 };
 use tokio::sync::Mutex;
@@ -33,8 +33,32 @@ pub struct TokenClient<'a> {
     pub client_id: &'a SecretString,
     /// The client's secret.
     pub client_secret: &'a SecretString,
-    /// What the tokens are for, in the parameter `audience`.
-    pub audience: &'a str,
+    /// How they are asked for.
+    pub asked: TokensAsked<'a>,
+}
+
+/// How a service wants to be asked for tokens, and for what.
+#[derive(Clone, Copy, Debug)]
+pub enum TokensAsked<'a> {
+    /// Everything in the form, with the parameter `audience` (VALD sheet §2).
+    InTheForm {
+        /// What the tokens are for.
+        audience: &'a str,
+    },
+    /// Client id and secret by HTTP Basic, with the parameter `scope` (Provet sheet §2).
+    ByBasic {
+        /// What the tokens are for.
+        scope: &'a str,
+    },
+}
+
+impl TokensAsked<'_> {
+    fn purpose(&self) -> &str {
+        match self {
+            Self::InTheForm { audience } => audience,
+            Self::ByBasic { scope } => scope,
+        }
+    }
 }
 
 /// The tokens of one account. Accounts with the same credentials share one token, and one request for it.
@@ -43,7 +67,8 @@ pub struct Tokens {
     url: TokenUrl,
     client_id: SecretString,
     client_secret: SecretString,
-    audience: String,
+    by_basic: bool,
+    purpose: String,
     kept: Arc<Kept>,
 }
 
@@ -110,7 +135,7 @@ impl Http {
     pub fn tokens(&self, client: &TokenClient<'_>) -> Result<Tokens, EndpointError> {
         let client_id = key_text("client id", client.client_id)?;
         let client_secret = key_text("client secret", client.client_secret)?;
-        let credentials = fingerprint(&[client.url.trim(), client.audience, client_id, client_secret]);
+        let credentials = fingerprint(&[client.url.trim(), client.asked.purpose(), client_id, client_secret]);
         let url = TokenUrl::new(client.url.trim().to_owned()).map_err(|_| EndpointError::NotAnAddress)?;
         let mut endpoint = self.endpoint(client.url)?.with_shared_key(&credentials);
         // Nothing is put behind it, and to some services a slash at its end means another page.
@@ -120,7 +145,8 @@ impl Http {
             url,
             client_id: client_id.into(),
             client_secret: client_secret.into(),
-            audience: client.audience.to_owned(),
+            by_basic: matches!(client.asked, TokensAsked::ByBasic { .. }),
+            purpose: client.asked.purpose().to_owned(),
             kept: self.tokens.of(&credentials),
         })
     }
@@ -158,10 +184,14 @@ impl Tokens {
     async fn fetch(&self) -> Result<Token, ReadError> {
         let client = BasicClient::new(ClientId::new(self.client_id.expose_secret().to_owned()))
             .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().to_owned()))
-            // Nothing says that the credentials are taken in a header (VALD sheet §2).
-            .set_auth_type(AuthType::RequestBody)
+            .set_auth_type(if self.by_basic { AuthType::BasicAuth } else { AuthType::RequestBody })
             .set_token_uri(self.url.clone());
-        let asked = client.exchange_client_credentials().add_extra_param("audience", &self.audience);
+        let asked = client.exchange_client_credentials();
+        let asked = if self.by_basic {
+            asked.add_scope(Scope::new(self.purpose.clone()))
+        } else {
+            asked.add_extra_param("audience", &self.purpose)
+        };
         let answer: Result<BasicTokenResponse, _> = asked.request_async(&self.endpoint).await;
         let answer = answer.map_err(|error| match error {
             RequestTokenError::Request(error) => error,

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod folders;
+pub mod provet;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::ports::clock::Clock;
+use domain::ports::practice::PracticeSystem;
 use domain::private::SecretString;
 use domain::settings::SystemSettings;
 use domain::time::PracticeZone;
 
+use crate::http::Http;
+use provet::{Provet, Setup, SetupError};
 use sql::profile::{Profile, ProfileError};
 use sql::{LinkError, SqlPractice};
 
@@ -56,6 +60,9 @@ pub enum OpenError {
     /// The settings do not fit the profile.
     #[error("the practice database cannot be linked")]
     Link(#[from] LinkError),
+    /// The settings do not fit Provet Cloud.
+    #[error("Provet Cloud cannot be linked")]
+    Provet(#[from] SetupError),
 }
 
 /// Finds a profile: the clinic's own in `profiles_dir`, or else the shipped one of that name. A clinic changes a
@@ -75,7 +82,8 @@ pub fn profile(name: &str, profiles_dir: &Path) -> Result<Profile, OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
             let Some((_, text)) = shipped else {
-                let shipped: Vec<String> = SHIPPED.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let names = SHIPPED.iter().map(|(name, _)| *name).chain([provet::NAME]);
+                let shipped: Vec<String> = names.map(|name| format!("`{name}`")).collect();
                 return Err(OpenError::UnknownProfile { name: name.to_owned(), shipped: shipped.join(", ") });
             };
             *text
@@ -105,19 +113,57 @@ pub fn own_profile_text(name: &str, profiles_dir: &Path) -> Vec<u8> {
     std::fs::read(profiles_dir.join(format!("{name}.toml"))).unwrap_or_default()
 }
 
-/// Opens the practice system that the settings name. Connects to nothing yet.
+/// A practice system that was opened.
+pub enum Opened {
+    /// One that is reached by SQL.
+    Sql(Box<SqlPractice>),
+    /// Provet Cloud, over REST.
+    Provet(Box<Provet>),
+}
+
+impl Opened {
+    /// As everybody uses it who does not care how it is reached.
+    pub fn system(self) -> Arc<dyn PracticeSystem> {
+        match self {
+            Self::Sql(practice) => Arc::from(practice as Box<dyn PracticeSystem>),
+            Self::Provet(practice) => Arc::from(practice as Box<dyn PracticeSystem>),
+        }
+    }
+
+    /// The same where it is only looked at.
+    pub fn as_system(&self) -> &dyn PracticeSystem {
+        match self {
+            Self::Sql(practice) => practice.as_ref(),
+            Self::Provet(practice) => practice.as_ref(),
+        }
+    }
+}
+
+/// Opens the practice system that the settings name. Connects to nothing yet. `secret` is the password of the database,
+/// or the client secret of a system that is reached over REST.
 pub fn open(
     settings: &SystemSettings,
-    password: Option<SecretString>,
+    secret: Option<SecretString>,
     zone: PracticeZone,
     profiles_dir: &Path,
+    http: &Http,
     clock: Arc<dyn Clock>,
-) -> Result<SqlPractice, OpenError> {
+) -> Result<Opened, OpenError> {
+    if settings.profile == provet::NAME {
+        let setup = Setup {
+            host: &settings.url,
+            account: settings.provet.as_ref().ok_or(SetupError::NoAccount)?,
+            client_secret: &secret.ok_or(SetupError::NoSecret)?,
+            zone,
+            write: settings.write,
+            locations: settings.locations.clone(),
+        };
+        return Ok(Opened::Provet(Box::new(Provet::link(&setup, http, clock)?)));
+    }
     let profile = profile(&settings.profile, profiles_dir)?;
     let locations = settings.locations.clone();
-    let practice =
-        SqlPractice::link(profile, &settings.url, password, zone, settings.write, locations, clock)?;
-    Ok(practice.with_document_folders(&settings.documents))
+    let practice = SqlPractice::link(profile, &settings.url, secret, zone, settings.write, locations, clock)?;
+    Ok(Opened::Sql(Box::new(practice.with_document_folders(&settings.documents))))
 }
 
 /// A profile that can be chosen, or the mistake in it.

@@ -165,6 +165,16 @@ impl Weighed {
         self.certainty >= weigh::SURE && (no_twin && no_namesake || own_card) && !beside
     }
 
+    /// The same where nobody's birth date is kept. A namesake of the family shares one of phone and e-mail address often,
+    /// and both of them, beside the whole name, seldom enough.
+    fn is_sure_by_contact(&self) -> bool {
+        let agrees = |field| matches!(self.level(field), Level::Same | Level::ShortForm | Level::Swapped);
+        let names = agrees(Field::FirstName) && agrees(Field::LastName);
+        let contact = self.level(Field::Phone) == Level::Same && self.level(Field::Email) == Level::Same;
+        self.is_sure()
+            || self.level(Field::BirthDate) == Level::Missing && names && contact && self.is_possible()
+    }
+
     /// Whether a person who corrects a decision might mean it. Nobody else's details are kept with a booking.
     fn is_worth_a_look(&self) -> bool {
         self.comparison.score >= 400
@@ -204,17 +214,36 @@ const MOST_SHOWN: usize = 8;
 /// `linked` is an earlier link that the partner remembers; it tips the balance between records that
 /// would both be right, and never makes a match by itself.
 pub fn decide(details: &PersonDetails, linked: Option<&PatientRef>, records: &[PatientRecord]) -> Decision {
+    decide_if(Weighed::is_sure, details, linked, records)
+}
+
+/// The same where nobody's birth date is kept, as in a practice for animals: whoever has the same name, phone and e-mail
+/// address is meant. Less than that is asked.
+pub fn decide_by_contact(
+    details: &PersonDetails,
+    linked: Option<&PatientRef>,
+    records: &[PatientRecord],
+) -> Decision {
+    decide_if(Weighed::is_sure_by_contact, details, linked, records)
+}
+
+fn decide_if(
+    is_sure: fn(&Weighed) -> bool,
+    details: &PersonDetails,
+    linked: Option<&PatientRef>,
+    records: &[PatientRecord],
+) -> Decision {
     let person = Person::of(details);
     let living = records.iter().filter(|record| record.can_be_meant());
     let mut weighed: Vec<Weighed> = living.map(|record| Weighed::of(&person, record)).collect();
     weighed.sort_by(Weighed::order);
     let chosen = match weighed.as_slice() {
-        [best, others @ ..] if best.is_sure() => {
+        [best, others @ ..] if is_sure(best) => {
             let ahead = others.first().is_none_or(|next| best.certainty - next.certainty >= weigh::MARGIN);
             if ahead {
                 Some(0)
             } else {
-                weighed.iter().position(|w| w.is_sure() && Some(&w.comparison.record.id) == linked)
+                weighed.iter().position(|w| is_sure(w) && Some(&w.comparison.record.id) == linked)
             }
         }
         _ => None,

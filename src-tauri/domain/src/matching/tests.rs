@@ -299,3 +299,24 @@ fn the_population_holds_what_is_hard() {
     let twins: Vec<_> = population.bookings.iter().filter(|case| case.kind == Kind::UnknownTwin).collect();
     assert!(twins.iter().filter(|case| shares_the_phone(case)).count() * 2 > twins.len());
 }
+
+#[test]
+fn where_no_birth_dates_are_kept_name_phone_and_email_are_enough_and_less_is_asked() {
+    let kept = PersonDetails { birth_date: Private::new(None), ..ada() };
+    let plan = |kept: PersonDetails| {
+        let records = [record("7", kept)];
+        // A system that keeps birth dates asks about a record without one.
+        assert_ne!(decide(&ada(), None, &records).plan, existing("7"));
+        decide_by_contact(&ada(), None, &records).plan
+    };
+    assert_eq!(plan(kept.clone()), existing("7"));
+    assert_eq!(
+        plan(PersonDetails { email: Private::new("other@example.com".into()), ..kept.clone() }),
+        PatientPlan::Undecided
+    );
+    assert_eq!(plan(PersonDetails { phones: Vec::new(), ..kept.clone() }), PatientPlan::Undecided);
+    let brother = PersonDetails { first_name: Private::new("Bartholomew".into()), ..kept.clone() };
+    assert_ne!(plan(brother), existing("7"));
+    let twice = [record("7", kept.clone()), record("8", kept)];
+    assert_eq!(decide_by_contact(&ada(), None, &twice).plan, PatientPlan::Undecided);
+}

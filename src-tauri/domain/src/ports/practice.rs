@@ -35,6 +35,12 @@ pub trait PracticeSystem: Send + Sync {
     /// The whole book in one consistent view, or an error. Never a part.
     async fn book(&self, horizon: Horizon) -> Result<Book, ReadError>;
 
+    /// Whether it keeps people's birth dates. Where none are kept, people are known by their names with their phone and
+    /// e-mail address ([`crate::matching::decide_by_contact`]).
+    fn keeps_birth_dates(&self) -> bool {
+        true
+    }
+
     /// Every record that could be this person; generous, because [`crate::matching`] decides.
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError>;
 

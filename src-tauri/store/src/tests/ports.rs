@@ -27,6 +27,7 @@ pub(super) fn settings(id: &str) -> PracticeSettings {
             locations: None,
             poll_seconds: 5,
             documents: DocumentFolders::default(),
+            provet: None,
         },
         healthengine: None,
         vald: None,

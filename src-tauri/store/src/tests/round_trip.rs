@@ -14,7 +14,7 @@ use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::{AuditTrail, Consents, Links, SettingsBook};
 use domain::settings::{
     DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PartnerAccount,
-    PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
+    PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use proptest::prelude::*;
@@ -219,8 +219,18 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
         prop::option::of(prop::collection::vec(text().prop_map(domain::ids::LocationRef::new), 0..3));
     let folder = || prop::option::of(text());
     let documents = (folder(), folder()).prop_map(|(inward, outward)| DocumentFolders { inward, outward });
-    let system = (text(), text(), write, locations, any::<u32>(), documents).prop_map(
-        |(profile, url, write, locations, poll_seconds, documents)| SystemSettings {
+    let provet = (any::<u32>(), text(), folder(), folder()).prop_map(
+        |(provet_id, client_id, token_url, webhook_url)| ProvetSettings {
+            provet_id,
+            client_id,
+            token_url,
+            webhook_url,
+        },
+    );
+    let provet = prop::option::of(provet);
+    let system = (text(), text(), write, locations, any::<u32>(), documents, provet).prop_map(
+        |(profile, url, write, locations, poll_seconds, documents, provet)| SystemSettings {
+            provet,
             documents,
             profile,
             url,

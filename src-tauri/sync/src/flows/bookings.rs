@@ -727,7 +727,11 @@ impl Bookings {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
-        let decide = if found.complete { matching::decide } else { matching::decide_among_some };
+        let decide = match (found.complete, self.ports.practice.keeps_birth_dates()) {
+            (false, _) => matching::decide_among_some,
+            (true, true) => matching::decide,
+            (true, false) => matching::decide_by_contact,
+        };
         Ok(Ok(decide(&request.patient, request.linked_patient.as_ref(), &found.records)))
     }
 

@@ -99,6 +99,7 @@ pub fn settings(id: &str) -> PracticeSettings {
             locations: None,
             poll_seconds: 5,
             documents: DocumentFolders::default(),
+            provet: None,
         },
         healthengine: Some(HealthengineSettings {
             base_url: "http://127.0.0.1".into(),

@@ -274,7 +274,10 @@ impl SqlPractice {
 
 /// The types that can be booked with these resources. One that the practice system has for a practitioner is there for
 /// each of the practitioner's resources; one for somebody who cannot be booked here is not there.
-pub(super) fn types_of(types: Vec<AppointmentType>, resources: &[Resource]) -> Vec<AppointmentType> {
+pub(in crate::practices) fn types_of(
+    types: Vec<AppointmentType>,
+    resources: &[Resource],
+) -> Vec<AppointmentType> {
     let mut found = Vec::with_capacity(types.len());
     for kind in types {
         let Some(whose) = &kind.resource else {
@@ -297,7 +300,7 @@ fn window(known: &Known, horizon: Horizon) -> Parameters {
 }
 
 /// Two practitioners of one name get what tells them apart, because people choose by name.
-fn make_names_unique(resources: &mut [Resource]) {
+pub(in crate::practices) fn make_names_unique(resources: &mut [Resource]) {
     let count = |resources: &[Resource]| {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for resource in resources {

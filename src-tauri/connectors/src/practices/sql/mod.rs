@@ -4,7 +4,7 @@ mod book;
 mod client_snapshot;
 mod consents;
 mod database;
-mod day;
+pub(super) mod day;
 mod documents;
 mod failure;
 mod fingerprint;
@@ -41,13 +41,18 @@ use domain::time::{Horizon, PracticeZone};
 
 use super::folders::{FolderInbox, FolderSource};
 pub use database::LinkError;
+// What is worked out from rows is the same for a system that is reached over REST.
+pub(super) use book::{make_names_unique, types_of};
 use database::{Database, Lease};
 use day::Rules;
 use failure::{Failure, SqlError};
+pub(super) use patients::{lines, one_line};
 use profile::{Profile, WriteSteps, version_numbers};
 use session::{Known, Mode, Session};
 use statement::Statement;
 use value::{Parameters, Rows, Value};
+pub(super) use watch::is_known_again;
+pub(super) use write::{choose_type, duplicate_sentence, mark_of, note, room, stretches};
 
 /// How long what was found out about a database is trusted while only reading. An upgrade of the practice system
 /// takes longer than that; before each write it is looked at again anyway.

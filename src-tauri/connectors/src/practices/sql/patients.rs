@@ -311,7 +311,7 @@ fn is_direction_control(c: char) -> bool {
 }
 
 /// The text on one line: control characters gone, runs of space made one.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::practices) fn one_line(text: &str) -> String {
     let plain: String = text
         .chars()
         .filter(|c| !is_direction_control(*c))
@@ -321,7 +321,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// The text with its lines, but no other control characters.
-pub(super) fn lines(text: &str) -> String {
+pub(in crate::practices) fn lines(text: &str) -> String {
     let unix = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', " ");
     let kept = |c: &char| *c == '\n' || !c.is_control() && !is_direction_control(*c);
     unix.chars().filter(kept).collect::<String>().trim().to_owned()

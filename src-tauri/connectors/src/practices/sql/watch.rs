@@ -143,7 +143,21 @@ impl<'a> Place<'a> {
 /// Whether what stands under the number is the appointment that is asked about: databases give numbers of deleted rows
 /// out again, and a wrong database has rows of its own.
 fn is_it(standing: &Standing, watched: &Watched, place: &Place<'_>) -> bool {
+    let same_place = watched.place.as_ref().is_some_and(|(resource, starts)| {
+        let with = standing.resource.as_deref().and_then(|row| place.resource(row));
+        with.as_ref() == Some(resource) && starts_at(standing) == Some(*starts)
+    });
     let note = standing.note.as_deref().unwrap_or_default();
+    is_known_again(watched, note, standing.patient.as_ref(), same_place)
+}
+
+/// Whether an appointment with this note and patient, at the place where it was booked or not, is the one asked about.
+pub(in crate::practices) fn is_known_again(
+    watched: &Watched,
+    note: &str,
+    patient: Option<&PatientRef>,
+    same_place: bool,
+) -> bool {
     if note.contains(&mark_of(&watched.key)) {
         return true;
     }
@@ -151,11 +165,7 @@ fn is_it(standing: &Standing, watched: &Watched, place: &Place<'_>) -> bool {
     if note.contains(&format!("[{}:", watched.key.partner)) {
         return false;
     }
-    let same_patient = watched.patient.is_some() && standing.patient == watched.patient;
-    let same_place = watched.place.as_ref().is_some_and(|(resource, starts)| {
-        let with = standing.resource.as_deref().and_then(|row| place.resource(row));
-        with.as_ref() == Some(resource) && starts_at(standing) == Some(*starts)
-    });
+    let same_patient = watched.patient.is_some() && patient == watched.patient.as_ref();
     same_patient || same_place
 }
 

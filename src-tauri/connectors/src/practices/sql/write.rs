@@ -648,7 +648,9 @@ fn seconds_into(order: &AppointmentOrder) -> i64 {
 }
 
 /// The days that the appointment touches, and when on each. It may run past midnight.
-fn stretches(order: &AppointmentOrder) -> Result<Vec<(NaiveDate, DayRange)>, Refusal> {
+pub(in crate::practices) fn stretches(
+    order: &AppointmentOrder,
+) -> Result<Vec<(NaiveDate, DayRange)>, Refusal> {
     let start = i64::from(order.starts.minute().minutes());
     // A start within a minute ends within one, which is taken as well.
     let spill = i64::from(seconds_into(order) % 60 != 0);
@@ -662,7 +664,7 @@ fn stretches(order: &AppointmentOrder) -> Result<Vec<(NaiveDate, DayRange)>, Ref
 }
 
 /// Whether there is room for the order. What a person wants beside something else needs working hours, but no free time.
-fn room(
+pub(in crate::practices) fn room(
     planned: &Plan,
     order: &AppointmentOrder,
     stretches: &[(NaiveDate, DayRange)],
@@ -692,7 +694,7 @@ fn room(
 
 /// The type asked for, or, where none was, the first that fits: one of the same length, else the first in the
 /// practice's own order. Refuses where the time is not free for it.
-fn choose_type<'a>(
+pub(in crate::practices) fn choose_type<'a>(
     order: &AppointmentOrder,
     types: &'a [AppointmentType],
     planned: &Plan,
@@ -731,17 +733,17 @@ fn location(planned: &Plan, order: &AppointmentOrder, resource: &Resource) -> Va
 }
 
 /// The mark as it is written and looked for.
-pub(super) fn mark_of(key: &BookingKey) -> String {
+pub(in crate::practices) fn mark_of(key: &BookingKey) -> String {
     one_line(&key.mark())
 }
 
-fn duplicate_sentence(of: &PatientRef) -> String {
+pub(in crate::practices) fn duplicate_sentence(of: &PatientRef) -> String {
     format!("Possible duplicate of patient {of}.")
 }
 
 /// The mark first, so that no shortening reaches it; then what staff should know; then the patient's words.
 /// Square brackets belong to marks alone, lest a patient's words pass for another booking's.
-fn note(order: &AppointmentOrder) -> String {
+pub(in crate::practices) fn note(order: &AppointmentOrder) -> String {
     let mut note = mark_of(&order.key);
     if let PatientPlan::New { possible_duplicate_of: Some(other) } = &order.patient {
         note.push('\n');

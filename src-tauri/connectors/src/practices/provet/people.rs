@@ -1,0 +1,255 @@
+//! Who comes to the practice: the clients, found for a booking, or all of them kept in memory while somebody needs that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::failure::ReadError;
+use domain::ids::PatientRef;
+use domain::people::{PatientRecord, PersonDetails};
+use domain::ports::practice::Candidates;
+use domain::private::Private;
+
+use super::client::{Client, Resource, Spending, number};
+use super::mark::Mark;
+use super::translate;
+use super::wire;
+use crate::practices::sql::one_line;
+
+/// More candidates than these are not looked through.
+const MOST_CANDIDATES: usize = 150;
+/// How often it is asked who changed, at most.
+const LOOK_EVERY: TimeDelta = TimeDelta::seconds(4);
+/// Everybody is read again this often, because whoever is deleted leaves no trace (sheet §6).
+const RECONCILE_EVERY: TimeDelta = TimeDelta::days(1);
+
+/// Everybody, as far as they were read.
+#[derive(Default)]
+pub struct People {
+    clients: BTreeMap<u64, wire::Client>,
+    phones: BTreeMap<u64, wire::PhoneNumber>,
+    /// Behind which client, and then behind which number, reading goes on.
+    clients_to: Option<u64>,
+    phones_to: Option<u64>,
+    /// When reading everybody began; none before.
+    began: Option<DateTime<Utc>>,
+    /// Since when everybody is there; none while some are not.
+    complete: Option<DateTime<Utc>>,
+    marks: Marks,
+    looked_at: Option<DateTime<Utc>>,
+    version: u64,
+}
+
+/// From when on changes are asked for.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    clients: Option<Mark>,
+    phones: Option<Mark>,
+}
+
+impl People {
+    /// Differs whenever anybody's record does.
+    pub fn stamp(&self) -> Option<String> {
+        self.complete.map(|since| format!("{}.{}", since.timestamp_millis(), self.version))
+    }
+
+    /// Reads on until everybody is there. Where the budget is spent, what was read so far is kept.
+    pub async fn read_on(&mut self, client: &Client) -> Result<(), ReadError> {
+        let now = client.now();
+        if self.complete.is_some_and(|since| !(TimeDelta::zero()..RECONCILE_EVERY).contains(&(now - since))) {
+            *self = Self { version: self.version + 1, ..Self::default() };
+        }
+        if self.complete.is_some() {
+            return Ok(());
+        }
+        let began = *self.began.get_or_insert(now);
+        read_behind(client, Resource::Client, &mut self.clients_to, &mut self.clients).await?;
+        read_behind(client, Resource::PhoneNumber, &mut self.phones_to, &mut self.phones).await?;
+        // What was changed while everybody was read is asked for once more.
+        let ended = client.now();
+        self.marks = Marks {
+            clients: Mark::after(self.clients.values().filter_map(|row| row.modified).max(), began, ended),
+            phones: Mark::after(self.phones.values().filter_map(|row| row.modified).max(), began, ended),
+        };
+        self.complete = Some(client.now());
+        self.looked_at = None;
+        Ok(())
+    }
+
+    /// Asks who changed since.
+    pub async fn keep_in_step(&mut self, client: &Client) -> Result<(), ReadError> {
+        let now = client.now();
+        let lately = |at: DateTime<Utc>| (TimeDelta::zero()..LOOK_EVERY).contains(&(now - at));
+        if self.complete.is_none() || self.looked_at.is_some_and(lately) {
+            return Ok(());
+        }
+        let (Some(clients), Some(phones)) = (self.marks.clients, self.marks.phones) else {
+            // Nobody was there by whom to tell the time.
+            *self = Self { version: self.version + 1, ..Self::default() };
+            return self.read_on(client).await;
+        };
+        let people: BTreeMap<u64, wire::Client> =
+            client.changed_since(Resource::Client, clients.since(now), Spending::Urgent).await?;
+        let numbers: BTreeMap<u64, wire::PhoneNumber> =
+            client.changed_since(Resource::PhoneNumber, phones.since(now), Spending::Urgent).await?;
+        let ended = client.now();
+        self.marks = Marks {
+            clients: Some(clients.advanced(people.values().filter_map(|row| row.modified).max(), now, ended)),
+            phones: Some(phones.advanced(numbers.values().filter_map(|row| row.modified).max(), now, ended)),
+        };
+        self.looked_at = Some(now);
+        let mut changed = false;
+        for (id, person) in people {
+            changed |= self.clients.get(&id) != Some(&person);
+            self.clients.insert(id, person);
+        }
+        for (id, phone) in numbers {
+            changed |= self.phones.get(&id) != Some(&phone);
+            self.phones.insert(id, phone);
+        }
+        self.version += u64::from(changed);
+        Ok(())
+    }
+
+    /// Records behind `after`, by number.
+    pub fn page(&self, after: Option<&PatientRef>, limit: u32) -> Vec<PatientRecord> {
+        let after = after.and_then(|after| number(after.as_str()));
+        let from = after.map_or(0, |after| after.saturating_add(1));
+        let chosen: Vec<&wire::Client> = self
+            .clients
+            .range(from..)
+            .map(|(_, client)| client)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .collect();
+        let ids: BTreeSet<u64> = chosen.iter().map(|client| client.id).collect();
+        let mut phones: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        for phone in self.phones.values().filter(|phone| ids.contains(&phone.client.0)) {
+            phones.entry(phone.client.0).or_default().push(phone.phone_number.clone());
+        }
+        chosen
+            .into_iter()
+            .map(|client| {
+                translate::person(client, phones.get(&client.id).map(Vec::as_slice).unwrap_or_default())
+            })
+            .collect()
+    }
+}
+
+/// Reads a list on, and keeps what was read where it cannot be read to its end.
+async fn read_behind<T: serde::de::DeserializeOwned + wire::Row>(
+    client: &Client,
+    what: Resource,
+    to: &mut Option<u64>,
+    into: &mut BTreeMap<u64, T>,
+) -> Result<(), ReadError> {
+    loop {
+        let behind = to.map_or_else(|| "0".to_owned(), |to| to.to_string());
+        let query = [("id__gt".to_owned(), behind)];
+        let page: wire::Page<T> = client.page(what, &query, Spending::Bulk).await?;
+        let mut last = *to;
+        for row in page.results {
+            if last.is_some_and(|last| row.id() <= last) {
+                // In another order, so that one page after the other has to be read.
+                *into = client.all(what, &[], |_| true, Spending::Bulk).await?;
+                return Ok(());
+            }
+            last = Some(row.id());
+            into.insert(row.id(), row);
+        }
+        if page.next.is_none() || last == *to {
+            return Ok(());
+        }
+        *to = last;
+    }
+}
+
+/// Everybody who shares both names, the e-mail address or a phone number.
+pub async fn find(client: &Client, person: &PersonDetails) -> Result<Candidates, ReadError> {
+    let text = |text: &Private<String>| one_line(text.reveal());
+    let (first, last, email) = (text(&person.first_name), text(&person.last_name), text(&person.email));
+    let mut found: BTreeMap<u64, wire::Client> = BTreeMap::new();
+    let mut complete = true;
+    let holds = |field: &str, wanted: &str| field.to_lowercase().contains(&wanted.to_lowercase());
+    if !first.is_empty() && !last.is_empty() {
+        for (given, family) in [(&first, &last), (&last, &first)] {
+            // One of several given names is enough, and the other way round.
+            let given = given.split(' ').next().unwrap_or(given);
+            let asked =
+                [("firstname__icontains", given.to_owned()), ("lastname__icontains", (*family).clone())];
+            let fits = |row: &wire::Client| holds(&row.firstname, given) && holds(&row.lastname, family);
+            complete &= search(client, &asked, fits, &mut found).await?;
+        }
+    }
+    if !email.is_empty() {
+        let asked = [("email__is", email.clone())];
+        let fits = |row: &wire::Client| row.email.trim().eq_ignore_ascii_case(&email);
+        complete &= search(client, &asked, fits, &mut found).await?;
+    }
+    let mut looked_for = BTreeSet::new();
+    for phone in &person.phones {
+        let Some(digits) = translate::last_digits(phone.reveal()) else { continue };
+        if !looked_for.insert(digits.clone()) {
+            continue;
+        }
+        // Whose number it is stands elsewhere, so that it cannot be seen from these rows whether the filter was heeded;
+        // a list that is too long to be an answer says so.
+        complete &= search(client, &[("phone__icontains", digits)], |_| true, &mut found).await?;
+    }
+    let mut records = Vec::with_capacity(found.len());
+    for row in found.values() {
+        records.push(with_phones(client, row).await?);
+    }
+    Ok(Candidates { records, complete })
+}
+
+/// Adds whom a search finds; false where there are too many.
+async fn search(
+    client: &Client,
+    asked: &[(&str, String)],
+    fits: impl Fn(&wire::Client) -> bool,
+    into: &mut BTreeMap<u64, wire::Client>,
+) -> Result<bool, ReadError> {
+    let query: Vec<(String, String)> =
+        asked.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let first: wire::Page<wire::Client> = client.page(Resource::Client, &query, Spending::Urgent).await?;
+    if first.count.is_some_and(|count| count > MOST_CANDIDATES as u64) {
+        return Ok(false);
+    }
+    let rows = match first.next {
+        None => first.results,
+        Some(_) => {
+            let all = client.all(Resource::Client, asked, |_| true, Spending::Urgent).await?;
+            all.into_values().collect()
+        }
+    };
+    for row in rows {
+        if !fits(&row) {
+            return Err(ReadError::Misfit("Provet Cloud gave other clients than it was asked for".into()));
+        }
+        into.insert(row.id, row);
+    }
+    Ok(true)
+}
+
+/// A client with their phone numbers, asked for now.
+pub async fn with_phones(client: &Client, person: &wire::Client) -> Result<PatientRecord, ReadError> {
+    let phones = phones_of(client, person.id).await?;
+    let phones: Vec<String> = phones.into_iter().map(|phone| phone.phone_number).collect();
+    Ok(translate::person(person, &phones))
+}
+
+/// The phone numbers of a client.
+pub async fn phones_of(client: &Client, person: u64) -> Result<Vec<wire::PhoneNumber>, ReadError> {
+    let asked = [("client__is", person.to_string())];
+    let fits = |phone: &wire::PhoneNumber| phone.client.0 == person;
+    let phones = client.all(Resource::PhoneNumber, &asked, fits, Spending::Urgent).await?;
+    Ok(phones.into_values().collect())
+}
+
+/// One client by their number, asked for now.
+pub async fn one(client: &Client, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
+    let Some(id) = number(patient.as_str()) else { return Ok(None) };
+    match client.get::<wire::Client>(Resource::Client, id).await? {
+        Some(found) => with_phones(client, &found).await.map(Some),
+        None => Ok(None),
+    }
+}
