@@ -6,6 +6,7 @@ use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use crate::ports::documents::{DocumentDesk, FeatureSwitch};
+use crate::ports::records::RecordRegister;
 use crate::ports::register::ProfileRegister;
 use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
@@ -57,6 +58,11 @@ pub trait Partner: Send + Sync {
 
     /// Keeps profiles of patients.
     fn profile_register(&self) -> Option<&dyn ProfileRegister> {
+        None
+    }
+
+    /// Keeps our names beside its records.
+    fn record_register(&self) -> Option<&dyn RecordRegister> {
         None
     }
 
