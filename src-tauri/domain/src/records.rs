@@ -4,11 +4,13 @@
 //! own names the same record and no other, in both directions; where somebody linked the record to something else
 //! before, that stands (Hint sheet §7).
 
+use crate::consent::{self, Consent};
 use crate::ids::{ForeignRecordId, PatientRef, SyncId};
 use crate::link::LinkKind;
 use crate::matching::{self, Agreement, Comparison, Field};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
 use crate::private::Private;
+use crate::profile::NotReady;
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// A record as the partner has it.
@@ -74,6 +76,26 @@ pub struct ForeignPractice {
     pub id: String,
     /// The name that people know.
     pub name: String,
+}
+
+/// Whether a patient may be looked for at a partner, and can be: which consent allows it on `today`, practice-local, or what
+/// somebody has to do about it.
+pub fn ready<'c>(
+    record: &PatientRecord,
+    consent: Option<&'c Consent>,
+    today: NaiveDate,
+) -> Result<&'c Consent, NotReady> {
+    if record.deceased {
+        return Err(NotReady::Deceased);
+    }
+    let consent = consent::allowed(consent, *record.details.birth_date.reveal(), today)?;
+    if matching::name(&record.details.first_name).is_empty() {
+        return Err(NotReady::GivenNameMissing);
+    }
+    if matching::name(&record.details.last_name).is_empty() {
+        return Err(NotReady::FamilyNameMissing);
+    }
+    Ok(consent)
 }
 
 /// What is to be done about a thing of the clinic that is not linked yet.

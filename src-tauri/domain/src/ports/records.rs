@@ -46,9 +46,10 @@ pub trait RecordRegister: Send + Sync {
     fn matched_by(&self, person: &PersonDetails) -> Vec<&'static str>;
 
     /// Writes our name beside a record that has none, and takes our problem away from it. `record` is as read a moment ago:
-    /// what the partner wants repeated is repeated letter by letter. Doing it twice is fine.
+    /// what the partner wants repeated is repeated letter by letter. `local_id` is what the practice system calls it, for the
+    /// address of its page, where one is shown. Doing it twice is fine.
     /// [`WriteError::Refused`] means that the name is taken by another record, or that something of it is wrong.
-    async fn link(&self, record: &ForeignRecord, told_as: &SyncId) -> Result<(), WriteError>;
+    async fn link(&self, record: &ForeignRecord, told_as: &SyncId, local_id: &str) -> Result<(), WriteError>;
 
     /// The names of the fields that [`Self::link`] sends, in the partner's words.
     fn linked_by(&self, kind: LinkKind) -> Vec<&'static str>;
@@ -66,20 +67,4 @@ pub trait InvoiceBook: Send + Sync {
     /// Invoices behind `after`, by the system's keys, in an order that stays the same; at most `limit`, fewer only where
     /// these are the last.
     async fn invoices(&self, after: Option<&str>, limit: u32) -> Result<Vec<LocalInvoice>, ReadError>;
-}
-
-/// The record that a merged one leads to, among `read`, through as many merges as there are.
-pub fn merged_to<'r>(
-    record: &'r ForeignRecord,
-    read: impl Fn(&ForeignRecordId) -> Option<&'r ForeignRecord>,
-) -> Option<&'r ForeignRecord> {
-    let mut at = record;
-    // No record is merged more often than this; a circle has no end.
-    for _ in 0..16 {
-        match &at.merged_into {
-            None => return Some(at),
-            Some(into) => at = read(into)?,
-        }
-    }
-    None
 }
