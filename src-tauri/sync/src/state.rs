@@ -100,6 +100,17 @@ pub struct ProfilesState {
     pub unknown_groups: BTreeSet<String>,
 }
 
+/// How links with a partner's records are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordsState {
+    /// Patients who are looked at: done, of all.
+    pub bringing: Option<(usize, usize)>,
+    /// How many patients the partner has.
+    pub records: usize,
+    /// How many of them have a name that a former program left, and none of ours.
+    pub former: usize,
+}
+
 /// Who is in the book.
 #[derive(Debug)]
 pub struct PeopleReading {
@@ -272,6 +283,12 @@ impl StateBoard {
         let state = self.sender.borrow();
         let card = state.practices.get(practice).and_then(|practice| practice.card.as_ref());
         card.map_or(0, |card| card.patients)
+    }
+
+    /// Who works in a practice, as last read.
+    pub fn resources(&self, practice: &PracticeId) -> Vec<ResourceState> {
+        let state = self.sender.borrow();
+        state.practices.get(practice).map(|practice| practice.resources.clone()).unwrap_or_default()
     }
 
     /// A practice's book as it was last read.
