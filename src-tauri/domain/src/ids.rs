@@ -64,6 +64,18 @@ text_id! {
     LocationRef,
 }
 
+impl PartnerId {
+    /// The name that people know: the folder's, each word with a capital. A partner that is called otherwise is never
+    /// named by its id (`connectors/src/partners/mod.rs` has the test).
+    pub fn title(&self) -> String {
+        let capital = |word: &str| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>())
+        };
+        self.0.split('-').filter_map(capital).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl PracticeId {
     /// Whether the text is a valid local key (`interface.md`, provisioning file).
     pub fn is_valid(text: &str) -> bool {

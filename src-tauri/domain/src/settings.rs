@@ -1,6 +1,6 @@
 //! What the practice chose. Secrets are named here and kept elsewhere.
 
-use crate::ids::{LocationRef, PracticeId, ResourceRef};
+use crate::ids::{LocationRef, PartnerId, PracticeId, ResourceRef};
 use crate::time::{DayRange, PracticeZone};
 use chrono::{TimeDelta, Weekday};
 use std::collections::BTreeMap;
@@ -22,6 +22,24 @@ pub struct PracticeSettings {
     pub healthengine: Option<HealthengineSettings>,
     /// The VALD Hub account, where linked.
     pub vald: Option<ValdSettings>,
+    /// The accounts with the partners whose form is drawn from their card, where linked.
+    pub accounts: BTreeMap<PartnerId, PartnerAccount>,
+}
+
+/// An account with a partner, as its card asks for it. What the card calls a secret is the secret
+/// `<practice>/<partner>/<key>`, and not in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartnerAccount {
+    /// What was entered, or the card's own suggestion, by the keys of the card. A field that may be left empty and was is
+    /// missing.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl PartnerAccount {
+    /// What stands in a field; empty where it was left empty.
+    pub fn text(&self, key: &str) -> &str {
+        self.fields.get(key).map_or("", String::as_str)
+    }
 }
 
 /// How to reach the practice management system. The password is the secret `<practice>/system/password`.
@@ -305,6 +323,11 @@ impl SecretName {
         Self(format!("{practice}/{}", what.path()))
     }
 
+    /// What opens one patient's own page at a partner, by the practice system's key.
+    pub fn of_patient(practice: &PracticeId, partner: &PartnerId, local_id: &str) -> Self {
+        Self(format!("{practice}/{partner}/patient/{local_id}"))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -326,10 +349,18 @@ pub enum SecretKind {
     ValdClientId,
     /// The secret of VALD's credentials.
     ValdClientSecret,
+    /// What a partner's card calls a secret.
+    Account {
+        /// The name of the card.
+        partner: &'static str,
+        /// The key of the field.
+        key: &'static str,
+    },
 }
 
 impl SecretKind {
-    /// The kinds that people give us. Unlinking a practice forgets every secret of it.
+    /// The kinds that people give us, but for those of the partners' cards. Unlinking a practice forgets every secret of
+    /// it.
     pub const ALL: [SecretKind; 5] = [
         SecretKind::SystemPassword,
         SecretKind::HealthengineApiKey,
@@ -338,14 +369,16 @@ impl SecretKind {
         SecretKind::ValdClientSecret,
     ];
 
-    fn path(self) -> &'static str {
-        match self {
-            SecretKind::SystemPassword => "system/password",
-            SecretKind::HealthengineApiKey => "healthengine/api_key",
-            SecretKind::HealthenginePracticeKey => "healthengine/practice_key",
-            SecretKind::HealthengineWebhookPath => "healthengine/webhook_path",
-            SecretKind::ValdClientId => "vald/client_id",
-            SecretKind::ValdClientSecret => "vald/client_secret",
-        }
+    fn path(self) -> String {
+        let (partner, key) = match self {
+            SecretKind::SystemPassword => ("system", "password"),
+            SecretKind::HealthengineApiKey => ("healthengine", "api_key"),
+            SecretKind::HealthenginePracticeKey => ("healthengine", "practice_key"),
+            SecretKind::HealthengineWebhookPath => ("healthengine", "webhook_path"),
+            SecretKind::ValdClientId => ("vald", "client_id"),
+            SecretKind::ValdClientSecret => ("vald", "client_secret"),
+            SecretKind::Account { partner, key } => (partner, key),
+        };
+        format!("{partner}/{key}")
     }
 }

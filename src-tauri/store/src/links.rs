@@ -57,6 +57,18 @@ impl Links for Store {
         .await
     }
 
+    async fn forget_link(&self, key: &LinkKey, lines: &[AuditLine]) -> Result<(), StoreError> {
+        let (key, lines) = (key.clone(), lines.to_vec());
+        self.write(move |tx| {
+            tx.execute(
+                "DELETE FROM link WHERE practice = ?1 AND partner = ?2 AND kind = ?3 AND local_id = ?4",
+                (key.practice.as_str(), key.partner.as_str(), key.kind.name(), &key.local_id),
+            )?;
+            audit::append(tx, &lines)
+        })
+        .await
+    }
+
     async fn link_counts(
         &self,
         practice: &PracticeId,

@@ -12,6 +12,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0024_placing.sql"),
     include_str!("../migrations/0025_people.sql"),
     include_str!("../migrations/0026_counted_links.sql"),
+    include_str!("../migrations/0027_accounts.sql"),
 ];
 
 #[derive(Debug)]

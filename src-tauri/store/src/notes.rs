@@ -15,7 +15,7 @@ impl Watermarks for Store {
             // Notes come every few seconds and are worth nothing after a power cut, so none of them waits for the
             // disk. Whatever is committed next takes them along.
             conn.pragma_update(None, "synchronous", "NORMAL")?;
-            let written = write(conn, &practice, leg, &note);
+            let written = write(conn, &practice, &leg, &note);
             conn.pragma_update(None, "synchronous", "FULL")?;
             written
         })
@@ -28,14 +28,14 @@ impl Watermarks for Store {
             let sql = "SELECT leg, proven_at, failing_since, problem_kind, problem_sentence
                        FROM leg_note WHERE practice = ?1";
             let mut notes = all(conn, sql, [practice], read)?;
-            notes.sort_by_key(|(leg, _)| *leg);
+            notes.sort_by(|(one, _), (other, _)| one.cmp(other));
             Ok(notes)
         })
         .await
     }
 }
 
-fn write(conn: &Connection, practice: &str, leg: Leg, note: &LegNote) -> Result<(), Fault> {
+fn write(conn: &Connection, practice: &str, leg: &Leg, note: &LegNote) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO leg_note (practice, leg, proven_at, failing_since, problem_kind, problem_sentence)
          VALUES (:practice, :leg, :proven_at, :failing_since, :problem_kind, :problem_sentence)
@@ -55,7 +55,7 @@ fn write(conn: &Connection, practice: &str, leg: Leg, note: &LegNote) -> Result<
 }
 
 fn read(row: &Row<'_>) -> Result<(Leg, LegNote), Fault> {
-    let leg = row.parsed("leg", |name| Leg::ALL.into_iter().find(|leg| leg.name() == name))?;
+    let leg = row.parsed("leg", Leg::named)?;
     let kind = row.parsed_if_given("problem_kind", |name| {
         ProblemKind::ALL.into_iter().find(|kind| kind.name() == name)
     })?;

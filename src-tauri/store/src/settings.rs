@@ -5,11 +5,11 @@ use crate::links;
 use crate::thread::Store;
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use domain::ids::{LocationRef, PracticeId, ResourceRef};
+use domain::ids::{LocationRef, PartnerId, PracticeId, ResourceRef};
 use domain::ports::store::{SettingsBook, StoreError};
 use domain::settings::{
     AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
-    LiveHours, PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
+    LiveHours, PartnerAccount, PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -30,7 +30,11 @@ impl SettingsBook for Store {
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
                                      LEFT JOIN vald_account AS vald ON vald.practice = practice.id
                        ORDER BY id";
-            all(conn, sql, [], read_practice)
+            let mut practices = all(conn, sql, [], read_practice)?;
+            for settings in &mut practices {
+                settings.accounts = accounts(conn, settings.id.as_str())?;
+            }
+            Ok(practices)
         })
         .await
     }
@@ -175,6 +179,7 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     )?;
     conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
     save_vald(conn, id.as_str(), settings.vald.as_ref())?;
+    save_accounts(conn, id.as_str(), &settings.accounts)?;
     let Some(account) = &settings.healthengine else { return Ok(()) };
     conn.execute(
         "INSERT INTO healthengine_account (practice, base_url, practice_id, user_agent_email, environment,
@@ -195,6 +200,32 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
         },
     )?;
     Ok(())
+}
+
+/// What these accounts were told stays with the links: only this computer knows who is who at a partner, and an account
+/// that is unlinked by mistake is linked again.
+fn save_accounts(
+    conn: &Connection,
+    practice: &str,
+    accounts: &BTreeMap<PartnerId, PartnerAccount>,
+) -> Result<(), Fault> {
+    conn.execute("DELETE FROM partner_account WHERE practice = ?1", [practice])?;
+    for (partner, account) in accounts {
+        conn.execute(
+            "INSERT INTO partner_account (practice, partner, fields) VALUES (?1, ?2, ?3)",
+            (practice, partner.as_str(), json(&account.fields, "fields")?),
+        )?;
+    }
+    Ok(())
+}
+
+fn accounts(conn: &Connection, practice: &str) -> Result<BTreeMap<PartnerId, PartnerAccount>, Fault> {
+    let sql = "SELECT partner, fields FROM partner_account WHERE practice = ?1";
+    let accounts = all(conn, sql, [practice], |row| {
+        let account = PartnerAccount { fields: row.json_value("fields")? };
+        Ok((PartnerId::new(row.text("partner")?), account))
+    })?;
+    Ok(accounts.into_iter().collect())
 }
 
 fn save_vald(conn: &Connection, practice: &str, account: Option<&ValdSettings>) -> Result<(), Fault> {
@@ -327,6 +358,7 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
         },
         healthengine: if linked { Some(read_account(row)?) } else { None },
         vald: if vald_linked { Some(read_vald(row)?) } else { None },
+        accounts: BTreeMap::new(),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
+use crate::flows::record_links::RecordLinks;
 use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Hurried, Outcome, Ports, error_chain};
 use crate::health;
@@ -527,8 +528,9 @@ impl Engine {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             // Somebody may have recorded consent.
-            let profiles = self.slots.keys().filter(|key| key.1 == FlowName::Profiles).cloned();
-            for key in profiles.collect::<Vec<_>>() {
+            let told = |name: &FlowName| matches!(name, FlowName::Profiles | FlowName::RecordLinks(_));
+            let of_consent = self.slots.keys().filter(|key| told(&key.1)).cloned();
+            for key in of_consent.collect::<Vec<_>>() {
                 self.wake(&key, now);
             }
             self.revision = Some(revision);
@@ -649,7 +651,7 @@ impl Engine {
                 practice.set_up_again_at = Some(now + SET_UP_AGAIN);
                 tracing::warn!(practice.id = %id, "{}", problem.sentence);
                 let note = health::failed(None, problem, now);
-                store.note(id, leg, &note).await?;
+                store.note(id, leg.clone(), &note).await?;
                 self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
                 return Ok(());
             }
@@ -658,7 +660,7 @@ impl Engine {
         for (leg, problem) in connected.troubles {
             tracing::warn!(practice.id = %id, "{}", problem.sentence);
             let note = health::failed(None, problem, now);
-            store.note(id, leg, &note).await?;
+            store.note(id, leg.clone(), &note).await?;
             self.state.change_practice(id, |practice| drop(practice.legs.insert(leg, note)));
         }
         tracing::info!(practice.id = %id, "Set up.");
@@ -705,6 +707,9 @@ impl Engine {
         }
         if let Some(profiles) = Profiles::new(ports.clone()) {
             flows.push(Arc::new(profiles));
+        }
+        for records in RecordLinks::all(&ports) {
+            flows.push(Arc::new(records));
         }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));

@@ -14,6 +14,10 @@ pub const STALE_AFTER: TimeDelta = TimeDelta::minutes(2);
 /// How often VALD is asked for something although there is nothing to tell it.
 pub const PROFILES_PROVEN_EVERY: TimeDelta = TimeDelta::hours(1);
 
+/// How often the partners whose form is drawn from their card are asked for something although there is nothing to tell
+/// them.
+pub const ACCOUNTS_PROVEN_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// How a practice or a leg is doing, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -67,6 +71,7 @@ pub fn stale_after(settings: &PracticeSettings, leg: Leg) -> TimeDelta {
         (Leg::System | Leg::Desk | Leg::Board, _) => STALE_AFTER,
         // VALD is asked only where there is something to tell, and once an hour to prove that it answers.
         (Leg::Profiles, _) => PROFILES_PROVEN_EVERY + STALE_AFTER,
+        (Leg::Account(_), _) => ACCOUNTS_PROVEN_EVERY + STALE_AFTER,
     }
 }
 
@@ -95,17 +100,18 @@ pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTi
 }
 
 /// Who is at the other end of a leg, for the beginning of a sentence.
-pub fn who(leg: Leg) -> &'static str {
+pub fn who(leg: &Leg) -> String {
     match leg {
-        Leg::System => "The practice database",
-        Leg::Desk | Leg::Board => "Healthengine",
-        Leg::Profiles => "VALD",
+        Leg::System => "The practice database".to_owned(),
+        Leg::Desk | Leg::Board => "Healthengine".to_owned(),
+        Leg::Profiles => "VALD".to_owned(),
+        Leg::Account(partner) => partner.title(),
     }
 }
 
 /// What is wrong with a leg and what to do, in a sentence that names nobody.
 pub fn problem(leg: Leg, error: &ReadError) -> Problem {
-    let who = who(leg);
+    let who = who(&leg);
     let (kind, sentence) = match error {
         ReadError::Unreachable(_) => (ProblemKind::Unreachable, format!("{who} does not answer. We keep trying.")),
         ReadError::SlowDown { .. } => {
@@ -126,6 +132,17 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
             "VALD does not let these credentials work with this organisation (403). Check the organisation id and the \
              region in Connections, or ask support@vald.com to open the organisation for them. What waits here is kept."
                 .to_owned(),
+        ),
+        ReadError::NotAuthorised if matches!(leg, Leg::Account(_)) => (
+            ProblemKind::Credentials,
+            format!("{who} refuses what it was given to sign in with. Renew it in Connections. What waits here is kept."),
+        ),
+        ReadError::NoConsent if matches!(leg, Leg::Account(_)) => (
+            ProblemKind::Consent,
+            format!(
+                "{who} does not let this account do what was asked (403). Ask its support to allow that. What waits here \
+                 is kept."
+            ),
         ),
         ReadError::NotAuthorised => (
             ProblemKind::Credentials,

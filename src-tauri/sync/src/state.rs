@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::diary::{Appointment, BookDay, PracticeCard};
 use domain::directory::Directory;
 use domain::free_times::FreeTimes;
-use domain::ids::{AppointmentTypeRef, ForeignBookingId, LocationRef, PracticeId, ResourceRef};
+use domain::ids::{AppointmentTypeRef, ForeignBookingId, LocationRef, PartnerId, PracticeId, ResourceRef};
 use domain::link::LinkState;
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::ports::webhooks::ListenerState;
@@ -66,6 +66,10 @@ pub struct PracticeState {
     pub webhooks: Option<WebhookState>,
     /// How profiles of patients at a partner are doing; none where none keeps them.
     pub profiles: Option<ProfilesState>,
+    /// How the links stand with each partner whose account is drawn from its card.
+    pub accounts: BTreeMap<PartnerId, BTreeMap<LinkState, u32>>,
+    /// How links with the records of partners that keep our names are doing.
+    pub records: BTreeMap<PartnerId, RecordsState>,
     /// The book as it was last read; none before the first reading.
     pub reading: Option<Arc<BookReading>>,
     /// Who is in the book, as last read; none while nobody needs it.
@@ -209,6 +213,8 @@ impl PracticeState {
             documents_problem: None,
             webhooks: None,
             profiles: None,
+            accounts: BTreeMap::new(),
+            records: BTreeMap::new(),
             reading: None,
             people: None,
             differing: Arc::default(),

@@ -6,6 +6,7 @@ use crate::diary::{AppointmentType, OpenTime, Resource, VideoVisit};
 use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use crate::ports::documents::{DocumentDesk, FeatureSwitch};
+use crate::ports::enrolment::DeviceEnrolment;
 use crate::ports::records::RecordRegister;
 use crate::ports::register::ProfileRegister;
 use crate::ports::webhooks::WebhookDesk;
@@ -30,6 +31,11 @@ pub trait Partner: Send + Sync {
 
     /// Reports whether the account works, by the cheapest real request.
     async fn check(&self) -> Result<(), ReadError>;
+
+    /// The same, and under which name the partner knows the account, where it has one that a person can recognise.
+    async fn introduce(&self) -> Result<Option<String>, ReadError> {
+        self.check().await.map(|()| None)
+    }
 
     /// Takes bookings.
     fn booking_desk(&self) -> Option<&dyn BookingDesk> {
@@ -63,6 +69,11 @@ pub trait Partner: Send + Sync {
 
     /// Keeps our names beside its records.
     fn record_register(&self) -> Option<&dyn RecordRegister> {
+        None
+    }
+
+    /// Registers patients under names that tell nobody who they are, so that they can connect devices.
+    fn device_enrolment(&self) -> Option<&dyn DeviceEnrolment> {
         None
     }
 

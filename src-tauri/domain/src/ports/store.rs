@@ -170,7 +170,7 @@ pub trait Watermarks: Send + Sync {
 }
 
 /// One of the things that are watched about a practice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leg {
     /// Reading the practice database.
     System,
@@ -180,20 +180,33 @@ pub enum Leg {
     Board,
     /// Keeping VALD's profiles equal to the patients who agreed to that.
     Profiles,
+    /// Working with a partner whose account is drawn from its card.
+    Account(PartnerId),
 }
 
 impl Leg {
-    /// All of them.
+    /// All of them but the accounts, of which there are as many as partners.
     pub const ALL: [Leg; 4] = [Leg::System, Leg::Desk, Leg::Board, Leg::Profiles];
 
+    /// What stands before a partner's name in the store.
+    const ACCOUNT: &str = "account/";
+
     /// The name in the store.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> String {
         match self {
-            Leg::System => "system",
-            Leg::Desk => "desk",
-            Leg::Board => "board",
-            Leg::Profiles => "profiles",
+            Leg::System => "system".to_owned(),
+            Leg::Desk => "desk".to_owned(),
+            Leg::Board => "board".to_owned(),
+            Leg::Profiles => "profiles".to_owned(),
+            Leg::Account(partner) => format!("{}{partner}", Self::ACCOUNT),
         }
+    }
+
+    /// The leg with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let account =
+            || name.strip_prefix(Self::ACCOUNT).map(|partner| Leg::Account(PartnerId::new(partner)));
+        Self::ALL.into_iter().find(|leg| leg.name() == name).or_else(account)
     }
 }
 
@@ -351,6 +364,9 @@ pub trait Links: Send + Sync {
         practice: &PracticeId,
         partner: &PartnerId,
     ) -> Result<BTreeMap<LinkState, u32>, StoreError>;
+
+    /// Forgets one link, and appends lines to the audit trail, in one transaction, durable when this returns.
+    async fn forget_link(&self, key: &LinkKey, audit: &[AuditLine]) -> Result<(), StoreError>;
 
     /// Forgets every link of a practice at a partner: the account was replaced, and knows none of them.
     async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError>;

@@ -8,7 +8,7 @@ use domain::audit::{AuditEvent, AuditLine};
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::ports::store::{AuditTrail, Consents, Links, Mark, Marks, Revision, SettingsBook};
-use domain::settings::{GroupedPatients, PracticeSettings, ProfileGroupRule, ValdSettings};
+use domain::settings::{GroupedPatients, PartnerAccount, PracticeSettings, ProfileGroupRule, ValdSettings};
 use rusqlite::Connection;
 
 pub(super) fn vald() -> PartnerId {
@@ -436,4 +436,52 @@ async fn four_hundred_requests_a_second_can_be_said() {
     store.save_practice(&fast).await.unwrap();
     store.close().await;
     assert_eq!(open(dir.path()).practices().await.unwrap(), [fast]);
+}
+
+fn with_accounts(accounts: &[(&str, &str)]) -> PracticeSettings {
+    let account = |(partner, key): &(&str, &str)| {
+        let fields = [("organization_id", *key), ("api", "inform-v2")];
+        let fields = fields.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
+        (PartnerId::new(*partner), PartnerAccount { fields })
+    };
+    PracticeSettings { accounts: accounts.iter().map(account).collect(), ..settings("richmond") }
+}
+
+#[tokio::test]
+async fn accounts_are_kept_by_their_fields_and_what_they_were_told_outlives_them() {
+    let (dir, store) = fresh();
+    let validic = Link { key: LinkKey { partner: PartnerId::new("validic"), ..link("7").key }, ..link("7") };
+    let both = with_accounts(&[("hint", "a"), ("validic", "b")]);
+    store.save_practice(&both).await.unwrap();
+    store.save_practice(&settings("carlton")).await.unwrap();
+    store.save_links(std::slice::from_ref(&validic), &[]).await.unwrap();
+    assert_eq!(store.practices().await.unwrap(), [settings("carlton"), both]);
+    for accounts in [&[("validic", "c")][..], &[]] {
+        let settings = with_accounts(accounts);
+        store.save_practice(&settings).await.unwrap();
+        assert_eq!(store.practices().await.unwrap()[1], settings);
+        // Who is who there is known nowhere else.
+        assert_eq!(store.links(&practice(), None).await.unwrap(), std::slice::from_ref(&validic));
+    }
+    store.save_practice(&with_accounts(&[("validic", "c")])).await.unwrap();
+    store.close().await;
+    let store = open(dir.path());
+    assert_eq!(store.practices().await.unwrap()[1], with_accounts(&[("validic", "c")]));
+    assert!(store.remove_practice(&practice()).await.unwrap());
+    let left = store.call(|conn| {
+        Ok(conn.query_row("SELECT count(*) FROM partner_account", [], |row| row.get::<_, i64>(0))?)
+    });
+    assert_eq!(left.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn one_link_is_forgotten_with_its_line_in_the_trail() {
+    let (_dir, store) = fresh();
+    store.save_links(&[link("7"), link("8")], &[]).await.unwrap();
+    store.forget_link(&link("7").key, &[sent("7")]).await.unwrap();
+    store.forget_link(&link("7").key, &[]).await.unwrap();
+    assert_eq!(store.links(&practice(), None).await.unwrap(), [link("8")]);
+    assert_eq!(store.audited(0, 10).await.unwrap().len(), 1);
+    let counts = store.link_counts(&practice(), &vald()).await.unwrap();
+    assert_eq!(counts.values().sum::<u32>(), 1);
 }

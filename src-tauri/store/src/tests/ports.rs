@@ -30,6 +30,7 @@ pub(super) fn settings(id: &str) -> PracticeSettings {
         },
         healthengine: None,
         vald: None,
+        accounts: std::collections::BTreeMap::new(),
     }
 }
 
@@ -68,10 +69,13 @@ async fn the_last_note_of_each_leg() {
         assert_eq!(store.notes(&practice()).await.unwrap(), [(Leg::Desk, note(kind))]);
     }
     let well = LegNote { proven_at: None, failing_since: None, problem: None };
-    for leg in Leg::ALL.into_iter().rev() {
-        store.note(&practice(), leg, &well).await.unwrap();
+    let accounts = ["hint", "validic"].map(|name| Leg::Account(PartnerId::new(name)));
+    let all: Vec<Leg> = Leg::ALL.into_iter().chain(accounts).collect();
+    for leg in all.iter().rev() {
+        store.note(&practice(), leg.clone(), &well).await.unwrap();
     }
-    assert_eq!(store.notes(&practice()).await.unwrap(), Leg::ALL.map(|leg| (leg, well.clone())));
+    let expected: Vec<_> = all.into_iter().map(|leg| (leg, well.clone())).collect();
+    assert_eq!(store.notes(&practice()).await.unwrap(), expected);
     assert_eq!(store.notes(&PracticeId::new("carlton")).await.unwrap(), []);
     let synchronous = |conn: &mut rusqlite::Connection| {
         Ok(conn.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)

@@ -8,12 +8,13 @@ pub mod documents;
 pub mod features;
 pub mod people;
 pub mod profiles;
+pub mod record_links;
 pub mod subscriptions;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::failure::ReadError;
-use domain::ids::{PatientRef, PracticeId};
+use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
@@ -30,7 +31,7 @@ use crate::webhooks::Webhooks;
 pub use people::Searching;
 
 /// The kinds of work, in the order of their urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FlowName {
     /// Bookings and their changes.
     Bookings,
@@ -48,6 +49,10 @@ pub enum FlowName {
     People,
     /// Profiles of patients at a partner that keeps them.
     Profiles,
+    /// Records of the same people and things, at this partner.
+    RecordLinks(PartnerId),
+    /// Patients who connect devices of their own, at this partner.
+    Enrolments(PartnerId),
 }
 
 /// What a pass asks of the engine.
@@ -158,12 +163,12 @@ pub fn half_hour(at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// The prefix of the marks of the half hours in which a leg worked.
-pub fn proven_marks(leg: Leg) -> String {
+pub fn proven_marks(leg: &Leg) -> String {
     format!("{PROVEN}{}/", leg.name())
 }
 
 /// The mark that a leg worked in a half hour.
-fn proven_mark(leg: Leg, half_hour: DateTime<Utc>) -> String {
+fn proven_mark(leg: &Leg, half_hour: DateTime<Utc>) -> String {
     format!("{}{}", proven_marks(leg), half_hour.format("%Y-%m-%dT%H:%MZ"))
 }
 
@@ -194,16 +199,16 @@ impl Ports {
         let now = self.clock.now();
         if leg == Leg::System
             && self.writes_fail.load(Ordering::SeqCst)
-            && let Some(note) = self.leg(leg).filter(|note| note.problem.is_some())
+            && let Some(note) = self.leg(&leg).filter(|note| note.problem.is_some())
         {
             return self.note(leg, LegNote { proven_at: Some(now), ..note }).await;
         }
-        if let Some(since) = self.leg(leg).and_then(|note| note.failing_since) {
+        if let Some(since) = self.leg(&leg).and_then(|note| note.failing_since) {
             tracing::info!(practice.id = %self.id(), leg = leg.name(), seconds = (now - since).num_seconds(), "Works again.");
             if now - since >= WORTH_TELLING {
                 let zone = self.settings.zone;
                 let clock = |at| zone.wall_clock(at).0.format("%H:%M");
-                let who = health::who(leg);
+                let who = health::who(&leg);
                 let text =
                     format!("{}–{}: {who} could not be reached. It has caught up.", clock(since), clock(now));
                 self.store
@@ -219,14 +224,15 @@ impl Ports {
                     .await?;
             }
         }
-        self.note(leg, health::proven(now)).await?;
-        self.note_half_hour(leg, now).await
+        self.note(leg.clone(), health::proven(now)).await?;
+        self.note_half_hour(&leg, now).await
     }
 
     /// Remembers that a leg worked in this half hour: the strip on the overview shows a computer that was off as such.
-    async fn note_half_hour(&self, leg: Leg, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn note_half_hour(&self, leg: &Leg, now: DateTime<Utc>) -> Result<(), StoreError> {
         let half_hour = half_hour(now);
-        let noted = self.half_hours.lock().unwrap_or_else(PoisonError::into_inner).insert(leg, half_hour);
+        let noted =
+            self.half_hours.lock().unwrap_or_else(PoisonError::into_inner).insert(leg.clone(), half_hour);
         if noted == Some(half_hour) {
             return Ok(());
         }
@@ -243,7 +249,7 @@ impl Ports {
 
     /// Notes that a leg failed, and returns since when it has.
     pub async fn failed(&self, leg: Leg, error: &ReadError) -> Result<DateTime<Utc>, StoreError> {
-        self.failed_with(leg, health::problem(leg, error), Some(error)).await
+        self.failed_with(leg.clone(), health::problem(leg, error), Some(error)).await
     }
 
     /// Notes a problem of our own wording, and returns since when the leg has failed.
@@ -254,7 +260,7 @@ impl Ports {
         cause: Option<&ReadError>,
     ) -> Result<DateTime<Utc>, StoreError> {
         let now = self.clock.now();
-        let before = self.leg(leg);
+        let before = self.leg(&leg);
         let known = before.as_ref().and_then(|note| note.problem.as_ref());
         if known.map(|known| known.kind) != Some(problem.kind) {
             let cause = cause.map(|error| error_chain(error)).unwrap_or_default();
@@ -266,17 +272,17 @@ impl Ports {
         Ok(since)
     }
 
-    fn leg(&self, leg: Leg) -> Option<LegNote> {
-        self.state.leg(self.id(), leg)
+    fn leg(&self, leg: &Leg) -> Option<LegNote> {
+        self.state.leg(self.id(), leg.clone())
     }
 
     async fn note(&self, leg: Leg, note: LegNote) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let same_as_before = self.leg(leg).is_some_and(|before| before.problem == note.problem);
+        let same_as_before = self.leg(&leg).is_some_and(|before| before.problem == note.problem);
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner).get(&leg).copied();
         if !same_as_before || noted.is_none_or(|at| now - at >= NOTE_EVERY || now < at) {
-            self.store.note(self.id(), leg, &note).await?;
-            self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(leg, now);
+            self.store.note(self.id(), leg.clone(), &note).await?;
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(leg.clone(), now);
         }
         self.state.change_practice(self.id(), |practice| {
             practice.legs.insert(leg, note);

@@ -314,8 +314,7 @@ impl RecordLinks {
         let link = self.ports.store.link(&key).await?;
         let records = self.records(std::slice::from_ref(patient)).await?;
         let record = records.get(patient);
-        let known =
-            self.known(register, patient, link.as_ref(), &foreign, people.directory.digest(patient));
+        let known = self.known(register, patient, link.as_ref(), &foreign, people.directory.digest(patient));
         let told_as = known.told_as.clone();
         let considered = known.considered(record);
         match plan(key.clone(), record, consent.as_ref(), link.as_ref(), known) {
@@ -412,7 +411,9 @@ impl RecordLinks {
 
     fn nobody_there(&self) -> String {
         let who = self.partner.id().title();
-        format!("{who} has nobody yet who could be this patient. As soon as it has, they are looked at again.")
+        format!(
+            "{who} has nobody yet who could be this patient. As soon as it has, they are looked at again."
+        )
     }
 
     /// Everybody in the book who could be one of these records' patients.
@@ -480,7 +481,8 @@ impl RecordLinks {
                     Some(again) => refusal = again,
                 }
             } else {
-                let reason = "Our name for it stands at another record there. Compare both, and unlink the wrong one.";
+                let reason =
+                    "Our name for it stands at another record there. Compare both, and unlink the wrong one.";
                 link.becomes(LinkState::Conflict, Some(reason.to_owned()), now);
                 return self.keep(&link).await;
             }
@@ -578,7 +580,8 @@ impl RecordLinks {
             Some(read) if read.id == record.id => self.linked(link, &read).await,
             Some(_) | None => {
                 let who = self.partner.id().title();
-                let reason = format!("{who} took the link, and does not find the record by it. Ask its support.");
+                let reason =
+                    format!("{who} took the link, and does not find the record by it. Ask its support.");
                 link.becomes(LinkState::Failed, Some(reason), self.ports.clock.now());
                 self.keep(&link).await
             }
@@ -607,7 +610,8 @@ impl RecordLinks {
     ) -> Result<(), Stop> {
         let now = self.ports.clock.now();
         let who = self.partner.id().title();
-        let reason = format!("{who} refuses the link: {refusal}. It is tried again when either record changes.");
+        let reason =
+            format!("{who} refuses the link: {refusal}. It is tried again when either record changes.");
         link.becomes(LinkState::Failed, Some(reason), now);
         link.refused = Some(plan::seen(record));
         let line = self.line(AuditEvent::Refused, &link, Vec::new(), consent);
@@ -633,7 +637,8 @@ impl RecordLinks {
             && let Some(refusal) = self.erase_name(register, &link, &record, consent).await?
         {
             let who = self.partner.id().title();
-            link.reason = Some(format!("{who} does not let the link be taken away: {refusal}. Take it away there."));
+            link.reason =
+                Some(format!("{who} does not let the link be taken away: {refusal}. Take it away there."));
         }
         link.accepted = None;
         link.partner_id = None;

@@ -114,6 +114,7 @@ pub fn settings(id: &str) -> PracticeSettings {
             },
         }),
         vald: None,
+        accounts: std::collections::BTreeMap::new(),
     }
 }
 

@@ -598,6 +598,14 @@ impl Links for FakeStore {
         .await
     }
 
+    async fn forget_link(&self, key: &LinkKey, audit: &[AuditLine]) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            disk.links.remove(key);
+            disk.append(audit);
+        })
+        .await
+    }
+
     async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError> {
         self.touch(|disk| {
             let before = disk.links.len();

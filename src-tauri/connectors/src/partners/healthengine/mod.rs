@@ -57,6 +57,7 @@ pub const CARD: Card = Card {
             label: "API key",
             kind: FieldKind::Secret,
             default: None,
+            optional: false,
             where_to_find: &[
                 "The API key belongs to this program, not to your practice: whoever set the program up for you has it.",
                 "If you look after the program yourself, write to integrations@healthengine.com.au and ask for one.",
@@ -67,6 +68,7 @@ pub const CARD: Card = Card {
             label: "Practice id",
             kind: FieldKind::Text,
             default: None,
+            optional: false,
             where_to_find: GET_CONSENT,
         },
         Field {
@@ -74,6 +76,7 @@ pub const CARD: Card = Card {
             label: "Practice key",
             kind: FieldKind::Secret,
             default: None,
+            optional: false,
             where_to_find: GET_CONSENT,
         },
         Field {
@@ -81,6 +84,7 @@ pub const CARD: Card = Card {
             label: "E-mail address for Healthengine",
             kind: FieldKind::Email,
             default: None,
+            optional: false,
             where_to_find: &[
                 "Healthengine writes to this address when something is wrong with the connection.",
                 "Use one that somebody at the practice, or your IT support, reads.",
@@ -91,6 +95,7 @@ pub const CARD: Card = Card {
             label: "Environment",
             kind: FieldKind::Choice(client::ENVIRONMENTS),
             default: Some("PROD"),
+            optional: false,
             where_to_find: &["PROD, unless Healthengine gave you keys for trying things out."],
         },
         Field {
@@ -98,10 +103,12 @@ pub const CARD: Card = Card {
             label: "Address",
             kind: FieldKind::Address,
             default: Some(BASE_URL),
+            optional: false,
             where_to_find: &["Leave it as it is, unless Healthengine tells you otherwise."],
         },
     ],
     consent_steps: GET_CONSENT,
+    when_unlinked: "Bookings stop, and your times there are not kept in step any more.",
 };
 
 const GET_CONSENT: &[&str] = &[

@@ -10,7 +10,8 @@ use domain::link::LinkKind;
 use domain::private::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{HintAccount, SetupError, translate, wire};
+use super::super::SetupError;
+use super::{HintAccount, translate, wire};
 use crate::http::{Endpoint, EndpointError, Haste, Http, NOTHING, fingerprint};
 
 /// The most rows of one answer (contract sheet §3).

@@ -21,13 +21,13 @@ pub enum Environment {
 pub enum WrongKey {
     /// A sandbox token at the live address.
     #[error(
-        "the access token begins with sbx-, so it is one of Hint's sandbox and opens made-up patients; enter the practice's \
-         own token, or the address https://api.sandbox.hint.com/api"
+        "Access token: it begins with sbx-, so it is one of Hint's sandbox and opens made-up patients: enter the practice's own token, \
+         or the address https://api.sandbox.hint.com/api"
     )]
     SandboxKeyInLive,
     /// A live token at the sandbox's address.
     #[error(
-        "the address is that of Hint's sandbox, but the access token does not begin with sbx-, so it opens real patients; \
+        "Access token: the address is that of Hint's sandbox, but the token does not begin with sbx-, so it opens real patients: \
          enter a token of the sandbox, or the address https://api.hint.com/api"
     )]
     LiveKeyInSandbox,

@@ -11,6 +11,8 @@ mod wire;
 
 pub use environment::{Environment, WrongKey};
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -22,8 +24,9 @@ use domain::ports::records::{RecordRegister, RecordsRead};
 use domain::private::SecretString;
 use domain::records::{ForeignPractice, ForeignRecord};
 
-use crate::card::{Card, Field, FieldKind};
-use crate::http::{EndpointError, Http};
+use super::{Account, SetupError};
+use crate::card::{Card, Field, FieldKind, FieldMistake};
+use crate::http::Http;
 use client::Client;
 
 /// The name of the folder, and in settings.
@@ -42,13 +45,7 @@ pub const CARD: Card = Card {
     title: "Hint",
     purpose: "Joins each patient who agreed to that with their membership, so that either system finds the other's record.",
     fields: &[
-        Field {
-            key: "access_token",
-            label: "Access token",
-            kind: FieldKind::Secret,
-            default: None,
-            where_to_find: TOKEN_STEPS,
-        },
+        TOKEN,
         Field {
             key: "base_url",
             label: "Address",
@@ -67,15 +64,16 @@ const TOKEN_STEPS: &[&str] = &[
     "Copy the access token of the practice that is shown then. A key of the Partner Portal does not work here.",
 ];
 
-/// Why an account cannot be used as it is written.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// An address, or a token that cannot be sent.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// A token of the other environment.
-    #[error(transparent)]
-    WrongKey(#[from] WrongKey),
+/// Opens an account; nothing is sent yet.
+///
+/// # Errors
+/// [`SetupError`] says what is wrong with it.
+pub fn open(account: &Account<'_>, http: &Http) -> Result<Arc<dyn Partner>, SetupError> {
+    let chosen = HintAccount {
+        patient_page: Some(account.text("patient_page").to_owned()).filter(|page| !page.is_empty()),
+        ..HintAccount::at(account.text("base_url"))
+    };
+    Ok(Arc::new(Hint::new(&chosen, account.practice.clone(), account.secret(&TOKEN)?, http)?))
 }
 
 /// What is chosen about an account.
@@ -115,7 +113,14 @@ impl Hint {
         access_token: &SecretString,
         http: &Http,
     ) -> Result<Self, SetupError> {
-        environment::check(&account.base_url, access_token)?;
+        environment::check(&account.base_url, access_token)
+            .map_err(|wrong| FieldMistake { key: Some(TOKEN.key), why: wrong.to_string() })?;
+        if let Some(page) = account.patient_page.as_deref()
+            && !translate::is_page(page)
+        {
+            let why = "Your own page about a patient: it is an address that begins with https:// and has {patientId} in it";
+            return Err(FieldMistake { key: Some("patient_page"), why: why.to_owned() }.into());
+        }
         let client = Client::new(account, access_token, http)?;
         let patient_page = account.patient_page.clone();
         Ok(Self { id: PartnerId::new(NAME), practice, patient_page, client })
@@ -152,6 +157,10 @@ impl Partner for Hint {
 
     async fn check(&self) -> Result<(), ReadError> {
         self.practice().await.map(drop)
+    }
+
+    async fn introduce(&self) -> Result<Option<String>, ReadError> {
+        self.practice().await.map(|practice| Some(practice.name))
     }
 
     fn record_register(&self) -> Option<&dyn RecordRegister> {

@@ -172,6 +172,12 @@ pub fn told_as(practice: &PracticeId, local_id: &str) -> SyncId {
     SyncId::new(if is_plain(&name) { name } else { format!("cc.{name}") })
 }
 
+/// Whether it can be the address of our pages about patients.
+pub fn is_page(page: &str) -> bool {
+    let encrypted = page.starts_with("https://") || page.starts_with("http://");
+    encrypted && page.contains("{patientId}") && !page.contains(char::is_whitespace)
+}
+
 /// The address of our page about a patient.
 pub fn page_of(page: &str, local_id: &str) -> Option<String> {
     let id: String =

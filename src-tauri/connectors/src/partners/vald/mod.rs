@@ -48,6 +48,7 @@ pub const CARD: Card = Card {
             label: "Organisation id",
             kind: FieldKind::Text,
             default: None,
+            optional: false,
             where_to_find: &[
                 "Sign in to VALD Hub at https://hub.valdperformance.com as an administrator of your organisation.",
                 "Open the settings of the organisation, and copy the organisation id that is shown there. It has 32 \
@@ -59,6 +60,7 @@ pub const CARD: Card = Card {
             label: "Client id",
             kind: FieldKind::Secret,
             default: None,
+            optional: false,
             where_to_find: ASK_VALD,
         },
         Field {
@@ -66,6 +68,7 @@ pub const CARD: Card = Card {
             label: "Client secret",
             kind: FieldKind::Secret,
             default: None,
+            optional: false,
             where_to_find: ASK_VALD,
         },
         Field {
@@ -73,6 +76,7 @@ pub const CARD: Card = Card {
             label: "Region",
             kind: FieldKind::Choice(regions::NAMES),
             default: Some("aue"),
+            optional: false,
             where_to_find: &[
                 "Leave it as it is: the test of the account asks all regions which of them has your organisation.",
             ],
@@ -82,6 +86,7 @@ pub const CARD: Card = Card {
             label: "Landing address",
             kind: FieldKind::Address,
             default: None,
+            optional: true,
             where_to_find: &[
                 "Ask support@vald.com for the address that opens a profile from a practice system.",
                 "It holds {tenantId} and {syncId}, in whose places we put the ids. Without it everything else works, and \
@@ -90,6 +95,7 @@ pub const CARD: Card = Card {
         },
     ],
     consent_steps: ASK_VALD,
+    when_unlinked: "The profiles stay at VALD as they are, and are not kept in step any more.",
 };
 
 const ASK_VALD: &[&str] = &[

@@ -20,11 +20,7 @@ fn thing(what: &str, key: &LinkKey, told_as: &SyncId) -> String {
     format!("records/{}/{what}/{}/{told_as}/", key.partner, key.kind.name())
 }
 
-async fn ids(
-    store: &dyn Store,
-    key: &LinkKey,
-    thing: &str,
-) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
+async fn ids(store: &dyn Store, key: &LinkKey, thing: &str) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
     let marks = store.marks(&key.practice, thing).await?;
     let ids = marks.iter().flat_map(|mark| mark.digest.split(' ')).filter(|id| !id.is_empty());
     Ok(ids.map(ForeignRecordId::new).collect())

@@ -30,10 +30,9 @@ impl RecordLinks {
         }
         let staff = self.ports.state.resources(self.ports.id());
         if register.kinds().contains(&LinkKind::Practitioner) && !staff.is_empty() {
-            let staff = staff.into_iter().map(|resource| PractitionerNames {
-                id: resource.id.to_string(),
-                name: resource.name,
-            });
+            let staff = staff
+                .into_iter()
+                .map(|resource| PractitionerNames { id: resource.id.to_string(), name: resource.name });
             self.look_at_staff(register, &staff.collect::<Vec<_>>()).await?;
         }
         if register.kinds().contains(&LinkKind::Invoice)

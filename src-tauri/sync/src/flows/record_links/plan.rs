@@ -76,8 +76,7 @@ pub(super) fn plan(
         return Plan::Nothing;
     }
     let link_before = link.cloned();
-    let link =
-        link_before.clone().unwrap_or_else(|| Link::new(key, known.told_as.to_string(), known.now));
+    let link = link_before.clone().unwrap_or_else(|| Link::new(key, known.told_as.to_string(), known.now));
     let partner = link.key.partner.clone();
     let is_new = link_before.is_none();
     let moved = |state: LinkState, reason: Option<String>| {

@@ -11,12 +11,15 @@ use domain::link::LinkKind;
 use domain::people::PersonDetails;
 use domain::ports::partner::Partner;
 use domain::ports::records::RecordRegister;
-use domain::private::Private;
+use domain::private::{Private, SecretString};
 use domain::records::ForeignRecord;
+use domain::settings::PartnerAccount;
+use domain::time::PracticeZone;
 use serde_json::{Value, json};
 
+use super::super::super::{Account, SetupError, linkable};
 use super::super::sim::{Conduct, HintSim, HintSimConfig, KeyFamily, Kind, Spans};
-use super::super::{Hint, HintAccount, SetupError, WrongKey};
+use super::super::{Hint, HintAccount};
 use crate::contract::{self, Subject};
 use crate::http::{Deadlines, EndpointError, Http};
 use crate::sim::faults::{Fault, FaultRule};
@@ -410,11 +413,39 @@ fn settings_that_cannot_be_right_are_named() {
     };
     set_up("https://api.hint.com/api", TOKEN).unwrap();
     let sandbox = set_up("https://api.hint.com/api", "sbx-made-up");
-    assert!(matches!(sandbox, Err(SetupError::WrongKey(WrongKey::SandboxKeyInLive))));
+    let Err(SetupError::Field(wrong)) = sandbox else { panic!("{sandbox:?}") };
+    assert!(wrong.key == Some("access_token") && wrong.why.contains("begins with sbx-"), "{wrong}");
+    for page in
+        ["book.example.test/{patientId}", "https://book.example.test/", "https://b.example.test/ {patientId}"]
+    {
+        let account =
+            HintAccount { patient_page: Some(page.into()), ..HintAccount::at("https://api.hint.com/api") };
+        let refused = Hint::new(&account, PracticeId::new("harbour"), &TOKEN.into(), &Http::default());
+        assert!(matches!(refused.map(drop), Err(SetupError::Field(_))), "{page}");
+    }
     let plain = set_up("http://api.example.test/api", TOKEN);
     assert!(matches!(plain, Err(SetupError::Endpoint(EndpointError::NotEncrypted))));
     for token in [" ", "a\nb", "ä"] {
         let words = set_up("https://api.hint.com/api", token).unwrap_err().to_string();
         assert_eq!(words, "the access token has characters that it cannot have");
     }
+}
+
+#[tokio::test]
+async fn an_account_is_opened_as_its_card_asks_for_it_and_introduces_itself() {
+    let bench = Bench::start().await;
+    let hint = linkable("hint").unwrap();
+    let typed = [("base_url".to_owned(), bench.sim.base_url())].into();
+    let settings = PartnerAccount { fields: hint.card.read(&typed).unwrap() };
+    let secrets: std::collections::BTreeMap<&str, SecretString> = [("access_token", TOKEN.into())].into();
+    let practice = PracticeId::new("harbour");
+    let zone = PracticeZone::parse("Australia/Melbourne").unwrap();
+    let open = |secrets| {
+        (hint.open)(&Account { practice: &practice, zone, settings: &settings, secrets }, &bench.http)
+    };
+    let partner = open(&secrets).unwrap();
+    assert_eq!(partner.introduce().await.unwrap().as_deref(), Some("Harbour Direct Care"));
+    assert!(partner.record_register().is_some());
+    let without = open(&std::collections::BTreeMap::new());
+    assert!(matches!(without.map(drop), Err(SetupError::SecretMissing("Access token"))));
 }
