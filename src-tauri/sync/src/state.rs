@@ -291,6 +291,11 @@ impl StateBoard {
         card.map_or(0, |card| card.patients)
     }
 
+    /// How links with the records of a partner are doing; none where nothing is known of that yet.
+    pub fn records(&self, practice: &PracticeId, partner: &PartnerId) -> Option<RecordsState> {
+        self.sender.borrow().practices.get(practice)?.records.get(partner).cloned()
+    }
+
     /// Who works in a practice, as last read.
     pub fn resources(&self, practice: &PracticeId) -> Vec<ResourceState> {
         let state = self.sender.borrow();

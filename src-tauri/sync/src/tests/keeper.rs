@@ -50,7 +50,8 @@ impl Shelf {
     }
 
     pub fn holder(&self, told_as: &str) -> Option<String> {
-        let holds = |record: &&ForeignRecord| record.told_as.as_ref().is_some_and(|name| name.as_str() == told_as);
+        let holds =
+            |record: &&ForeignRecord| record.told_as.as_ref().is_some_and(|name| name.as_str() == told_as);
         self.records.values().find(holds).map(|record| record.id.to_string())
     }
 
@@ -169,11 +170,7 @@ impl RecordRegister for FakeKeeper {
         !name.contains(' ')
     }
 
-    async fn records(
-        &self,
-        kind: LinkKind,
-        since: Option<DateTime<Utc>>,
-    ) -> Result<RecordsRead, ReadError> {
+    async fn records(&self, kind: LinkKind, since: Option<DateTime<Utc>>) -> Result<RecordsRead, ReadError> {
         let call = if since.is_some() { "news" } else { "all" };
         self.asked(format!("{call} {}", kind.name()), |shelf| {
             let of_kind = shelf.records.values().filter(|record| record.kind == kind);
@@ -196,7 +193,8 @@ impl RecordRegister for FakeKeeper {
     }
 
     async fn matching(&self, person: &PersonDetails) -> Result<Vec<ForeignRecord>, ReadError> {
-        let same = |one: &str, other: &str| !one.trim().is_empty() && one.trim().eq_ignore_ascii_case(other.trim());
+        let same =
+            |one: &str, other: &str| !one.trim().is_empty() && one.trim().eq_ignore_ascii_case(other.trim());
         self.asked("matching".into(), |shelf| {
             let found = shelf.records.values().filter(|record| {
                 let details = &record.details;
@@ -216,12 +214,7 @@ impl RecordRegister for FakeKeeper {
         vec!["first_name", "last_name", "dob"]
     }
 
-    async fn link(
-        &self,
-        record: &ForeignRecord,
-        told_as: &SyncId,
-        _: &str,
-    ) -> Result<(), WriteError> {
+    async fn link(&self, record: &ForeignRecord, told_as: &SyncId, _: &str) -> Result<(), WriteError> {
         self.told(format!("link {} as {told_as}", record.id), |shelf, now| {
             let taken = shelf.records.values().any(|other| {
                 other.kind == record.kind && other.id != record.id && other.told_as.as_ref() == Some(told_as)

@@ -48,7 +48,7 @@ pub struct Refused {
     pub status: u16,
     /// What the service says.
     pub message: String,
-    /// For the list of mistakes.
+    /// For the list of mistakes; empty where there is none.
     pub reason: String,
 }
 
@@ -190,8 +190,8 @@ fn act(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome {
     };
     let status = outcome.status;
     state.note_exchange(arrival.exchange(now, Some(status), status < 400));
-    // Who is too fast made no mistake in what was said.
-    for reason in remarks.into_iter().filter(|_| status != 429) {
+    // Who is too fast made no mistake in what was said, and asking for what is not there is how one finds out.
+    for reason in remarks.into_iter().filter(|reason| !reason.is_empty() && status != 429) {
         let (method, path) = (arrival.method.clone(), arrival.path.clone());
         state.note_mistake(Mistake { at: now, method, path, status, reason });
     }

@@ -19,7 +19,8 @@ const LOOKS_LIKE_HINT: [&str; 9] = ["pat-", "pct-", "inv-", "pra-", "prc-", "prg
 
 /// Answers one record, by Hint's id or ours.
 pub fn one(state: &SimState, kind: Kind, name: &str) -> Result<Outcome, Refused> {
-    state.find(kind, name).cloned().map(Outcome::json).ok_or_else(unknown)
+    let nobody = || Refused::new(404, "Not Found", "");
+    state.find(kind, name).cloned().map(Outcome::json).ok_or_else(nobody)
 }
 
 fn unknown() -> Refused {
