@@ -1,7 +1,7 @@
 //! Partners that have records of the same people and things as the clinic, and keep our name for each beside theirs.
 
 use crate::failure::{ReadError, WriteError};
-use crate::ids::{ForeignRecordId, SyncId};
+use crate::ids::SyncId;
 use crate::link::LinkKind;
 use crate::people::PersonDetails;
 use crate::records::{ForeignPractice, ForeignRecord, LocalInvoice};

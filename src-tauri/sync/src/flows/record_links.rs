@@ -24,7 +24,7 @@ use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::people::PatientRecord;
 use domain::ports::partner::Partner;
 use domain::ports::records::RecordRegister;
-use domain::ports::store::{Leg, StoreError};
+use domain::ports::store::Leg;
 use domain::records::{Decided, Evidence, ForeignRecord, TAKEN, decide};
 use foreign::Foreign;
 use plan::{Known, Plan, plan};
@@ -329,10 +329,10 @@ impl RecordLinks {
                 let link = planned.map(|link| *link).or(link);
                 let now = self.ports.clock.now();
                 let link = link.unwrap_or_else(|| Link::new(key.clone(), told_as.to_string(), now));
-                let (Some(record), Some(consent)) = (record, consent.as_ref()) else { return Ok(()) };
                 if link.state == LinkState::Ended {
-                    return self.take_away(register, &link, Some(consent)).await;
+                    return self.take_away(register, &link, consent.as_ref()).await;
                 }
+                let (Some(record), Some(consent)) = (record, consent.as_ref()) else { return Ok(()) };
                 if link.partner_id.is_some() {
                     self.keep(&link).await?;
                     return self.carry_out(register, &key, Some(consent)).await;
@@ -612,13 +612,18 @@ impl RecordLinks {
         let who = self.partner.id().title();
         let reason =
             format!("{who} refuses the link: {refusal}. It is tried again when either record changes.");
+        if !record.shows_problem {
+            self.memory(|memory| memory.is_behind = true);
+            let told = register.show_problem(record, Some(SHOWN_TO_STAFF)).await;
+            self.written(told, &link, consent).await?;
+        }
+        // As it is after that: what we wrote ourselves is no reason to try again.
+        let read = register.record(link.key.kind, record.id.as_str()).await;
+        let read = read.map_err(|error| self.of_partner(error))?;
+        link.refused = read.as_ref().map(plan::seen);
         link.becomes(LinkState::Failed, Some(reason), now);
-        link.refused = Some(plan::seen(record));
         let line = self.line(AuditEvent::Refused, &link, Vec::new(), consent);
-        self.ports.store.save_links(std::slice::from_ref(&link), &[line]).await?;
-        self.memory(|memory| memory.is_behind = true);
-        let told = register.show_problem(record, Some(SHOWN_TO_STAFF)).await;
-        self.written(told, &link, consent).await.map(drop)
+        Ok(self.ports.store.save_links(std::slice::from_ref(&link), &[line]).await?)
     }
 
     /// Takes our name away where a link ended, so that the partner's record is as it was before.

@@ -22,8 +22,8 @@ pub struct Shelf {
     pub problems: BTreeMap<ForeignRecordId, String>,
     /// Answers with this error while it is set.
     pub fails: Option<fn() -> ReadError>,
-    /// Its matching finds nobody.
-    pub finds_nobody: bool,
+    /// Refuses every link for this reason while it is set.
+    pub refuses: Option<&'static str>,
     /// Each call.
     pub log: Vec<String>,
     /// What must never happen, and did.
@@ -205,7 +205,7 @@ impl RecordRegister for FakeKeeper {
                 let alike = last && (first || born) || email;
                 record.kind == LinkKind::Patient && alike && !record.archived && record.merged_into.is_none()
             });
-            if shelf.finds_nobody { Vec::new() } else { found.cloned().collect() }
+            found.cloned().collect()
         })
         .await
     }
@@ -216,6 +216,9 @@ impl RecordRegister for FakeKeeper {
 
     async fn link(&self, record: &ForeignRecord, told_as: &SyncId, _: &str) -> Result<(), WriteError> {
         self.told(format!("link {} as {told_as}", record.id), |shelf, now| {
+            if let Some(why) = shelf.refuses {
+                return Err(Refusal::Other(why.into()));
+            }
             let taken = shelf.records.values().any(|other| {
                 other.kind == record.kind && other.id != record.id && other.told_as.as_ref() == Some(told_as)
             });

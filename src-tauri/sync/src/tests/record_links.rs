@@ -388,14 +388,33 @@ async fn a_link_that_somebody_removed_there_is_not_quietly_made_again() {
 #[tokio::test]
 async fn a_refusal_is_shown_on_both_sides_and_tried_again_when_something_changes() {
     let place = Place::with_ravi().await;
-    // Somebody else's record has our name, as after a mistake of a former program.
+    place.keeper.shelf(|shelf| shelf.refuses = Some("the name is too long"));
+    let flow = place.flow();
+    place.run(&flow, 30).await;
+    let link = place.link("77").await.unwrap();
+    assert_eq!(link.state, LinkState::Failed);
+    assert!(link.reason.unwrap().starts_with("Hint refuses the link: the name is too long."));
+    let shown = place.keeper.shelf(|shelf| shelf.problems.get(&ForeignRecordId::new("pat-1")).cloned());
+    assert!(shown.unwrap().contains("could not be linked"));
+    assert_eq!((place.calls("link"), place.calls("problem")), (1, 1), "it is not tried again and again");
+    place.keeper.shelf(|shelf| shelf.refuses = None);
+    place.change_there("pat-1", |record| record.page = Some("page".into()));
+    place.run(&flow, 10).await;
+    assert_eq!(place.stands("77").await, linked("pat-1"));
+    assert!(place.keeper.shelf(|shelf| shelf.problems.is_empty()), "what is repaired is not shown any more");
+    place.did_no_harm();
+}
+
+#[tokio::test]
+async fn names_are_unique_for_each_kind_only() {
+    let place = Place::with_ravi().await;
     let other = details("Ida", "Stone", "1990-02-03", "0491 570 156", "");
     place.keeper.shelf(|shelf| {
         let told_as = Some(SyncId::new("richmond-77"));
         shelf.put(ForeignRecord { kind: LinkKind::Practitioner, told_as, ..foreign("pct-1", other) });
     });
     place.run(&place.flow(), 3).await;
-    assert_eq!(place.stands("77").await, linked("pat-1"), "names are unique for each kind");
+    assert_eq!(place.stands("77").await, linked("pat-1"));
     place.did_no_harm();
 }
 

@@ -137,6 +137,8 @@ pub(super) fn plan(
             Plan::Bring(Some(Box::new(after)))
         }
         LinkState::Pending if link.partner_id.is_some() => Plan::Bring(None),
+        // Somebody took the link away there; whether it is made again is for a person to say.
+        LinkState::NeedsPerson if link.partner_id.is_some() => Plan::Nothing,
         LinkState::Pending | LinkState::NeedsPerson => {
             if link.refused.as_deref() == Some(&known.considered(Some(record))) {
                 return Plan::Nothing;
