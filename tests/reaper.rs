@@ -836,6 +836,10 @@ impl Links for Reaped<dyn Store> {
         self.reaper.touch(self.port.link_counts(practice, partner)).await
     }
 
+    async fn forget_link(&self, key: &LinkKey, audit: &[AuditLine]) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.forget_link(key, audit)).await
+    }
+
     async fn forget_links(&self, practice: &PracticeId, partner: &PartnerId) -> Result<u64, StoreError> {
         self.reaper.touch(self.port.forget_links(practice, partner)).await
     }

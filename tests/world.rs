@@ -13,6 +13,7 @@ use connectors::partners::healthengine::sim::{
     Consent, FreeTime, HealthengineSim, HealthengineSimConfig, PatientDetails, SimPractice, SimState,
 };
 use connectors::partners::vald::Vald;
+use connectors::partners::{Account, LINKABLE, Linkable};
 use connectors::practices;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
@@ -128,6 +129,26 @@ impl Wiring {
             .map_err(|error| other(error.to_string()))
     }
 
+    /// The account of some settings with a partner that is drawn from its card.
+    async fn account(
+        &self,
+        linkable: &Linkable,
+        settings: &PracticeSettings,
+    ) -> Result<Option<Arc<dyn Partner>>, Problem> {
+        let Some(account) = settings.accounts.get(&linkable.id()) else { return Ok(None) };
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let mut secrets = BTreeMap::new();
+        for field in linkable.card.secret_fields() {
+            let kind = SecretKind::Account { partner: linkable.card.name, key: field.key };
+            let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await;
+            secrets
+                .extend(secret.map_err(|error| other(error.to_string()))?.map(|secret| (field.key, secret)));
+        }
+        let account =
+            Account { practice: &settings.id, zone: settings.zone, settings: account, secrets: &secrets };
+        (linkable.open)(&account, &self.http).map(Some).map_err(|error| other(error.to_string()))
+    }
+
     /// The address at which webhooks come in; none where the practice has no public address.
     async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
         let account = settings.healthengine.as_ref();
@@ -149,7 +170,11 @@ impl Connect for Wiring {
         let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
         let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
         let vald = self.vald(settings).await.map_err(|problem| (Leg::Profiles, problem))?;
-        let partners = vald.into_iter().collect();
+        let mut partners: Vec<Arc<dyn Partner>> = vald.into_iter().collect();
+        for linkable in LINKABLE {
+            let account = self.account(linkable, settings).await;
+            partners.extend(account.map_err(|problem| (Leg::Account(linkable.id()), problem))?);
+        }
         Ok(Connected { practice, partner, partners, troubles: Vec::new(), callback })
     }
 
@@ -326,6 +351,7 @@ impl World {
                 live_hours: LiveHours { weekdays: LiveDay::ALL.map(|day| (day, vec![all_day])).into() },
             }),
             vald: None,
+            accounts: BTreeMap::new(),
         }
     }
 

@@ -36,5 +36,6 @@ mod golive_on_mariadb;
 mod killed;
 mod openemr_on_mariadb;
 mod profiles;
+mod record_links;
 mod tidy;
 mod webhooks;
