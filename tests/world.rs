@@ -13,7 +13,7 @@ use connectors::partners::healthengine::sim::{
     Consent, FreeTime, HealthengineSim, HealthengineSimConfig, PatientDetails, SimPractice, SimState,
 };
 use connectors::partners::vald::Vald;
-use connectors::partners::{Account, LINKABLE, Linkable};
+use connectors::partners::{self, Account, Linkable};
 use connectors::practices;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
@@ -129,8 +129,8 @@ impl Wiring {
             .map_err(|error| other(error.to_string()))
     }
 
-    /// The account of some settings with a partner that is drawn from its card.
-    async fn account(
+    /// An account that is drawn from its card.
+    pub async fn account(
         &self,
         linkable: &Linkable,
         settings: &PracticeSettings,
@@ -141,8 +141,7 @@ impl Wiring {
         for field in linkable.card.secret_fields() {
             let kind = SecretKind::Account { partner: linkable.card.name, key: field.key };
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await;
-            secrets
-                .extend(secret.map_err(|error| other(error.to_string()))?.map(|secret| (field.key, secret)));
+            secrets.insert(field.key, secret.map_err(|error| other(error.to_string()))?.unwrap_or_default());
         }
         let account =
             Account { practice: &settings.id, zone: settings.zone, settings: account, secrets: &secrets };
@@ -171,7 +170,7 @@ impl Connect for Wiring {
         let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
         let vald = self.vald(settings).await.map_err(|problem| (Leg::Profiles, problem))?;
         let mut partners: Vec<Arc<dyn Partner>> = vald.into_iter().collect();
-        for linkable in LINKABLE {
+        for linkable in partners::LINKABLE {
             let account = self.account(linkable, settings).await;
             partners.extend(account.map_err(|problem| (Leg::Account(linkable.id()), problem))?);
         }
@@ -185,7 +184,11 @@ impl Connect for Wiring {
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
         let own = practices::own_profile_text(&settings.system.profile, &self.profiles);
         let mut text = format!("{settings:?}{own:?}");
-        for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
+        for kind in SecretKind::ALL
+            .into_iter()
+            .chain([SecretKind::HealthengineWebhookPath])
+            .chain(partners::secrets())
+        {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             text.push_str(secret.as_ref().map_or("", |secret| secret.expose_secret()));
         }

@@ -12,6 +12,7 @@ use crate::logging::{self, LogFormat};
 use crate::provision::{self, Plan, PlanError, ProvisionError};
 use crate::status::Status;
 use crate::{doctor, hub_page, serve};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectors::http::Http;
 use connectors::partners::healthengine::sim::SimStartError;
@@ -19,7 +20,7 @@ use connectors::practices::demo::DemoError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::store::{SettingsBook, StoreError, Wish};
-use people::{AuditTo, ConsentTo, OpenWhat, PatientPartner, PatientsTo};
+use people::{AuditTo, Connecting, ConsentTo, OpenWhat, PatientsTo, partner_names};
 use serde::Serialize;
 use std::error::Error;
 use std::ffi::OsString;
@@ -127,11 +128,13 @@ enum Command {
         #[arg(long, value_name = "ID")]
         practice: Option<String>,
         /// Only those with this partner
-        #[arg(long, value_enum, value_name = "NAME")]
-        partner: Option<PatientPartner>,
+        #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partner_names()))]
+        partner: Option<String>,
         #[command(flatten)]
         form: Form,
     },
+    /// Registers a patient who agreed to that, and prints where they connect devices of their own
+    Connect(Connecting),
     /// Opens a patient's page at a partner in the browser
     Open {
         #[command(subcommand)]
@@ -474,8 +477,9 @@ fn obey(words: Words, desktop: Option<Desktop>) -> Result<ExitCode, Failure> {
         }
         Command::Consent { to } => people::consent(folder, &clock, to)?,
         Command::Links { practice, partner, form } => {
-            people::links(folder, &clock, practice.as_deref(), partner, form)?;
+            people::links(folder, &clock, practice.as_deref(), partner.as_deref(), form)?;
         }
+        Command::Connect(what) => people::connect(folder, &clock, &what)?,
         Command::Open { what } => people::open(folder, &clock, &what)?,
         Command::Audit { to: AuditTo::Export { file } } => {
             return people::audit_export(folder, &clock, &file);

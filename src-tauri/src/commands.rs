@@ -1,5 +1,6 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
+pub mod accounts;
 pub mod people;
 
 use crate::desktop::Desk;

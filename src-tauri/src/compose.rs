@@ -6,6 +6,7 @@ use connectors::http::Http;
 use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
 use connectors::partners::vald::Vald;
+use connectors::partners::{self, Account, Linkable};
 use connectors::practices;
 use connectors::practices::sql::SqlPractice;
 use domain::ids::PracticeId;
@@ -14,9 +15,12 @@ use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, Problem, ProblemKind, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
-use domain::settings::{HealthengineSettings, PracticeSettings, SecretKind, SecretName, ValdSettings};
+use domain::settings::{
+    HealthengineSettings, PartnerAccount, PracticeSettings, SecretKind, SecretName, ValdSettings,
+};
 use domain::time::PracticeZone;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -282,6 +286,19 @@ impl Sockets {
             .map(|partner| Arc::new(partner) as Arc<dyn Partner>)
             .map_err(|error| misset(format!("VALD Hub cannot be linked: {}.", error_chain(&error))))
     }
+
+    /// The account with a partner that is drawn from its card. Connects to nothing yet.
+    pub fn account(
+        &self,
+        linkable: &Linkable,
+        settings: &PartnerAccount,
+        (practice, zone): (&PracticeId, PracticeZone),
+        secrets: &BTreeMap<&'static str, SecretString>,
+    ) -> Result<Arc<dyn Partner>, Problem> {
+        (linkable.open)(&Account { practice, zone, settings, secrets }, &self.http).map_err(|error| {
+            misset(format!("{} cannot be linked: {}.", linkable.card.title, error_chain(&error)))
+        })
+    }
 }
 
 fn capitalised(text: &str) -> String {
@@ -358,6 +375,43 @@ impl AppConnect {
         self.sockets.vald(account, &settings.id, &client_id, &client_secret).map(Some)
     }
 
+    /// The practice's account with a partner that is drawn from its card, with its secrets; none where it is not linked.
+    pub async fn account(
+        &self,
+        linkable: &'static Linkable,
+        settings: &PracticeSettings,
+    ) -> Result<Option<Arc<dyn Partner>>, Problem> {
+        let Some(account) = settings.accounts.get(&linkable.id()) else { return Ok(None) };
+        let secrets = self.account_secrets(linkable, &settings.id).await?;
+        let missing =
+            linkable.card.secret_fields().find(|field| !field.optional && !secrets.contains_key(field.key));
+        if let Some(missing) = missing {
+            let (label, title) = (missing.label.to_lowercase(), linkable.card.title);
+            return Err(Problem {
+                kind: ProblemKind::Credentials,
+                sentence: format!(
+                    "The {label} of {title} is missing. Enter it in Connections, or apply the provisioning file again."
+                ),
+            });
+        }
+        self.sockets.account(linkable, account, (&settings.id, settings.zone), &secrets).map(Some)
+    }
+
+    /// The secrets of an account that are there, by the keys of its card.
+    pub async fn account_secrets(
+        &self,
+        linkable: &'static Linkable,
+        practice: &PracticeId,
+    ) -> Result<BTreeMap<&'static str, SecretString>, Problem> {
+        let mut secrets = BTreeMap::new();
+        for field in linkable.card.secret_fields() {
+            let kind = SecretKind::Account { partner: linkable.card.name, key: field.key };
+            let kept = self.secret(practice, kind).await?;
+            secrets.extend(kept.map(|secret| (field.key, secret)));
+        }
+        Ok(secrets)
+    }
+
     /// The public address at which the practice's webhooks come in; none where nobody listens or it has none.
     async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
         let listens = self.store.app_settings().await.map_err(|error| Problem {
@@ -379,11 +433,18 @@ impl Connect for AppConnect {
         let practice = self.practice_system(settings).await.map_err(of(Leg::System))?;
         let partner = self.partner(settings).await.map_err(of(Leg::Desk))?;
         let callback = self.callback(settings).await.map_err(of(Leg::Desk))?;
-        let (partners, troubles) = match self.vald(settings).await {
-            Ok(vald) => (vald.into_iter().collect(), Vec::new()),
-            // Bookings do not wait for somebody to correct this.
-            Err(problem) => (Vec::new(), vec![(Leg::Profiles, problem)]),
-        };
+        let mut others = vec![(Leg::Profiles, self.vald(settings).await)];
+        for linkable in partners::LINKABLE {
+            others.push((Leg::Account(linkable.id()), self.account(linkable, settings).await));
+        }
+        let (mut partners, mut troubles) = (Vec::new(), Vec::new());
+        for (leg, connected) in others {
+            match connected {
+                Ok(partner) => partners.extend(partner),
+                // Bookings do not wait for somebody to correct this.
+                Err(problem) => troubles.push((leg, problem)),
+            }
+        }
         Ok(Connected { practice, partner, partners, troubles, callback })
     }
 
@@ -399,7 +460,8 @@ impl Connect for AppConnect {
             digest.update(part);
         };
         add(format!("{settings:?}").as_bytes());
-        for kind in SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]) {
+        let all = SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]);
+        for kind in all.chain(partners::secrets()) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
@@ -451,6 +513,7 @@ mod tests {
                 live_hours: domain::settings::LiveHours::default(),
             }),
             vald: None,
+            accounts: BTreeMap::new(),
         }
     }
 
@@ -499,7 +562,8 @@ mod tests {
         let without = connections.signature(&settings).await.unwrap();
         let connected = connections.connect(&settings).await.unwrap();
         assert!(connected.partner.is_some() && connected.partners.is_empty());
-        let troubles: Vec<_> = connected.troubles.iter().map(|(leg, problem)| (*leg, problem.kind)).collect();
+        let troubles: Vec<_> =
+            connected.troubles.iter().map(|(leg, problem)| (leg.clone(), problem.kind)).collect();
         assert_eq!(troubles, [(Leg::Profiles, ProblemKind::Credentials)]);
 
         secrets.push((name(SecretKind::ValdClientSecret), Some("a-secret".into())));

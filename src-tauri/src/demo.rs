@@ -1,4 +1,5 @@
-//! `demo`: a made-up clinic on SQLite with Healthengine and VALD Hub simulated on loopback, in a folder of its own.
+//! `demo`: a made-up clinic on SQLite with Healthengine, VALD Hub and Validic simulated on loopback, in a folder of its
+//! own.
 //!
 //! | file in the folder | what for |
 //! |---|---|
@@ -7,33 +8,41 @@
 //! | `healthengine.json` | what the simulator remembers between two starts |
 //! | `healthengine.port` | where the simulator listened, so that a bookmark of its page stays good |
 //!
-//! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew.
+//! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew. Neither
+//! does the simulated Validic, so that nobody is registered there at a start.
 
 mod vald;
+mod validic;
 
 use crate::cli::Failure;
 use crate::compose::{self, DataFolder, Home};
+use crate::present::people::{AtVald, patient_view};
 use crate::serve;
 use chrono_tz::Tz;
 use connectors::partners::healthengine::sim::{
     Consent, HealthengineSim, HealthengineSimConfig, SimPractice, SimStartError,
 };
 use connectors::partners::vald::sim::ValdSim;
+use connectors::partners::validic::sim::ValidicSim;
 use connectors::practices::demo as clinic;
 use connectors::sim::SimClock;
-use domain::ids::PracticeId;
+use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
+use domain::ids::{PartnerId, PracticeId};
 use domain::ports::clock::Clock;
-use domain::ports::store::SettingsBook;
-use domain::private::SecretString;
+use domain::ports::store::{Consents, Leg, SettingsBook};
+use domain::private::{Private, SecretString};
 use domain::settings::{
     DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
     SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::KeySource;
+use sync::flows::people::read_everybody;
+use sync::health;
 
 /// The made-up practice's local key, and its id at the simulator.
 const PRACTICE: &str = "demo";
@@ -50,6 +59,7 @@ pub struct Demo {
     home: Arc<Home>,
     simulator: HealthengineSim,
     hub: ValdSim,
+    devices: ValidicSim,
 }
 
 impl Demo {
@@ -93,7 +103,9 @@ impl Demo {
         link(&home, &book, &simulator).await?;
         let hub = vald::start(&home).await?;
         vald::link(&home, &PracticeId::new(PRACTICE), &hub).await?;
-        Ok(Self { home, simulator, hub })
+        let devices = validic::start(&home).await?;
+        validic::link(&home, &PracticeId::new(PRACTICE), &devices).await?;
+        Ok(Self { home, simulator, hub, devices })
     }
 
     /// The address of the page "Act as a patient".
@@ -103,6 +115,7 @@ impl Demo {
 
     /// Stops the simulators, and returns when they have saved what they know.
     pub async fn stop(self) {
+        self.devices.stop().await;
         self.hub.stop().await;
         self.simulator.stop().await;
     }
@@ -234,5 +247,44 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             },
         }),
         vald: None,
+        accounts: BTreeMap::new(),
     }
+}
+
+/// Who is said to have recorded the consents that are there at the start.
+const RECORDED_BY: &str = "The demo";
+
+/// Records that some of the patients agreed, by their number in the book.
+async fn give_consents(
+    home: &Home,
+    settings: &PracticeSettings,
+    partner: PartnerId,
+    agrees: impl Fn(usize) -> bool,
+) -> Result<(), Failure> {
+    let now = home.clock().now();
+    let today = settings.zone.today(now);
+    let book = home.connections().practice_system(settings).await?;
+    let people = read_everybody(book.as_ref())
+        .await
+        .map_err(|error| Failure::new(health::problem(Leg::System, &error).sentence))?;
+    let agreed = people.patients().enumerate().filter(|(number, _)| agrees(*number));
+    let line = |number: usize, patient| {
+        let person = people.patient(&patient);
+        let minor =
+            person.is_some_and(|person| patient_view(settings, &person, &AtVald::default(), today).minor);
+        let guardian = minor.then(|| Private::new("A parent".to_owned()));
+        ConsentLine {
+            practice: settings.id.clone(),
+            partner: partner.clone(),
+            patient,
+            said: Said::Yes(Agreement { guardian, photo_and_video: number.is_multiple_of(2) }),
+            how: ConsentHow::CollectedBefore,
+            recorded_by: Private::new(RECORDED_BY.to_owned()),
+            wording: "2026-1".to_owned(),
+            at: now,
+        }
+    };
+    let lines: Vec<ConsentLine> = agreed.map(|(number, patient)| line(number, patient)).collect();
+    home.store().record_consents(&lines).await?;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use crate::inputs;
 use crate::present::people::sentence;
 use chrono::{DateTime, Utc};
 use connectors::listener;
-use connectors::partners::vald::landing;
+use connectors::partners::{self, vald::landing};
 use domain::diary::{PracticeCard, Writable};
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
@@ -187,6 +187,7 @@ pub async fn consult(
         partner(&mut report, &connections, settings).await;
         features(&mut report, &connections, settings).await;
         vald(&mut report, &connections, settings).await;
+        accounts(&mut report, &connections, settings).await;
     }
     webhooks(&mut report, &store, folder, &practices).await;
     let mut addresses: Vec<&str> = practices
@@ -319,6 +320,22 @@ async fn vald(report: &mut Report, connections: &AppConnect, settings: &Practice
         }
     }
     report.add("vald landing", id, landing_verdict(account));
+}
+
+/// The accounts that are drawn from cards, each with its credentials.
+async fn accounts(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
+    for linkable in partners::LINKABLE {
+        let result = match connections.account(linkable, settings).await {
+            Ok(None) => continue,
+            Ok(Some(partner)) => match partner.introduce().await {
+                Ok(Some(name)) => Ok(format!("It accepts our credentials for \"{name}\".")),
+                Ok(None) => Ok("It accepts our credentials.".to_owned()),
+                Err(error) => Err(health::problem(Leg::Account(linkable.id()), &error).sentence),
+            },
+            Err(problem) => Err(problem.sentence),
+        };
+        report.add(linkable.card.name, Some(&settings.id), result);
+    }
 }
 
 fn groups_known(account: &ValdSettings, known: &[ProfileGroup]) -> Result<String, String> {

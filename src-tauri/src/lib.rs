@@ -12,6 +12,7 @@ mod decisions;
 mod deep_link;
 mod demo;
 mod desktop;
+mod devices;
 mod doctor;
 mod found;
 mod hub_page;

@@ -1,5 +1,6 @@
 //! The connections screen: trying a practice system and a Healthengine account, and saving a practice.
 
+pub mod account;
 pub mod vald;
 
 use crate::desktop::Desk;
@@ -15,7 +16,7 @@ use crate::view::{
 };
 use crate::webhook_path;
 use chrono::NaiveDate;
-use connectors::practices;
+use connectors::{partners, practices};
 use domain::diary::Writable;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::partner::Waiting;
@@ -63,6 +64,7 @@ pub async fn test_system(
         system,
         healthengine: None,
         vald: None,
+        accounts: BTreeMap::new(),
     };
     let connections = desk.running()?.home.connections();
     let system = connections
@@ -255,6 +257,8 @@ async fn secrets(
             SecretKind::ValdClientId | SecretKind::ValdClientSecret => {
                 settings.vald.as_ref().is_some_and(|account| vald::tokens_moved(account, before))
             }
+            // The form of a practice does not hold these.
+            SecretKind::Account { .. } => false,
         };
         let chosen = secret(desk, before, kind, typed, moved).await?;
         if typed.is_some() {
@@ -362,6 +366,7 @@ fn practice_settings(
             .map(|account| healthengine_settings(account, hours, account_before))
             .transpose()?,
         vald,
+        accounts: before.map(|before| before.accounts.clone()).unwrap_or_default(),
     })
 }
 
@@ -650,6 +655,7 @@ fn typed_or_stored(
                 SecretKind::HealthengineWebhookPath => "public address",
                 SecretKind::ValdClientId => "client id",
                 SecretKind::ValdClientSecret => "client secret",
+                SecretKind::Account { .. } => "key",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))
         }
@@ -662,7 +668,7 @@ pub async fn setups(store: &store::Store) -> Result<BTreeMap<PracticeId, Practic
     let mut setups = BTreeMap::new();
     for settings in store.practices().await? {
         let mut known = Vec::new();
-        for kind in SecretKind::ALL {
+        for kind in SecretKind::ALL.into_iter().chain(partners::secrets()) {
             let secret = store.secret(&SecretName::of(&settings.id, kind)).await?;
             known.extend(secret.filter(|secret| !secret.expose_secret().is_empty()).map(|_| kind));
         }
@@ -705,6 +711,7 @@ fn setup(settings: &PracticeSettings, known: &[SecretKind]) -> PracticeSetupView
             horizon_days: account.horizon_days,
             webhook_url: account.webhook_url.clone(),
         }),
+        accounts: account::setups(settings, known),
         vald: settings.vald.as_ref().map(|account| {
             vald::setup(account, has(SecretKind::ValdClientId) && has(SecretKind::ValdClientSecret))
         }),

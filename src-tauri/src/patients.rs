@@ -1,13 +1,14 @@
 //! The patients screen, Today, and what people say about consent.
 
 use crate::desktop::{Desk, Running};
-use crate::hub_page;
+use crate::linking::account::partner;
 use crate::present::people::{self, AtVald, consent_view, hit_of, left_view, link_view, patient_view};
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
     ConsentHowView, ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery,
     PatientView, TodayView, UiError,
 };
+use crate::{devices, hub_page};
 use chrono::{NaiveDate, TimeDelta};
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::directory::Hit;
@@ -159,7 +160,12 @@ pub async fn card(
     let left = store.audited_of(practice, patient, MOST_LEFT).await?;
     let visits = state.reading.iter().flat_map(|reading| &reading.visits);
     let visits = visits.filter(|visit| visit.patient.as_ref() == Some(patient));
+    let devices = match state.settings.accounts.is_empty() {
+        true => Vec::new(),
+        false => devices::of_patient(&store, &state.settings, patient, &person.birth_date, today).await?,
+    };
     Ok(PatientCardView {
+        devices,
         links: of_patient.map(|link| link_view(link, Some(&person))).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
@@ -212,11 +218,12 @@ pub async fn today(desk: &Desk, practice: &PracticeId) -> Result<TodayView, UiEr
     Ok(people::today_view(&state, today, &coming))
 }
 
-/// Records consent for VALD, and has the profile sent.
+/// Records consent for a partner; for VALD, the profile is sent at once.
 pub async fn give_consent(
     desk: &Desk,
     practice: &PracticeId,
     patient: &PatientRef,
+    partner: &str,
     input: ConsentInput,
 ) -> Result<(), UiError> {
     let how = match input.how {
@@ -236,7 +243,8 @@ pub async fn give_consent(
         guardian: input.guardian.as_deref().and_then(people::typed),
         photo_and_video: input.photo_and_video,
     });
-    record(desk, practice, patient, said, how, &input.recorded_by, &input.wording).await
+    let whose = (practice, patient, consenting(partner)?);
+    record(desk, whose, said, how, &input.recorded_by, &input.wording).await
 }
 
 /// Records that consent was refused or withdrawn. Nothing more is sent from then on.
@@ -244,15 +252,21 @@ pub async fn withdraw_consent(
     desk: &Desk,
     practice: &PracticeId,
     patient: &PatientRef,
+    partner: &str,
     recorded_by: String,
 ) -> Result<(), UiError> {
-    record(desk, practice, patient, Said::No, ConsentHow::AtDesk, &recorded_by, "").await
+    let whose = (practice, patient, consenting(partner)?);
+    record(desk, whose, Said::No, ConsentHow::AtDesk, &recorded_by, "").await
+}
+
+/// The partner that consent is about.
+fn consenting(name: &str) -> Result<PartnerId, UiError> {
+    if name == connectors::partners::vald::NAME { Ok(vald()) } else { Ok(partner(name)?.id()) }
 }
 
 async fn record(
     desk: &Desk,
-    practice: &PracticeId,
-    patient: &PatientRef,
+    (practice, patient, partner): (&PracticeId, &PatientRef, PartnerId),
     said: Said,
     how: ConsentHow,
     recorded_by: &str,
@@ -262,7 +276,7 @@ async fn record(
     let state = known(running, practice)?;
     let line = ConsentLine {
         practice: practice.clone(),
-        partner: vald(),
+        partner,
         patient: patient.clone(),
         said,
         how,

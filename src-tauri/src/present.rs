@@ -3,16 +3,17 @@
 use crate::placing;
 use crate::settings;
 use crate::view::{
-    AboutView, AppView, AskedView, AttentionView, BookingAction, BookingCounts, BookingState as PublicState,
-    BookingView, CandidateView, ComparedField, Consent, CorrectionOver, CorrectionView, ErrorCode,
-    FailedDeliveriesView, FieldView, Freshness, HalfHourView, Headline, HealthengineView, Light, ListKind,
-    ListenerView, NeedView, Otherwise, OutageView, PatientMatch, PersonField, PracticeSetupView,
-    PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView, ReasonCode, ReasonView,
-    RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView, TaskView, Verdict, WaitingKind,
-    WaitingView, WebhooksState, WebhooksView,
+    AboutView, AccountView, AppView, AskedView, AttentionView, BookingAction, BookingCounts,
+    BookingState as PublicState, BookingView, CandidateView, ComparedField, Consent, CorrectionOver,
+    CorrectionView, ErrorCode, FailedDeliveriesView, FieldView, Freshness, HalfHourView, Headline,
+    HealthengineView, Light, ListKind, ListenerView, NeedView, Otherwise, OutageView, PatientMatch,
+    PersonField, PracticeSetupView, PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView,
+    ReasonCode, ReasonView, RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView,
+    TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
+use connectors::partners;
 use documents::DocumentsOfBookings;
 use domain::booking::{BookingState, Entry, Stage, Step, Undoing};
 use domain::failure::Refusal;
@@ -29,6 +30,7 @@ use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState};
 use sync::webhooks::Trust;
 
+mod accounts;
 pub mod documents;
 pub mod people;
 #[cfg(test)]
@@ -128,6 +130,7 @@ pub fn app_view(inputs: Inputs<'_>) -> AppView {
         open_bookings: bookings,
         settings: inputs.settings,
         profiles: inputs.profiles,
+        partners: accounts::cards(),
         about: inputs.about,
     }
 }
@@ -246,6 +249,11 @@ fn attention(
         if practice.vald.as_ref().is_some_and(|vald| vald.problem.is_some() && vald.light == Light::Down) {
             all.push(AttentionView::Vald { practice_id: practice_id.clone() });
         }
+        let silent = |account: &&AccountView| account.problem.is_some() && account.light == Light::Down;
+        all.extend(practice.accounts.iter().filter(silent).map(|account| AttentionView::Account {
+            practice_id: practice_id.clone(),
+            partner: account.partner.clone(),
+        }));
         all.extend(
             practice
                 .shrunk_lists
@@ -267,6 +275,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
     let system = system_view(practice, inputs);
     let healthengine = healthengine_view(practice, inputs);
     let vald = people::vald_view(practice, inputs);
+    let accounts = accounts::account_views(practice, inputs);
     let waiting = waiting_view(practice, inputs);
     let progress = practice.sending.map(|(done, total)| ProgressView {
         done: u32::try_from(done).unwrap_or(u32::MAX),
@@ -281,9 +290,13 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
     let light = if settings.enabled {
         // Profiles that wait for a person are not urgent, so that they colour their own card only.
         let profiles = vald.as_ref().map(|_| leg_view(practice, Leg::Profiles, inputs).0);
+        let reached =
+            settings.accounts.keys().filter(|partner| partners::linkable(partner.as_str()).is_some());
+        let reached =
+            reached.map(|partner| Some(leg_view(practice, Leg::Account(partner.clone()), inputs).0));
         let parts = [Some(system.light), healthengine.as_ref().map(|partner| partner.light), profiles];
-        let worst =
-            parts.into_iter().flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
+        let parts = parts.into_iter().chain(reached);
+        let worst = parts.flatten().max_by_key(|light| severity(*light)).unwrap_or(Light::Unknown);
         if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
@@ -322,6 +335,7 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         system,
         healthengine,
         vald,
+        accounts,
     }
 }
 
@@ -359,7 +373,7 @@ pub fn list_name(list: ListKind) -> &'static str {
 fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, Option<ProblemView>) {
     let settings = &practice.settings;
     let note = practice.legs.get(&leg);
-    let problem = problem_view(note, leg);
+    let problem = problem_view(note, &leg);
     if !settings.enabled {
         return (Light::Paused, problem);
     }
@@ -367,7 +381,7 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         return (Light::Down, problem);
     }
     let is_failing = note.is_some_and(|note| note.failing_since.is_some());
-    match health::of_leg_within(note, health::stale_after(settings, leg), inputs.now) {
+    match health::of_leg_within(note, health::stale_after(settings, leg.clone()), inputs.now) {
         Health::Ok if is_failing => return (Light::Working, problem),
         Health::Ok => return (Light::Ok, problem),
         Health::Attention => return (Light::Attention, problem),
@@ -378,7 +392,7 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
     let sending = match leg {
         Leg::System | Leg::Board => practice.sending,
         Leg::Profiles => practice.profiles.as_ref().and_then(|profiles| profiles.sending),
-        Leg::Desk => None,
+        Leg::Desk | Leg::Account(_) => None,
     };
     if sending.is_some_and(|(done, total)| done < total) {
         return (Light::Working, None);
@@ -388,16 +402,16 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         return (Light::Unknown, None);
     }
     // A connection that says what is wrong with it keeps the practice's others waiting; one sentence is enough.
-    // What is wrong at VALD keeps nobody else waiting.
-    let keeps_waiting = |other: &Leg| leg == Leg::Profiles || *other != Leg::Profiles;
+    // What is wrong at VALD, or at a further partner, keeps nobody else waiting.
+    let stands_alone = |leg: &Leg| matches!(leg, Leg::Profiles | Leg::Account(_));
+    let keeps_waiting = |other: &Leg| *other == leg || !stands_alone(other);
     if practice.legs.iter().any(|(other, note)| keeps_waiting(other) && note.problem.is_some()) {
         return (Light::Down, None);
     }
     let since = note.and_then(|note| note.proven_at).unwrap_or(set_up_at);
     let who = match leg {
-        Leg::System => "the practice database",
-        Leg::Desk | Leg::Board => "Healthengine",
-        Leg::Profiles => "VALD",
+        Leg::System => "the practice database".to_owned(),
+        other => health::who(&other),
     };
     let clock = settings.zone.wall_clock(since).0.format("%H:%M");
     let problem = ProblemView {
@@ -408,7 +422,7 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
     (Light::Down, Some(problem))
 }
 
-fn problem_view(note: Option<&LegNote>, leg: Leg) -> Option<ProblemView> {
+fn problem_view(note: Option<&LegNote>, leg: &Leg) -> Option<ProblemView> {
     let note = note?;
     let problem = note.problem.as_ref()?;
     Some(ProblemView {
@@ -418,7 +432,7 @@ fn problem_view(note: Option<&LegNote>, leg: Leg) -> Option<ProblemView> {
     })
 }
 
-fn problem_code(problem: &Problem, leg: Leg) -> ErrorCode {
+fn problem_code(problem: &Problem, leg: &Leg) -> ErrorCode {
     match (problem.kind, leg) {
         (ProblemKind::Unreachable, Leg::System) => ErrorCode::PracticeUnreachable,
         (ProblemKind::Unreachable, Leg::Desk | Leg::Board) => ErrorCode::PartnerUnreachable,
@@ -427,6 +441,10 @@ fn problem_code(problem: &Problem, leg: Leg) -> ErrorCode {
         (ProblemKind::Credentials, Leg::Desk | Leg::Board) => ErrorCode::PartnerKeyRefused,
         (ProblemKind::Credentials, Leg::Profiles) => ErrorCode::ValdKeyRefused,
         (ProblemKind::Consent, Leg::Profiles) => ErrorCode::ValdTenantRefused,
+        (ProblemKind::Unreachable, Leg::Account(_)) => ErrorCode::AccountUnreachable,
+        (ProblemKind::Credentials | ProblemKind::Consent | ProblemKind::Misfit, Leg::Account(_)) => {
+            ErrorCode::AccountRefused
+        }
         (ProblemKind::Consent, _) => ErrorCode::PartnerConsentMissing,
         (ProblemKind::Misfit, _) => ErrorCode::PracticeSchemaUnknown,
         (ProblemKind::Shrink | ProblemKind::Refused | ProblemKind::Other, _) => ErrorCode::Unknown,
@@ -1182,7 +1200,7 @@ fn outages(inputs: &Inputs<'_>) -> Vec<Outage> {
                 let since = note.failing_since.filter(|since| inputs.now - *since >= health::PATIENCE)?;
                 let problem =
                     note.problem.as_ref().filter(|problem| problem.kind == ProblemKind::Unreachable)?;
-                Some((since, None, problem_code(problem, *leg)))
+                Some((since, None, problem_code(problem, leg)))
             })
         });
     let mut all: Vec<Outage> = ended.chain(lasting).collect();

@@ -207,7 +207,7 @@ fn stamps(folder: &Path) -> Vec<FileStamp> {
 
 async fn last_day(store: &store::Store, id: &PracticeId, now: DateTime<Utc>) -> Result<LastDay, StoreError> {
     let since = now - TimeDelta::hours(24);
-    let proven = store.marks(id, &sync::flows::proven_marks(Leg::Desk)).await?;
+    let proven = store.marks(id, &sync::flows::proven_marks(&Leg::Desk)).await?;
     Ok(LastDay {
         round_trips: store.round_trips(id, since).await?,
         proven: proven.iter().map(|mark| sync::flows::half_hour(mark.at)).collect(),

@@ -2,6 +2,8 @@
 
 use crate::patients::vald;
 use chrono::{DateTime, SecondsFormat, Utc};
+use connectors::partners;
+use domain::ids::PartnerId;
 use domain::link::LinkState;
 use domain::ports::store::{
     BookingCounts, BookingLedger, Leg, LegNote, Links, Marks, ProblemKind, SettingsBook, StoreError,
@@ -31,10 +33,10 @@ struct PracticeStatus {
     health: &'static str,
     system: SystemStatus,
     healthengine: Option<HealthengineStatus>,
-    vald: Option<ValdStatus>,
-    // Partners that this version cannot link yet are never linked.
-    validic: Option<()>,
-    hint: Option<()>,
+    vald: Option<LinksStatus>,
+    /// The partners whose account is drawn from their card, by name; null where they are not linked.
+    #[serde(flatten)]
+    accounts: BTreeMap<&'static str, Option<LinksStatus>>,
     #[serde(skip)]
     name: String,
     #[serde(skip)]
@@ -71,7 +73,10 @@ struct BookingsStatus {
 }
 
 #[derive(Debug, Serialize)]
-struct ValdStatus {
+struct LinksStatus {
+    /// The name that people know.
+    #[serde(skip)]
+    title: &'static str,
     health: &'static str,
     linked: u32,
     pending: u32,
@@ -89,9 +94,8 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 /// What is said while too many appointments are gone to believe it.
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
-/// What is said while profiles wait for somebody.
-const UNDECIDED: &str =
-    "Some patients' profiles need somebody. The Patients screen lists them, and the command links says why.";
+/// What is said while links wait for somebody.
+const UNDECIDED: &str = "Some patients need somebody to decide or to supply something. The Patients screen lists them, and the command links says why.";
 
 /// What one practice is judged by.
 struct Known {
@@ -99,8 +103,8 @@ struct Known {
     counts: BookingCounts,
     /// When Healthengine last accepted free times.
     published_at: Option<DateTime<Utc>>,
-    /// How many links with VALD stand in each state.
-    links: BTreeMap<LinkState, u32>,
+    /// How many links with each partner stand in each state.
+    links: BTreeMap<PartnerId, BTreeMap<LinkState, u32>>,
     /// Most appointments of bookings are gone from the book, and somebody has to say whether that is right.
     doubtful: bool,
 }
@@ -112,11 +116,16 @@ impl Status {
         if let Some(store) = store {
             for settings in store.practices().await? {
                 let marks = store.marks(&settings.id, AVAILABILITY).await?;
+                let mut links = BTreeMap::new();
+                for partner in settings.accounts.keys().cloned().chain([vald()]) {
+                    let counts = store.link_counts(&settings.id, &partner).await?;
+                    links.insert(partner, counts);
+                }
                 let known = Known {
                     notes: store.notes(&settings.id).await?.into_iter().collect(),
                     counts: store.counts(&settings.id).await?,
                     published_at: marks.iter().map(|mark| mark.at).max(),
-                    links: store.link_counts(&settings.id, &vald()).await?,
+                    links,
                     doubtful: !store.marks(&settings.id, DOUBTFUL).await?.is_empty(),
                 };
                 practices.push(practice(&settings, &known, now));
@@ -141,7 +150,7 @@ impl Status {
 
 fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> PracticeStatus {
     let note = |leg| known.notes.get(&leg);
-    let judged = |leg| judge(settings, leg, note(leg), now);
+    let judged = |leg: Leg| judge(settings, leg.clone(), note(leg), now);
     let (system_health, system_error) = judged(Leg::System);
     let system = SystemStatus {
         health: system_health.word(),
@@ -172,25 +181,22 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
                 .or_else(|| known.doubtful.then(|| DOUBT.to_owned())),
         }
     });
-    let vald = settings.vald.as_ref().map(|_| {
-        let (health, error) = judged(Leg::Profiles);
-        // Only what does not work at all concerns the practice; profiles that wait for somebody are not urgent.
-        if health == Health::Down {
-            worst = worst.max(health);
+    let mut of_partner = |title, partner: PartnerId, leg| {
+        let (status, reach) = links_status(title, known.links.get(&partner), judged(leg));
+        // Only what does not work at all concerns the practice; patients who wait for somebody are not urgent.
+        if reach == Health::Down {
+            worst = worst.max(reach);
         }
-        let of = |states: &[LinkState]| states.iter().filter_map(|state| known.links.get(state)).sum::<u32>();
-        let failed = of(&[LinkState::Failed, LinkState::Conflict]);
-        let needs_person = of(&[LinkState::NeedsPerson]);
-        let undecided = if failed + needs_person > 0 { Health::Attention } else { Health::Ok };
-        ValdStatus {
-            health: health.max(undecided).word(),
-            linked: of(&[LinkState::Linked]),
-            pending: of(&[LinkState::Pending]),
-            failed,
-            error: error.or_else(|| (undecided != Health::Ok).then(|| UNDECIDED.to_owned())),
-            needs_person,
-        }
-    });
+        status
+    };
+    let vald = settings.vald.as_ref().map(|_| of_partner("VALD Hub", vald(), Leg::Profiles));
+    let mut accounts: BTreeMap<&'static str, Option<LinksStatus>> = BTreeMap::new();
+    for linkable in partners::LINKABLE {
+        let linked = settings.accounts.get(&linkable.id());
+        let leg = Leg::Account(linkable.id());
+        let status = linked.map(|_| of_partner(linkable.card.title, linkable.id(), leg));
+        accounts.insert(linkable.card.name, status);
+    }
     PracticeStatus {
         id: settings.id.to_string(),
         enabled: settings.enabled,
@@ -198,11 +204,32 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
         system,
         healthengine,
         vald,
-        validic: None,
-        hint: None,
+        accounts,
         name: settings.name.clone(),
         zone: settings.zone,
     }
+}
+
+/// How it stands with a partner to whom things are linked, and whether the partner can be worked with at all.
+fn links_status(
+    title: &'static str,
+    links: Option<&BTreeMap<LinkState, u32>>,
+    (health, error): (Health, Option<String>),
+) -> (LinksStatus, Health) {
+    let of = |states: &[LinkState]| states.iter().filter_map(|state| links?.get(state)).sum::<u32>();
+    let failed = of(&[LinkState::Failed, LinkState::Conflict]);
+    let needs_person = of(&[LinkState::NeedsPerson]);
+    let undecided = if failed + needs_person > 0 { Health::Attention } else { Health::Ok };
+    let status = LinksStatus {
+        title,
+        health: health.max(undecided).word(),
+        linked: of(&[LinkState::Linked]),
+        pending: of(&[LinkState::Pending]),
+        failed,
+        error: error.or_else(|| (undecided != Health::Ok).then(|| UNDECIDED.to_owned())),
+        needs_person,
+    };
+    (status, health)
 }
 
 fn judge(
@@ -218,17 +245,17 @@ fn judge(
         );
         return (Health::Down, Some(error));
     }
-    let health = health::of_leg_within(note, health::stale_after(settings, leg), now);
+    let health = health::of_leg_within(note, health::stale_after(settings, leg.clone()), now);
     let problem = note.and_then(|note| note.problem.as_ref()).map(|problem| problem.sentence.clone());
     let error = match health {
         Health::Ok => None,
-        Health::Attention | Health::Down => Some(problem.unwrap_or_else(|| silence(settings, leg, note))),
+        Health::Attention | Health::Down => Some(problem.unwrap_or_else(|| silence(settings, &leg, note))),
     };
     (health, error)
 }
 
 /// What to say of a leg that has not proven itself lately and told no problem either.
-fn silence(settings: &PracticeSettings, leg: Leg, note: Option<&LegNote>) -> String {
+fn silence(settings: &PracticeSettings, leg: &Leg, note: Option<&LegNote>) -> String {
     let who = health::who(leg);
     match note.and_then(|note| note.proven_at) {
         Some(at) => {
@@ -276,16 +303,17 @@ impl PracticeStatus {
             writeln!(text, "    {error}")?;
         }
         self.write_healthengine_to(text)?;
-        let Some(vald) = &self.vald else { return Ok(()) };
-        writeln!(
-            text,
-            "  VALD Hub: {}, {} linked, {} pending, {} refused, {} need somebody",
-            vald.health, vald.linked, vald.pending, vald.failed, vald.needs_person
-        )?;
-        match &vald.error {
-            Some(error) => writeln!(text, "    {error}"),
-            None => Ok(()),
+        for links in self.vald.iter().chain(self.accounts.values().flatten()) {
+            let LinksStatus { title, health, linked, pending, failed, needs_person, error } = links;
+            writeln!(
+                text,
+                "  {title}: {health}, {linked} linked, {pending} pending, {failed} refused, {needs_person} need somebody"
+            )?;
+            if let Some(error) = error {
+                writeln!(text, "    {error}")?;
+            }
         }
+        Ok(())
     }
 
     fn write_healthengine_to(&self, text: &mut String) -> std::fmt::Result {
@@ -346,6 +374,7 @@ mod tests {
                 live_hours: LiveHours::default(),
             }),
             vald: None,
+            accounts: BTreeMap::new(),
         }
     }
 
@@ -392,7 +421,10 @@ mod tests {
             notes: Leg::ALL.map(|leg| (leg, proven.clone())).into_iter().collect(),
             counts: BookingCounts::default(),
             published_at: None,
-            links: BTreeMap::from([(LinkState::Linked, 310), (LinkState::Pending, 4), (LinkState::Ended, 2)]),
+            links: BTreeMap::from([(
+                vald(),
+                BTreeMap::from([(LinkState::Linked, 310), (LinkState::Pending, 4), (LinkState::Ended, 2)]),
+            )]),
             doubtful: false,
         };
         let json = |known: &Known| serde_json::to_value(practice(&settings, known, now)).unwrap();
@@ -400,11 +432,11 @@ mod tests {
             serde_json::json!({"health": "ok", "linked": 310, "pending": 4, "failed": 0, "error": null});
         assert_eq!(json(&known)["vald"], expected);
 
-        known.links.insert(LinkState::Conflict, 1);
+        known.links.get_mut(&vald()).unwrap().insert(LinkState::Conflict, 1);
         let refused = json(&known);
         assert_eq!((&refused["vald"]["health"], &refused["health"]), (&"attention".into(), &"ok".into()));
         assert_eq!(refused["vald"]["failed"], 1);
-        known.links.insert(LinkState::NeedsPerson, 3);
+        known.links.get_mut(&vald()).unwrap().insert(LinkState::NeedsPerson, 3);
         assert!(practice(&settings, &known, now).vald.unwrap().needs_person == 3);
 
         let broken = health::problem(Leg::Profiles, &ReadError::NotAuthorised);

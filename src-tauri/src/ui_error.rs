@@ -43,7 +43,17 @@ impl From<ChoiceError> for UiError {
 /// A connection that was tried and did not work.
 pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
     let (system, vald) = (leg == Leg::System, leg == Leg::Profiles);
+    let account = matches!(leg, Leg::Account(_));
     let code = match error {
+        ReadError::NotAuthorised | ReadError::NoConsent if account => ErrorCode::AccountRefused,
+        ReadError::Unreachable(_)
+        | ReadError::SlowDown { .. }
+        | ReadError::Garbled(_)
+        | ReadError::NotFound
+            if account =>
+        {
+            ErrorCode::AccountUnreachable
+        }
         ReadError::NotAuthorised if vald => ErrorCode::ValdKeyRefused,
         ReadError::NoConsent | ReadError::NotFound if vald => ErrorCode::ValdTenantRefused,
         ReadError::Unreachable(_) | ReadError::SlowDown { .. } | ReadError::Garbled(_) if vald => {
@@ -76,7 +86,7 @@ pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
 pub fn of_write(leg: Leg, error: &WriteError) -> UiError {
     match error {
         WriteError::Refused(refusal) => {
-            bad_input(format!("{} refuses it: {refusal}.", sync::health::who(leg)))
+            bad_input(format!("{} refuses it: {refusal}.", sync::health::who(&leg)))
         }
         WriteError::Untouched(error) => of_connection(leg, error),
         WriteError::Unknown(error) => {

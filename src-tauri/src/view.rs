@@ -30,13 +30,17 @@
 //! | `patient_card` | `practice_id, patient_id` | [`PatientCardView`] | everything about one patient |
 //! | `patient_links` | `practice_id, state: Option` | `Vec<LinkView>` | links that need a person or were refused, or of one state; at most 500 |
 //! | `today` | `practice_id` | [`TodayView`] | who comes today, with the state of each VALD profile |
-//! | `give_consent` | `practice_id, patient_id, consent: ConsentInput` | `()` | records consent for VALD |
-//! | `withdraw_consent` | `practice_id, patient_id, recorded_by` | `()` | records that it was refused or withdrawn |
+//! | `give_consent` | `practice_id, patient_id, partner, consent: ConsentInput` | `()` | records consent for a partner |
+//! | `withdraw_consent` | `practice_id, patient_id, partner, recorded_by` | `()` | records that it was refused or withdrawn |
 //! | `link_patients` | `practice_id, patient_ids` | `u32` | sends these before all others, as far as they consented; answers how many |
 //! | `open_in_vald` | `practice_id, patient_id, link_first` | `()` | opens the profile's page in the browser; with `link_first` waits up to 20 s for it to be linked |
 //! | `test_vald` | `practice_id: Option, account: ValdInput` | [`ValdTest`] | tries the credentials, finds the region, reads the groups |
 //! | `check_landing` | `practice_id: Option, hub_url, tenant_id, patient_id: Option` | `()` | checks the landing address, and opens it for a patient who is linked where one is given |
 //! | `remove_former_links` | `practice_id, typed, recorded_by` | `()` | removes the sync ids of a former system from the whole VALD account; `typed` is the organisation's name |
+//! | `test_account` | `practice_id, account: AccountInput` | [`AccountTest`] | one cheap request with what was typed |
+//! | `save_account` | `practice_id, account: AccountInput` | `()` | tests it, and links the practice with the partner |
+//! | `unlink_account` | `practice_id, partner` | `()` | forgets the account and its secrets |
+//! | `connect_device` | `practice_id, patient_id, partner, anew` | [`DevicePageView`] | where the patient connects devices; with `anew` at a new address |
 //! | `export_audit` | – | `String` | writes the audit trail as CSV, answers where it lies |
 //! | `close_quick_open` | – | `()` | closes the small search box |
 //! | `open_link` | `link: ExternalLink` | `()` | opens one of the known pages in the browser |
@@ -46,9 +50,14 @@
 //! A secret goes in and never comes out: inputs hold `Option<String>` where `None` means "keep what is stored".
 //! Numbers are 32 bits wide, since the window's language has no whole numbers of 64 bits.
 
+mod accounts;
 mod day;
 mod people;
 
+pub use accounts::{
+    AccountInput, AccountSetupView, AccountTest, AccountView, CardFieldKind, CardFieldView, DevicePageView,
+    DevicesView, PartnerCardView,
+};
 pub use day::{
     DayBookView, DayBookingView, DayColumnsView, DayDifferenceView, SlotChange, SlotStoryView,
     StoryEntryView, StoryLine, StretchKind, StretchView,
@@ -103,6 +112,8 @@ pub struct AppView {
     pub settings: SettingsView,
     /// The practice systems that can be linked: the shipped profiles and the clinic's own.
     pub profiles: Vec<ProfileView>,
+    /// The partners that can be linked besides Healthengine and VALD Hub.
+    pub partners: Vec<PartnerCardView>,
     /// Program version and folders.
     pub about: AboutView,
 }
@@ -215,6 +226,11 @@ pub enum ErrorCode {
     ValdKeyRefused,
     /// VALD does not let these credentials work with this organisation, or does not know it in any region.
     ValdTenantRefused,
+    /// A further partner does not answer, or not in a way that can be understood; the message names it.
+    AccountUnreachable,
+    /// A further partner refuses what it was given to sign in with, or does not let the account do what was asked; the
+    /// message names it.
+    AccountRefused,
     /// The patient has no profile in VALD Hub yet; the message says what is missing.
     NotLinkedYet,
     /// There is no such patient in the book any more.
@@ -269,6 +285,8 @@ pub struct PracticeView {
     pub healthengine: Option<HealthengineView>,
     /// None before VALD Hub is linked.
     pub vald: Option<ValdView>,
+    /// The accounts with further partners, those that are linked.
+    pub accounts: Vec<AccountView>,
     /// Each practitioner, room or device that can be booked.
     pub practitioners: Vec<PractitionerView>,
     /// The last practice-local date whose free times are published.
@@ -628,6 +646,13 @@ pub enum AttentionView {
     Vald {
         /// The practice.
         practice_id: String,
+    },
+    /// The `problem` of an account with a further partner.
+    Account {
+        /// The practice.
+        practice_id: String,
+        /// The partner's name.
+        partner: String,
     },
     /// Something happened that somebody has to look at, and nobody has said yet that they did.
     Notice {
@@ -1550,6 +1575,8 @@ pub struct PracticeSetupView {
     pub healthengine: Option<HealthengineSetupView>,
     /// None before VALD Hub is linked.
     pub vald: Option<ValdSetupView>,
+    /// The accounts with further partners, those that are linked.
+    pub accounts: Vec<AccountSetupView>,
     /// When this computer is on.
     pub live_hours: LiveHours,
 }

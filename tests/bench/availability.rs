@@ -174,6 +174,6 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             live_hours: LiveHours::default(),
         }),
         vald: None,
-        accounts: BTreeMap::new(),
+        accounts: std::collections::BTreeMap::new(),
     }
 }

@@ -30,6 +30,7 @@ mod changes;
 mod cli;
 mod documents;
 mod engine;
+mod enrolments;
 mod exactly_once;
 mod golive_on_mariadb;
 #[cfg(unix)]

@@ -270,6 +270,27 @@ fn every_partner_has_the_same_files() {
 }
 
 #[test]
+fn a_partner_that_is_drawn_from_its_card_is_named_in_its_folder_and_in_one_line() {
+    let list = "src-tauri/connectors/src/partners/mod.rs";
+    let text = fs::read_to_string(root().join(list)).unwrap();
+    let line = Regex::new(r"Linkable \{ card: &(\w+)::CARD, open: \w+::open \}").unwrap();
+    let names: Vec<&str> = line.captures_iter(&text).map(|found| found.extract::<1>().1[0]).collect();
+    assert!(!names.is_empty(), "no line of {list} was found");
+    for name in names {
+        let folder = format!("src-tauri/connectors/src/partners/{name}/");
+        // The made-up clinic shows off what there is.
+        let elsewhere = [list, &folder, "src-tauri/src/demo"];
+        let is_code = |file: &SourceFile| file.is_rust() && !file.is_test() && !file.is_one_of(&elsewhere);
+        let named = Regex::new(&format!(r"(?i)\b{name}")).unwrap();
+        let mut found = Vec::new();
+        for file in project().iter().filter(|file| is_code(file) && file.path.starts_with("src-tauri/")) {
+            found.extend(code_lines(file, file.without_tests(), &named));
+        }
+        assert!(found.is_empty(), "a new partner is a folder and a line\n{}", found.join("\n"));
+    }
+}
+
+#[test]
 fn every_shipped_profile_has_the_same_files() {
     let profiles = root().join("src-tauri/connectors/src/practices/sql/profiles");
     for folder in folders_in(&profiles) {

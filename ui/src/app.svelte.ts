@@ -6,12 +6,13 @@ import type { Answer, AppView, Backend, Commands, PracticeView, UiError } from "
 export const SCREENS = ["overview", "today", "bookings", "patients", "connections", "settings"] as const;
 export type ScreenName = (typeof SCREENS)[number];
 
-/** What the linking screen shows: nothing, a new practice, the change of one, or its VALD Hub account. */
+/** What the linking screen shows: nothing, a new practice, the change of one, or its account with a partner. */
 export type Linking =
   | { kind: "list" }
   | { kind: "new" }
   | { kind: "change"; practiceId: string }
-  | { kind: "vald"; practiceId: string };
+  | { kind: "vald"; practiceId: string }
+  | { kind: "partner"; practiceId: string; partner: string };
 
 export class AppState {
   /** The newest view; null until the first one came. */

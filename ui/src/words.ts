@@ -1,5 +1,6 @@
 // The sentences a person reads, chosen by the codes that the program sends. No text is ever compared.
 import type {
+  AccountView,
   AppView,
   BookingAction,
   BookingState,
@@ -8,6 +9,7 @@ import type {
   DocumentPlace,
   DocumentView,
   CorrectionOver,
+  DevicesView,
   ErrorCode,
   FailedDeliveriesView,
   FeatureName,
@@ -196,8 +198,16 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     wrong: "VALD does not know this organisation for these credentials.",
     todo: "Compare the organisation id with the one in VALD Hub, or ask support@vald.com to open it for them.",
   },
+  accountUnreachable: {
+    wrong: "A partner does not answer.",
+    todo: "Check this PC’s internet connection. We keep trying, and nothing is lost meanwhile.",
+  },
+  accountRefused: {
+    wrong: "A partner refuses what it was asked.",
+    todo: "Open Connections to renew what it was given to sign in with.",
+  },
   notLinkedYet: {
-    wrong: "This patient has no profile in VALD Hub yet.",
+    wrong: "This patient is not known there yet.",
     todo: "See what is missing below.",
   },
   patientUnknown: {
@@ -233,7 +243,13 @@ const SAYS_MORE: ErrorCode[] = [
   "unknown",
 ];
 /** Failures that the program's own words name whole: what, where and since when. */
-const SAYS_ALL: ErrorCode[] = ["storeDamaged", "practiceSchemaUnknown", "engineStopped"];
+const SAYS_ALL: ErrorCode[] = [
+  "storeDamaged",
+  "practiceSchemaUnknown",
+  "engineStopped",
+  "accountUnreachable",
+  "accountRefused",
+];
 
 /** A failure with each fact once. */
 export function errorWords(error: UiError): Sentence & { detail: string | null } {
@@ -342,6 +358,42 @@ export function valdCounts(vald: ValdView): string {
     ...(vald.pending > 0 ? [`${count(vald.pending)} on their way`] : []),
     ...(needing > 0 ? [`${count(needing)} ${needing === 1 ? "needs" : "need"} somebody`] : []),
   ].join(", ");
+}
+
+/** Who or what is linked with a partner. */
+export function accountCounts(account: AccountView): string {
+  const needing = account.needsPerson + account.failed;
+  return [
+    `${count(account.linked)} linked`,
+    ...(account.pending > 0 ? [`${count(account.pending)} on their way`] : []),
+    ...(needing > 0 ? [`${count(needing)} ${needing === 1 ? "needs" : "need"} somebody`] : []),
+  ].join(", ");
+}
+
+/** The name of a partner that people know. */
+export function partnerTitle(view: AppView, partner: string): string {
+  if (partner === "vald") return "VALD Hub";
+  return view.partners.find((each) => each.name === partner)?.title ?? partner;
+}
+
+/** How it stands with a patient's devices. */
+export function devicesState(devices: DevicesView): string {
+  if (devices.devices.length > 0) return `Connected: ${counted(devices.devices.length, "kind")} of device.`;
+  if (devices.registered) return "Registered, and nothing is connected yet.";
+  if (devices.withdrawn) return "Consent was refused or withdrawn.";
+  if (devices.allowed) return "Consent is recorded. Nothing is registered until a device is to be connected.";
+  return "Nobody has asked for consent yet.";
+}
+
+/** A kind of device, as people write it. */
+export function deviceName(kind: string): string {
+  const words = kind.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What somebody agrees to where devices are connected. */
+export function consentWords(title: string): string {
+  return `The patient connects devices of their own at ${title}. It learns neither who the patient is nor anything from the record: a random name stands for the patient, and only this PC knows whose it is.`;
 }
 
 export function valdProgress(value: ProgressView): string {
@@ -919,19 +971,19 @@ export const CONSENT_HOWS: Record<ConsentHowView, string> = {
   practiceSystem: "read from the practice system",
 };
 
-const LEFT: Record<string, string> = {
-  sent: "Sent to VALD",
-  not_sent: "What was announced did not leave",
-  refused: "Refused by VALD",
-  opened: "Page opened in VALD Hub",
-  ended: "Not kept in step any more",
-  consent_given: "Consent recorded",
-  consent_withdrawn: "Consent refused or withdrawn",
+const LEFT: Record<string, (partner: string) => string> = {
+  sent: (partner) => `Sent to ${partner}`,
+  not_sent: () => "What was announced did not leave",
+  refused: (partner) => `Refused by ${partner}`,
+  opened: (partner) => `Page opened in ${partner}`,
+  ended: () => "Not kept in step any more",
+  consent_given: (partner) => `Consent for ${partner} recorded`,
+  consent_withdrawn: (partner) => `Consent for ${partner} refused or withdrawn`,
 };
 
 /** What happened, for the list of what left this PC. */
-export function leftWords(what: string): string {
-  return LEFT[what] ?? what;
+export function leftWords(what: string, partner: string): string {
+  return LEFT[what]?.(partner) ?? what;
 }
 
 const LINKS: Record<string, string> = {

@@ -102,6 +102,7 @@ describe("patients", () => {
     expect(given?.with).toEqual([
       "richmond",
       "9001",
+      "vald",
       { guardian: "A parent", photoAndVideo: false, how: "atDesk", wording: "", recordedBy: "Kim" },
     ]);
     expect(await screen.findByText("on its way")).toBeVisible();
@@ -118,6 +119,7 @@ describe("patients", () => {
     expect(fake.asked.find((each) => each.command === "withdrawConsent")?.with).toEqual([
       "richmond",
       "80",
+      "vald",
       "Kim",
     ]);
     expect(await screen.findByText("consent refused or withdrawn")).toBeVisible();
@@ -148,6 +150,7 @@ describe("patients", () => {
     expect(fake.asked.find((each) => each.command === "withdrawConsent")?.with).toEqual([
       "richmond",
       "5521",
+      "vald",
       "Kim",
     ]);
     expect(await screen.findAllByText(/remove the profile in VALD Hub by hand/)).not.toHaveLength(0);

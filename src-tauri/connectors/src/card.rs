@@ -20,6 +20,10 @@ pub struct Card {
     pub fields: &'static [Field],
     /// What to do when the practice's consent is missing, step by step.
     pub consent_steps: &'static [&'static str],
+    /// Whether patients connect devices of their own there.
+    pub connects_devices: bool,
+    /// Whether patients here are joined with their records there.
+    pub joins_records: bool,
     /// What becomes of what was linked when the account is unlinked, in a sentence.
     pub when_unlinked: &'static str,
 }
@@ -262,6 +266,8 @@ mod tests {
                 },
             ],
             consent_steps: &[],
+            connects_devices: false,
+            joins_records: false,
             when_unlinked: "",
         };
         let typed = |pairs: &[(&str, &str)]| {

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
+mod budget;
 mod reason;
 mod refusals;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 mod tokens;
 mod turns;
 
+use budget::Budget;
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
 pub use tokens::{TokenClient, Tokens};
@@ -88,6 +90,8 @@ pub struct Http {
     clients: Arc<Mutex<Clients>>,
     refusals: Option<Refusals>,
     turns: Arc<Mutex<BTreeMap<String, Turns>>>,
+    budgets: Arc<Mutex<BTreeMap<String, Budget>>>,
+    clock: Option<Arc<dyn Clock>>,
     tokens: Arc<tokens::AllKept>,
 }
 
@@ -125,7 +129,8 @@ impl Http {
     /// Goes by `clock`, and asks nobody again within a minute who refused a key or a practice.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.refusals = Some(Refusals::new(clock));
+        self.refusals = Some(Refusals::new(clock.clone()));
+        self.clock = Some(clock);
         self
     }
 
@@ -155,7 +160,9 @@ impl Http {
             refusals: self.refusals.clone(),
             standing: None,
             tokens: None,
+            secret_query: None,
             pace: None,
+            budget: None,
             compresses: true,
             retired: Arc::default(),
         })
@@ -268,6 +275,10 @@ pub struct Endpoint {
     refusals: Option<Refusals>,
     standing: Option<Arc<Standing>>,
     tokens: Option<Arc<Tokens>>,
+    /// What stands in every address and opens something. It is put there in the last moment.
+    secret_query: Option<(&'static str, SecretString)>,
+    /// How many requests an hour are left, where there is a clock to count by.
+    budget: Option<(Budget, Arc<dyn Clock>)>,
     /// Whose turns are waited for, and how far apart they are.
     pace: Option<(Turns, Duration)>,
     /// Whether large bodies are sent compressed.
@@ -298,6 +309,33 @@ impl Endpoint {
     pub fn with_pace(mut self, http: &Http, account: &str, apart: Duration) -> Self {
         self.pace = Some((http.turns(account), apart));
         self
+    }
+
+    /// Asks `account` no more than `per_hour` times in each full hour, together with everybody in this process who does so
+    /// through `http`, and stops before the last of them. Pass a digest, never a key.
+    #[must_use]
+    pub fn with_budget(mut self, http: &Http, account: &str, per_hour: u32) -> Self {
+        let mut budgets = http.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = budgets.entry(account.to_owned()).or_insert_with(|| Budget::of(per_hour)).clone();
+        drop(budgets);
+        self.budget = http.clock.clone().map(|clock| (budget, clock));
+        self
+    }
+
+    /// Puts `secret` into the address of every request. Whoever sees an address sees it, so that none is ever written
+    /// down: no error of ours names one, and neither does this type. Blanks around it come from pasting.
+    ///
+    /// # Errors
+    /// [`EndpointError::BadHeader`], with the name that people know it by, when it is empty or cannot be sent.
+    pub fn secret_query(
+        mut self,
+        key: &'static str,
+        known_as: &'static str,
+        secret: &SecretString,
+    ) -> Result<Self, EndpointError> {
+        let text = key_text(known_as, secret)?;
+        self.secret_query = Some((key, SecretString::from(text)));
+        Ok(self)
     }
 
     /// Sends every body as it is, where nothing says that the service would unpack it.
@@ -487,6 +525,32 @@ impl Endpoint {
         decode(&body).map_err(WriteError::Unknown)
     }
 
+    /// Sends a request whatever comes back, for a service whose answers have to be told apart by more than their status.
+    /// The account's patience and its budget are kept as ever.
+    ///
+    /// # Errors
+    /// Where no whole answer came; sorted by whether the request may have been acted on.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Reply, WriteError> {
+        let mut request = self.client.request(method, self.url_with(path, query));
+        if let Some(body) = body {
+            let json = serde_json::to_vec(body).map_err(|error| {
+                let why = format!("our request cannot be written: {}", place(&error));
+                WriteError::Untouched(ReadError::Invalid(why))
+            })?;
+            request = request.header(CONTENT_TYPE, "application/json").body(json);
+        }
+        let arrived = self.send(path, request, Haste::Normal).await.map_err(Failure::of_write)?;
+        let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
+        let body = collect(arrived).await.map_err(Failure::of_write)?;
+        Ok(Reply { status, headers, body })
+    }
+
     /// Reads what stands at `path` below the base address, at most `most_bytes` of it: none where it is longer.
     ///
     /// # Errors
@@ -634,13 +698,23 @@ impl Endpoint {
     }
 
     async fn send_once(&self, path: &[&str], request: reqwest::RequestBuilder) -> Result<Arrived, Failure> {
+        let request = match &self.secret_query {
+            Some((key, secret)) => request.query(&[(key, secret.expose_secret())]),
+            None => request,
+        };
         let turn = match &self.pace {
             Some((turns, apart)) => Some(turns.next(*apart).await),
             None => None,
         };
         // The account may have been replaced while we waited.
         self.still_in_use(path)?;
+        if let Some((budget, clock)) = &self.budget {
+            budget.spend(clock.now()).map_err(Failure::before)?;
+        }
         let response = request.send().await.map_err(Failure::of_sending)?;
+        if let Some((budget, clock)) = &self.budget {
+            budget.heard(response.status(), response.headers(), clock.now());
+        }
         Ok(Arrived { response, _turn: turn })
     }
 
@@ -677,6 +751,36 @@ struct Answer {
     headers: HeaderMap,
     /// The whole body, or why it could not be read. For many writes it does not matter.
     body: Result<Vec<u8>, Failure>,
+}
+
+/// An answer as it came, whatever its status.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// Whether it worked.
+    pub fn worked(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// [`ReadError::Garbled`] where it is something else.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+        decode(&self.body)
+    }
+
+    /// What a status other than 2xx means, where nothing more is known of the service. Whoever asks something that may
+    /// have been written looks at the status first.
+    pub fn failure(&self) -> Option<WriteError> {
+        refusal(self.status, &self.headers, &[]).map(Failure::of_write)
+    }
 }
 
 /// A request that did not work.

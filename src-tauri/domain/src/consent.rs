@@ -126,6 +126,15 @@ pub fn allowed(
     Ok(consent)
 }
 
+/// The same by what a record says, for whoever has no business reading it.
+pub fn allowed_by_record<'a>(
+    last: Option<&'a Consent>,
+    birth_date: &Private<Option<NaiveDate>>,
+    today: NaiveDate,
+) -> Result<&'a Consent, NotAllowed> {
+    allowed(last, *birth_date.reveal(), today)
+}
+
 /// Whether photos and videos are agreed to, at the patient's age.
 pub fn photo_and_video(agreement: &Agreement, birth_date: NaiveDate, today: NaiveDate) -> bool {
     agreement.photo_and_video && age_on(birth_date, today) >= PHOTO_AND_VIDEO_FROM

@@ -3,18 +3,22 @@
 use super::{Failure, Form, no_such_practice, once, open_if_there, print, print_as};
 use crate::audit::{self, ExportError};
 use crate::compose::{DataFolder, Home};
+use crate::devices;
 use crate::found::Found;
 use crate::hub_page;
 use crate::links::LinkList;
 use crate::patients::{self, vald};
 use crate::present::people::typed;
 use crate::view::UiError;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
+use connectors::partners;
 use domain::consent::{Agreement, Consent, ConsentHow, ConsentLine, Said};
 use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Consents, Leg, Problem, SettingsBook};
+use domain::private::ExposeSecret;
 use domain::settings::PracticeSettings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,36 +31,23 @@ use sync::health;
 /// How many lines are recorded at once.
 const AT_ONCE: usize = 1000;
 
-/// A partner to whom patients can be linked, as `interface.md` names them.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PatientPartner {
-    /// VALD Hub
-    Vald,
-    /// Validic
-    Validic,
-    /// Hint
-    Hint,
+/// The names of the partners to whom patients can be linked (`interface.md`).
+pub fn partner_names() -> Vec<&'static str> {
+    let drawn = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
+    let vald = [partners::vald::NAME];
+    vald.into_iter().chain(drawn).collect()
 }
 
-impl PatientPartner {
-    fn id(self) -> PartnerId {
-        match self {
-            PatientPartner::Vald => vald(),
-            PatientPartner::Validic => PartnerId::new("validic"),
-            PatientPartner::Hint => PartnerId::new("hint"),
-        }
+/// Refuses a partner to whom this version links nobody.
+fn linkable(name: &str) -> Result<PartnerId, Failure> {
+    let id = PartnerId::new(name);
+    if id == vald() || partners::linkable(name).is_some() {
+        return Ok(id);
     }
-
-    fn linkable(self) -> Result<PartnerId, Failure> {
-        let name = match self {
-            PatientPartner::Vald => return Ok(self.id()),
-            PatientPartner::Validic => "Validic",
-            PatientPartner::Hint => "Hint",
-        };
-        Err(Failure::new(format!(
-            "This version does not link {name} yet, so that no consent for it can be recorded. Use --partner vald."
-        )))
-    }
+    Err(Failure::new(format!(
+        "This version does not link {} yet, so that no consent for it can be recorded.",
+        id.title()
+    )))
 }
 
 #[derive(Subcommand)]
@@ -105,8 +96,8 @@ pub struct Whose {
     #[arg(long, value_name = "ID")]
     practice: String,
     /// The partner who gets the details
-    #[arg(long, value_enum)]
-    partner: PatientPartner,
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partner_names()))]
+    partner: String,
     /// The patient, by the practice system's key
     #[arg(long, value_name = "PMSID", required_unless_present = "all_existing")]
     patient: Option<String>,
@@ -143,6 +134,24 @@ pub enum OpenWhat {
         #[arg(long)]
         print: bool,
     },
+}
+
+#[derive(Args)]
+pub struct Connecting {
+    /// The partner at which patients connect devices
+    #[arg(value_name = "PARTNER")]
+    partner: String,
+    /// The practice's id
+    #[arg(long, value_name = "ID")]
+    practice: String,
+    /// The patient, by the practice system's key
+    #[arg(long, value_name = "PMSID")]
+    patient: String,
+    /// Makes a new address; the former one does not work any more
+    #[arg(long)]
+    anew: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 #[derive(Subcommand)]
@@ -233,7 +242,7 @@ pub fn consent(folder: DataFolder, clock: &Arc<dyn Clock>, to: ConsentTo) -> Res
         }
         ConsentTo::Withdraw { whose } => (whose, Said::No, ConsentHow::AtDesk, String::new()),
     };
-    let partner = whose.partner.linkable()?;
+    let partner = linkable(&whose.partner)?;
     let recorded_by = patients::recorded_by_name(&whose.by)?;
     let wording = patients::checked_wording(&wording)?;
     let unknown = || no_such_practice(&whose.practice);
@@ -256,7 +265,7 @@ pub fn consent(folder: DataFolder, clock: &Arc<dyn Clock>, to: ConsentTo) -> Res
             let patient = PatientRef::new(patient);
             once(one(&home, &store, settings, &patient, line(patient.clone())))??
         }
-        None => once(everybody(&home, &store, settings, &said, line))??,
+        None => once(everybody(&home, &store, settings, (&partner, &said), line))??,
     };
     Ok(print(&done)?)
 }
@@ -292,13 +301,13 @@ async fn everybody(
     home: &Home,
     store: &Store,
     settings: &PracticeSettings,
-    said: &Said,
+    (partner, said): (&PartnerId, &Said),
     line: impl Fn(PatientRef) -> ConsentLine,
 ) -> Result<String, Failure> {
     let book: Arc<dyn PracticeSystem> = home.connections().practice_system(settings).await?;
     let people = read_everybody(book.as_ref()).await.map_err(unreadable)?;
     let known: BTreeMap<PatientRef, Consent> = store
-        .consents(&settings.id, &vald())
+        .consents(&settings.id, partner)
         .await?
         .into_iter()
         .map(|consent| (consent.line.patient.clone(), consent))
@@ -332,7 +341,7 @@ pub fn links(
     folder: DataFolder,
     clock: &Arc<dyn Clock>,
     practice: Option<&str>,
-    partner: Option<PatientPartner>,
+    partner: Option<&str>,
     form: Form,
 ) -> Result<(), Failure> {
     let home = open_if_there(folder, clock)?;
@@ -340,13 +349,36 @@ pub fn links(
         Some(home) => {
             let store = home.store();
             let practices = practices_of(&store, practice)?;
-            let partner = partner.map(PatientPartner::id);
+            let partner = partner.map(PartnerId::new);
             once(LinkList::read(&store, &practices, partner.as_ref()))??
         }
         None if practice.is_some() => return Err(no_such_practice(practice.unwrap_or_default())),
         None => LinkList::default(),
     };
     print_as(form, &links, || links.text())
+}
+
+/// `connect`: prints where a patient connects devices, once.
+pub fn connect(folder: DataFolder, clock: &Arc<dyn Clock>, what: &Connecting) -> Result<(), Failure> {
+    let home = open_if_there(folder, clock)?.ok_or_else(|| no_such_practice(&what.practice))?;
+    let store = home.store();
+    let practices = practices_of(&store, Some(&what.practice))?;
+    let settings = practices.first().ok_or_else(|| no_such_practice(&what.practice))?;
+    let patient = PatientRef::new(what.patient.as_str());
+    let connections = home.connections();
+    let connected =
+        devices::connect(&connections, &store, settings, &what.partner, &patient, what.anew, clock.as_ref());
+    let page = once(connected)??;
+    let shown =
+        MarketplaceAddress { partner: what.partner.clone(), address: page.0.expose_secret().to_owned() };
+    print_as(what.form, &shown, || format!("{}\n", shown.address))
+}
+
+/// `connect --json`.
+#[derive(serde::Serialize)]
+struct MarketplaceAddress {
+    partner: String,
+    address: String,
 }
 
 /// `open`.
@@ -386,11 +418,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partners_of_a_later_version_are_refused_in_words() {
-        assert_eq!(PatientPartner::Vald.linkable().expect("linkable").as_str(), "vald");
-        for (partner, name) in [(PatientPartner::Validic, "Validic"), (PatientPartner::Hint, "Hint")] {
-            let refused = partner.linkable().expect_err("refused");
-            assert!(refused.sentence.contains(name) && refused.sentence.contains("not link"), "{refused:?}");
+    fn partners_are_those_of_the_list_and_no_others() {
+        let names = partner_names();
+        assert!(["vald", "validic", "hint"].iter().all(|name| names.contains(name)), "{names:?}");
+        for name in names {
+            assert_eq!(linkable(name).expect("one that is linked").as_str(), name);
         }
+        assert!(linkable("nobody").is_err());
     }
 }

@@ -46,29 +46,32 @@ pub async fn today(desk: Shared<'_>, practice_id: String) -> Result<TodayView, U
     patients::today(&desk, &PracticeId::new(practice_id)).await
 }
 
-/// Records consent for VALD.
+/// Records consent for a partner.
 #[tauri::command]
 #[specta::specta]
 pub async fn give_consent(
     desk: Shared<'_>,
     practice_id: String,
     patient_id: String,
+    partner: String,
     consent: ConsentInput,
 ) -> Result<(), UiError> {
-    patients::give_consent(&desk, &PracticeId::new(practice_id), &PatientRef::new(patient_id), consent).await
+    let (practice, patient) = (PracticeId::new(practice_id), PatientRef::new(patient_id));
+    patients::give_consent(&desk, &practice, &patient, &partner, consent).await
 }
 
-/// Records that consent for VALD was refused or withdrawn.
+/// Records that consent for a partner was refused or withdrawn.
 #[tauri::command]
 #[specta::specta]
 pub async fn withdraw_consent(
     desk: Shared<'_>,
     practice_id: String,
     patient_id: String,
+    partner: String,
     recorded_by: String,
 ) -> Result<(), UiError> {
     let (practice, patient) = (PracticeId::new(practice_id), PatientRef::new(patient_id));
-    patients::withdraw_consent(&desk, &practice, &patient, recorded_by).await
+    patients::withdraw_consent(&desk, &practice, &patient, &partner, recorded_by).await
 }
 
 /// Sends these patients before all others, as far as they consented. Answers how many.

@@ -1,24 +1,20 @@
 //! The made-up clinic's organisation at a simulated VALD Hub.
 
-use super::NAME;
+use super::{NAME, give_consents};
 use crate::cli::Failure;
 use crate::compose::Home;
 use crate::patients::vald;
-use crate::present::people::{AtVald, patient_view};
 use crate::vald_account;
 use connectors::partners::vald::Region;
 use connectors::partners::vald::sim::{self, NotThere, SimTenant, ValdSim, ValdSimConfig};
 use connectors::sim::SimClock;
-use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::ids::PracticeId;
-use domain::ports::store::{Consents, Leg, Links, SettingsBook};
-use domain::private::{Private, SecretString};
+use domain::ports::store::{Consents, Links, SettingsBook};
+use domain::private::SecretString;
 use domain::settings::{
     GroupedPatients, PracticeSettings, ProfileGroupRule, SecretKind, SecretName, ValdSettings,
 };
 use std::sync::Arc;
-use sync::flows::people::read_everybody;
-use sync::health;
 
 const TENANT: &str = "0d3c1f6e-5a2b-4c8d-9e7f-a1b2c3d4e5f6";
 /// These open nothing but the simulator, which listens on this computer only.
@@ -26,8 +22,6 @@ const CLIENT_ID: &str = "demo-client-id";
 const CLIENT_SECRET: &str = "demo-client-secret";
 /// The group that every profile is put into.
 const GROUP: &str = "Wattle Street";
-/// Who is said to have recorded the consents that are there at the start.
-const RECORDED_BY: &str = "The demo";
 
 /// Starts the simulator on the current runtime.
 pub async fn start(home: &Home) -> Result<ValdSim, Failure> {
@@ -83,36 +77,7 @@ pub async fn link(home: &Home, practice: &PracticeId, hub: &ValdSim) -> Result<(
     store.forget_links(practice, &vald()).await?;
     store.link_practice(&settings, secrets).await?;
     if is_first {
-        give_consents(home, &settings).await?;
+        give_consents(home, &settings, vald(), |number| number % 3 != 2).await?;
     }
-    Ok(())
-}
-
-async fn give_consents(home: &Home, settings: &PracticeSettings) -> Result<(), Failure> {
-    let now = home.clock().now();
-    let today = settings.zone.today(now);
-    let book = home.connections().practice_system(settings).await?;
-    let people = read_everybody(book.as_ref())
-        .await
-        .map_err(|error| Failure::new(health::problem(Leg::System, &error).sentence))?;
-    let agreed = people.patients().enumerate().filter(|(number, _)| number % 3 != 2);
-    let line = |number: usize, patient| {
-        let person = people.patient(&patient);
-        let minor =
-            person.is_some_and(|person| patient_view(settings, &person, &AtVald::default(), today).minor);
-        let guardian = minor.then(|| Private::new("A parent".to_owned()));
-        ConsentLine {
-            practice: settings.id.clone(),
-            partner: vald(),
-            patient,
-            said: Said::Yes(Agreement { guardian, photo_and_video: number.is_multiple_of(2) }),
-            how: ConsentHow::CollectedBefore,
-            recorded_by: Private::new(RECORDED_BY.to_owned()),
-            wording: "2026-1".to_owned(),
-            at: now,
-        }
-    };
-    let lines: Vec<ConsentLine> = agreed.map(|(number, patient)| line(number, patient)).collect();
-    home.store().record_consents(&lines).await?;
     Ok(())
 }

@@ -53,6 +53,7 @@ pub fn settings() -> PracticeSettings {
             live_hours: LiveHours::default(),
         }),
         vald: None,
+        accounts: BTreeMap::new(),
     }
 }
 

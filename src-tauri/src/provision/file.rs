@@ -1,10 +1,12 @@
 //! The provisioning file (`interface.md`): its words, and every mistake in them by line and column.
 
+mod accounts;
 mod vald;
 
 use super::secret::{GivenSecret, SecretSources};
 use crate::compose::Sockets;
 use crate::inputs;
+use accounts::RawAccount;
 use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
@@ -19,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use toml::Spanned;
+use toml::de::DeTable;
 use url::Url;
 use vald::RawVald;
 
@@ -90,8 +93,6 @@ struct RawPractice {
     system: RawSystem,
     healthengine: Option<RawHealthengine>,
     vald: Option<RawVald>,
-    validic: Option<Later>,
-    hint: Option<Later>,
     provet: Option<Later>,
 }
 
@@ -169,16 +170,21 @@ pub fn read(
     stored: &[PracticeSettings],
 ) -> Result<WantedFile, Mistake> {
     let reader = Reader { text, folder, sources, sockets, stored };
-    let raw: RawFile = toml::from_str(text)
-        .map_err(|error| reader.mistake(&error.span().unwrap_or_default(), in_our_words(error.message())))?;
+    let unreadable = |error: toml::de::Error| {
+        reader.mistake(&error.span().unwrap_or_default(), in_our_words(error.message()))
+    };
+    let mut whole = DeTable::parse(text).map_err(unreadable)?;
+    let accounts = accounts::take(whole.get_mut());
+    let raw = RawFile::deserialize(toml::Deserializer::from(whole)).map_err(unreadable)?;
     let listener = raw.listener.as_ref().map(|listener| reader.listener(listener)).transpose()?;
     if raw.practice.is_empty() && listener.is_none() {
         return Err(reader.mistake(&(0..0), "the file names no practice: add a [[practice]] table".into()));
     }
     let mut taken = BTreeSet::new();
     let mut wanted: Vec<Wanted> = Vec::with_capacity(raw.practice.len());
-    for practice in &raw.practice {
-        let read = reader.practice(practice, &wanted)?;
+    for (number, practice) in raw.practice.iter().enumerate() {
+        let accounts = accounts.get(number).map(Vec::as_slice).unwrap_or_default();
+        let read = reader.practice(practice, accounts, &wanted)?;
         let others = wanted.iter().map(|wanted| &wanted.settings);
         if let (Some(account), Some(twin)) = (&practice.healthengine, same_account(&read.settings, others)) {
             return Err(reader.mistake(&account.practice_id.span(), already_linked(twin)));
@@ -218,12 +224,12 @@ impl Reader<'_> {
         Mistake { line, column, message }
     }
 
-    fn later(&self, table: &str, lacks: &str, found: Option<&Later>) -> Result<(), Mistake> {
+    fn later(&self, table: &str, lacks: &str, found: Option<Range<usize>>) -> Result<(), Mistake> {
         match found {
             None => Ok(()),
             Some(found) => {
                 let message = format!("this version {lacks} yet; remove [{table}] to go on");
-                Err(self.mistake(&found.span(), message))
+                Err(self.mistake(&found, message))
             }
         }
     }
@@ -250,14 +256,13 @@ impl Reader<'_> {
     }
 
     /// A practice. `earlier` stand before it in the file.
-    fn practice(&self, raw: &RawPractice, earlier: &[Wanted]) -> Result<Wanted, Mistake> {
-        for (partner, title, found) in [
-            ("validic", "Validic", &raw.validic),
-            ("hint", "Hint", &raw.hint),
-            ("provet", "Provet Cloud", &raw.provet),
-        ] {
-            self.later(&format!("practice.{partner}"), &format!("does not link {title}"), found.as_ref())?;
-        }
+    fn practice(
+        &self,
+        raw: &RawPractice,
+        accounts: &[RawAccount<'_>],
+        earlier: &[Wanted],
+    ) -> Result<Wanted, Mistake> {
+        self.later("practice.provet", "does not link Provet Cloud", raw.provet.as_ref().map(Spanned::span))?;
         if !PracticeId::is_valid(raw.id.get_ref()) {
             let message = "an id holds 1 to 40 small letters, digits and \"-\", nothing else".to_owned();
             return Err(self.mistake(&raw.id.span(), message));
@@ -278,8 +283,16 @@ impl Reader<'_> {
         })?;
         let mut secrets = Vec::new();
         let system = self.system(&raw.system, &mut secrets)?;
-        let mut settings =
-            PracticeSettings { id, name, zone, enabled: raw.enabled, system, healthengine: None, vald: None };
+        let mut settings = PracticeSettings {
+            id,
+            name,
+            zone,
+            enabled: raw.enabled,
+            system,
+            healthengine: None,
+            vald: None,
+            accounts: BTreeMap::new(),
+        };
         let password = secrets.first().map(|(_, secret)| secret.clone());
         self.sockets
             .practice_database(&settings, password)
@@ -290,6 +303,7 @@ impl Reader<'_> {
         if let Some(raw) = &raw.vald {
             settings.vald = Some(self.vald(raw, &settings, earlier, &mut secrets)?);
         }
+        settings.accounts = self.accounts(accounts, &settings, &mut secrets)?;
         Ok(Wanted { settings, secrets })
     }
 

@@ -4,6 +4,7 @@ use super::file::{Wanted, WantedFile};
 use crate::{vald_account, webhook_path};
 use chrono::{DateTime, Utc};
 use connectors::listener::is_open_to_others;
+use connectors::partners;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::store::{SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
@@ -11,6 +12,7 @@ use domain::settings::{
     AppSettings, GroupedPatients, ListenerSettings, LiveHours, PracticeSettings, SecretKind, SecretName,
     ValdSettings, WriteMode,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use store::Store;
@@ -135,10 +137,7 @@ impl ListenerPlan {
 }
 
 /// What differs, in the order of the keys: those that are there, and then those that are no more.
-fn differences(
-    was: &BTreeMap<&'static str, String>,
-    becomes: &BTreeMap<&'static str, String>,
-) -> Vec<String> {
+fn differences(was: &Described, becomes: &Described) -> Vec<String> {
     let mut lines = Vec::new();
     for (key, value) in becomes {
         match was.get(key) {
@@ -151,12 +150,19 @@ fn differences(
     lines
 }
 
-fn described_listener(settings: &ListenerSettings) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+/// Settings as the provisioning file calls them.
+type Described = BTreeMap<Cow<'static, str>, String>;
+
+fn described_listener(settings: &ListenerSettings) -> Described {
+    under_their_keys([
         ("address", settings.address.clone()),
         ("sources", settings.sources.join(", ")),
         ("check_sources", settings.check_sources.to_string()),
     ])
+}
+
+fn under_their_keys(found: impl IntoIterator<Item = (&'static str, String)>) -> Described {
+    found.into_iter().map(|(key, value)| (Cow::from(key), value)).collect()
 }
 
 impl PracticePlan {
@@ -173,7 +179,7 @@ impl PracticePlan {
             lines.push("vald links: forgotten, because the organisation is another one".to_owned());
         }
         let mut secrets = Vec::new();
-        for kind in SecretKind::ALL {
+        for kind in SecretKind::ALL.into_iter().chain(partners::secrets()) {
             let name = SecretName::of(&settings.id, kind);
             let old = match store {
                 Some(store) => store.secret(&name).await?,
@@ -246,19 +252,20 @@ impl fmt::Display for Plan {
 }
 
 /// How the provisioning file calls a secret.
-fn known_as(kind: SecretKind) -> &'static str {
-    match kind {
+fn known_as(kind: SecretKind) -> Cow<'static, str> {
+    Cow::from(match kind {
+        SecretKind::Account { partner, key } => return format!("{partner}.{key}").into(),
         SecretKind::SystemPassword => "system.password",
         SecretKind::HealthengineApiKey => "healthengine.api_key",
         SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
         SecretKind::HealthengineWebhookPath => "webhook path",
         SecretKind::ValdClientId => "vald.client_id",
         SecretKind::ValdClientSecret => "vald.client_secret",
-    }
+    })
 }
 
 /// The settings as the provisioning file calls them.
-fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
+fn described(settings: &PracticeSettings) -> Described {
     let system = &settings.system;
     let mut found = BTreeMap::from([
         ("name", quoted(&settings.name)),
@@ -300,6 +307,13 @@ fn described(settings: &PracticeSettings) -> BTreeMap<&'static str, String> {
     }
     if let Some(account) = &settings.vald {
         found.extend(described_vald(account));
+    }
+    let mut found = under_their_keys(found);
+    for (partner, account) in &settings.accounts {
+        // That it is linked is said even where its card asks for secrets alone.
+        found.insert(partner.to_string().into(), "linked".to_owned());
+        let fields = account.fields.iter();
+        found.extend(fields.map(|(key, value)| (format!("{partner}.{key}").into(), value.clone())));
     }
     found
 }

@@ -13,6 +13,12 @@ const LARGEST_FILE: u64 = 64 * 1024;
 /// A secret as the file gives it. Its own reader keeps the parser from quoting it in a message.
 pub struct GivenSecret(SecretString);
 
+impl From<&str> for GivenSecret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl fmt::Debug for GivenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<secret>")

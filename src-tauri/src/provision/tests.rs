@@ -1,5 +1,6 @@
 //! The provisioning file: what it may say, how its mistakes are named, and what it changes.
 
+mod accounts;
 mod vald;
 
 use super::file::{self, Mistake, Wanted, WantedFile};
@@ -337,7 +338,6 @@ fn no_mistake_quotes_a_secret() {
 #[test]
 fn what_comes_later_is_refused_and_named() {
     for (table, says) in [
-        ("[practice.validic]\ntoken = \"x\"\n", "Validic yet; remove [practice.validic]"),
         ("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]"),
         ("[practice.provet]\nprovet_id = 1\n", "Provet Cloud yet; remove [practice.provet]"),
     ] {

@@ -1,6 +1,6 @@
 //! Patients, their consents and their links, as the window shows them.
 
-use super::{Light, NamedView, ProblemView, ProgressView};
+use super::{DevicesView, Light, NamedView, ProblemView, ProgressView};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
@@ -92,6 +92,8 @@ pub enum ValdPatientState {
 pub struct PatientCardView {
     /// Who.
     pub patient: PatientView,
+    /// How it stands with devices, at each linked partner that has any.
+    pub devices: Vec<DevicesView>,
     /// The links to partners.
     pub links: Vec<LinkView>,
     /// Every line about consent, newest first.

@@ -5,6 +5,7 @@ use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
+use crate::flows::enrolments::Enrolments;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
 use crate::flows::record_links::RecordLinks;
@@ -528,9 +529,10 @@ impl Engine {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             // Somebody may have recorded consent.
-            let told = |name: &FlowName| matches!(name, FlowName::Profiles | FlowName::RecordLinks(_));
-            let of_consent = self.slots.keys().filter(|key| told(&key.1)).cloned();
-            for key in of_consent.collect::<Vec<_>>() {
+            let concerned = |key: &&SlotKey| {
+                matches!(key.1, FlowName::Profiles | FlowName::Enrolments(_) | FlowName::RecordLinks(_))
+            };
+            for key in self.slots.keys().filter(concerned).cloned().collect::<Vec<_>>() {
                 self.wake(&key, now);
             }
             self.revision = Some(revision);
@@ -707,6 +709,11 @@ impl Engine {
         }
         if let Some(profiles) = Profiles::new(ports.clone()) {
             flows.push(Arc::new(profiles));
+        }
+        for partner in &practice.partners {
+            if let Some(enrolments) = Enrolments::new(ports.clone(), partner.clone()) {
+                flows.push(Arc::new(enrolments));
+            }
         }
         for records in RecordLinks::all(&ports) {
             flows.push(Arc::new(records));

@@ -280,13 +280,37 @@ export class FakeBackend implements Backend {
         const readAt = this.#practice(practiceId)?.system.lastReadAt ?? null;
         return people ? ok(people.today(readAt)) : refuse("practiceUnknown");
       },
-      giveConsent: (practiceId, patientId, consent) => {
-        const given = this.#people.get(practiceId)?.give(patientId, consent) ?? "unknown";
+      giveConsent: (practiceId, patientId, partner, consent) => {
+        const given = this.#people.get(practiceId)?.give(patientId, partner, consent) ?? "unknown";
         if (given === "guardian") return refuse("inputInvalid", "A guardian has to agree for a minor.");
         return given === "ok" ? ok(null) : refuse("patientUnknown");
       },
-      withdrawConsent: (practiceId, patientId) =>
-        this.#people.get(practiceId)?.withdraw(patientId) ? ok(null) : refuse("patientUnknown"),
+      withdrawConsent: (practiceId, patientId, partner) =>
+        this.#people.get(practiceId)?.withdraw(patientId, partner) ? ok(null) : refuse("patientUnknown"),
+      testAccount: (_practiceId, account) =>
+        account.secrets.token === "wrong"
+          ? refuse(
+              "accountRefused",
+              "Validic refuses what it was given to sign in with. Renew it in Connections. What waits here is kept.",
+            )
+          : ok({ name: null, latencyMs: 240 }),
+      saveAccount: () => ok(null),
+      unlinkAccount: (practiceId, partner) => {
+        this.#changePractices((each) =>
+          each.id === practiceId
+            ? { ...each, accounts: each.accounts.filter((account) => account.partner !== partner) }
+            : each,
+        );
+        return ok(null);
+      },
+      connectDevice: (practiceId, patientId, _partner, anew) => {
+        const token = this.#people.get(practiceId)?.connectDevice(patientId, anew);
+        if (token === undefined) return refuse("patientUnknown");
+        // Not a code that a camera could read: only its corners, so that it looks like one.
+        const corner = (x: number, y: number) => `M${x} ${y}h7v7h-7zM${x + 2} ${y + 2}h3v3h-3z`;
+        const path = corner(0, 0) + corner(18, 0) + corner(0, 18);
+        return ok({ address: `https://syncmydevice.com/?token=${token}`, size: 25, path });
+      },
       linkPatients: (practiceId, patientIds) => ok(this.#people.get(practiceId)?.link(patientIds) ?? 0),
       openInVald: (practiceId, patientId, linkFirst) => {
         const people = this.#people.get(practiceId);
@@ -470,6 +494,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
         }
       : null,
     vald: null,
+    accounts: [],
     practitioners,
     publishedTo: null,
     waiting: [{ kind: "daysToPublish", count: 366, oldestAt: now, answerBy: null }],
@@ -494,6 +519,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
             webhookUrl: practice.healthengine.webhookUrl,
           }
         : null,
+      accounts: [],
       vald: practice.vald && {
         tenantId: practice.vald.tenantId,
         region: practice.vald.region ?? "aue",

@@ -70,11 +70,16 @@ export class FakePeople {
   #people = PEOPLE.map((each) => ({ ...each }));
   readonly #practiceId: string;
   readonly #hasVald: boolean;
+  readonly #hasDevices: boolean;
+  readonly #agreed = new Set(["5521"]);
+  readonly #refused = new Set<string>();
+  readonly #registered = new Map<string, number>();
   readonly #practitioners: PractitionerView[];
 
   constructor(practice: PracticeView) {
     this.#practiceId = practice.id;
     this.#hasVald = practice.vald !== null;
+    this.#hasDevices = practice.accounts.some((each) => each.partner === "validic");
     this.#practitioners = practice.practitioners.slice(0, 2);
   }
 
@@ -137,6 +142,19 @@ export class FakePeople {
     const at = RECORDED_AT;
     return {
       patient: this.#view(person),
+      devices: this.#hasDevices
+        ? [
+            {
+              partner: "validic",
+              title: "Validic",
+              allowed: this.#agreed.has(id),
+              withdrawn: this.#refused.has(id),
+              registered: this.#registered.has(id),
+              reason: null,
+              devices: this.#registered.has(id) ? ["withings"] : [],
+            },
+          ]
+        : [],
       links: agreed ? [this.#link(person)] : [],
       consents: agreed
         ? [
@@ -222,15 +240,33 @@ export class FakePeople {
     return true;
   }
 
-  give(id: string, consent: ConsentInput): "ok" | "unknown" | "guardian" {
+  /** The patient's token at the page, a new one where that is wanted. */
+  connectDevice(id: string, anew: boolean): string | undefined {
+    if (!this.#people.some((each) => each.id === id)) return undefined;
+    const number = (this.#registered.get(id) ?? 1) + Number(anew);
+    this.#registered.set(id, number);
+    return `made-up-${number}`;
+  }
+
+  give(id: string, partner: string, consent: ConsentInput): "ok" | "unknown" | "guardian" {
     const person = this.#people.find((each) => each.id === id);
     if (!person) return "unknown";
     if (person.minor && consent.guardian === null) return "guardian";
+    if (partner !== "vald") {
+      this.#refused.delete(id);
+      this.#agreed.add(id);
+      return "ok";
+    }
     this.#become(id, "onItsWay");
     return "ok";
   }
 
-  withdraw(id: string): boolean {
+  withdraw(id: string, partner: string): boolean {
+    if (partner !== "vald") {
+      this.#refused.add(id);
+      this.#registered.delete(id);
+      return this.#agreed.delete(id);
+    }
     const wasThere = this.#people.some((each) => each.id === id && each.state === "linked");
     return this.#become(
       id,

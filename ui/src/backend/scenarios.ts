@@ -1,5 +1,6 @@
 // The canned views. Everybody here is made up.
 import type {
+  AccountView,
   AppView,
   BookingHistory,
   BookingView,
@@ -17,6 +18,7 @@ import type {
   ListenerView,
   LiveHours,
   NeedView,
+  PartnerCardView,
   PracticeView,
   PractitionerView,
   ProfileView,
@@ -172,6 +174,7 @@ function practice(): PracticeView {
       unknownGroups: [],
       problem: null,
     },
+    accounts: [],
     practitioners: [
       person("11", "Dr Mei Lee", "physiotherapist", 7, 16, 2),
       person("12", "Tom Okafor", "exercise physiologist", 2, 14, 2),
@@ -215,6 +218,7 @@ function practice(): PracticeView {
         groups: [],
         staffAreAdults: true,
       },
+      accounts: [],
       liveHours: HOURS,
     },
   };
@@ -277,6 +281,7 @@ function view(): AppView {
       quickOpenProblem: null,
     },
     profiles: PROFILES,
+    partners: PARTNERS,
     about: { version: "0.1.0", dataFolder: "AppData\\Roaming\\au.cliniccompanion.desktop" },
   };
 }
@@ -810,6 +815,89 @@ function onItsWay(): Scenario {
   }));
 }
 
+/** A partner whose form is drawn from its card. */
+export const PARTNERS: PartnerCardView[] = [
+  {
+    name: "validic",
+    title: "Validic",
+    purpose:
+      "Lets patients who agreed to that connect their own devices, under a name that tells nobody who they are.",
+    fields: [
+      {
+        key: "organization_id",
+        label: "Organisation id",
+        kind: "text",
+        choices: [],
+        default: null,
+        optional: false,
+        whereToFind: ["Sign in to the Validic dashboard as an administrator.", "Open the settings."],
+      },
+      {
+        key: "token",
+        label: "Token",
+        kind: "secret",
+        choices: [],
+        default: null,
+        optional: false,
+        whereToFind: ["It stands in the Validic dashboard beside the organisation id."],
+      },
+      {
+        key: "api",
+        label: "Form of the API",
+        kind: "choice",
+        choices: ["inform-v2", "legacy-v1"],
+        default: "inform-v2",
+        optional: false,
+        whereToFind: ["Leave it as it is."],
+      },
+      {
+        key: "base_url",
+        label: "Address",
+        kind: "address",
+        choices: [],
+        default: null,
+        optional: true,
+        whereToFind: ["Leave it empty, unless Validic told you another address."],
+      },
+    ],
+    whenUnlinked: "Patients stay registered at Validic, and who is who stays on record here.",
+  },
+];
+
+function withValidic(account: Partial<AccountView>, rest: Partial<AppView> = {}): Scenario {
+  return changed((base) => ({
+    ...rest,
+    practices: base.practices.map((each) => ({
+      ...each,
+      light: account.light ?? each.light,
+      accounts: [
+        {
+          partner: "validic",
+          title: "Validic",
+          light: "ok" as const,
+          linked: 12,
+          pending: 0,
+          needsPerson: 0,
+          failed: 0,
+          lastAnswerAt: before(600),
+          problem: null,
+          ...account,
+        },
+      ],
+      setup: {
+        ...each.setup,
+        accounts: [
+          {
+            partner: "validic",
+            fields: { organization_id: "60c76d42c31ed70001926000", api: "inform-v2" },
+            secrets: ["token"],
+          },
+        ],
+      },
+    })),
+  }));
+}
+
 function withVald(vald: Partial<ValdView>, rest: Partial<AppView> = {}): Scenario {
   return changed((base) => ({
     ...rest,
@@ -930,6 +1018,20 @@ export const SCENARIOS = {
         setup: { ...each.setup, vald: null },
       })),
     })),
+  devices: () => withValidic({}),
+  "validic-silent": () => ({
+    ...withValidic(
+      {
+        light: "down",
+        problem: {
+          code: "accountUnreachable",
+          message: "Validic does not answer. We keep trying.",
+          since: before(4000),
+        },
+      },
+      { headline: "down", attention: [{ kind: "account", practiceId: "richmond", partner: "validic" }] },
+    ),
+  }),
   "vald-sending": () =>
     withVald(
       { light: "working", linked: 1204, pending: 7106, progress: { done: 1204, total: 8310 } },

@@ -13,8 +13,8 @@ use domain::matching::{Agreement, Comparison, Decision, Field};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::{AuditTrail, Consents, Links, SettingsBook};
 use domain::settings::{
-    DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PracticeSettings,
-    ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
+    DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PartnerAccount,
+    PracticeSettings, ProfileGroupRule, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use proptest::prelude::*;
@@ -229,8 +229,13 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
             poll_seconds,
         },
     );
-    (text(), text(), zone, any::<bool>(), system, prop::option::of(account), prop::option::of(vald()))
-        .prop_map(|(id, name, zone, enabled, system, healthengine, vald)| PracticeSettings {
+    let fields = prop::collection::btree_map(text(), text(), 0..3);
+    let account_of = (text().prop_map(PartnerId::new), fields.prop_map(|fields| PartnerAccount { fields }));
+    let accounts =
+        prop::collection::vec(account_of, 0..3).prop_map(|accounts| accounts.into_iter().collect());
+    let healthengine = prop::option::of(account);
+    (text(), text(), zone, any::<bool>(), system, healthengine, prop::option::of(vald()), accounts).prop_map(
+        |(id, name, zone, enabled, system, healthengine, vald, accounts)| PracticeSettings {
             id: PracticeId::new(id),
             name,
             zone,
@@ -238,7 +243,9 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
             system,
             healthengine,
             vald,
-        })
+            accounts,
+        },
+    )
 }
 
 fn vald() -> impl Strategy<Value = ValdSettings> {

@@ -170,8 +170,9 @@ impl Clinic {
     pub fn ports(&self) -> Ports {
         let state = StateBoard::default();
         let id = self.settings.id.clone();
-        let notes =
-            self.store.disk(|disk| disk.notes.iter().map(|((_, leg), note)| (*leg, note.clone())).collect());
+        let notes = self
+            .store
+            .disk(|disk| disk.notes.iter().map(|((_, leg), note)| (leg.clone(), note.clone())).collect());
         let shown = PracticeState::new(self.settings.clone(), notes, BookingCounts::default());
         state.change(|state| drop(state.practices.insert(id, shown)));
         Ports {

@@ -13,6 +13,7 @@ mod client_snapshots;
 mod clinic;
 mod documents;
 mod engine;
+mod enrolments;
 mod guards;
 mod keeper;
 mod kill;

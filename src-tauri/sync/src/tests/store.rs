@@ -25,6 +25,8 @@ use std::sync::{Arc, Mutex};
 /// What is on the disk.
 #[derive(Default)]
 pub struct Disk {
+    /// What opens a patient's page.
+    pub secrets: BTreeMap<SecretName, SecretString>,
     pub entries: BTreeMap<BookingKey, Entry>,
     pub history: Vec<(BookingKey, HistoryLine)>,
     pub marks: BTreeMap<(PracticeId, String), Mark>,
@@ -351,7 +353,7 @@ impl Watermarks for FakeStore {
     async fn notes(&self, practice: &PracticeId) -> Result<Vec<(Leg, LegNote)>, StoreError> {
         self.touch(|disk| {
             let notes = disk.notes.iter().filter(|((of, _), _)| of == practice);
-            notes.map(|((_, leg), note)| (*leg, note.clone())).collect()
+            notes.map(|((_, leg), note)| (leg.clone(), note.clone())).collect()
         })
         .await
     }
@@ -429,19 +431,18 @@ impl SettingsBook for FakeStore {
     }
 }
 
-/// Nothing here is secret, and nothing asks for a secret: connections are made by the tests.
 #[async_trait]
 impl Vault for FakeStore {
-    async fn secret(&self, _: &SecretName) -> Result<Option<SecretString>, StoreError> {
-        Ok(None)
+    async fn secret(&self, name: &SecretName) -> Result<Option<SecretString>, StoreError> {
+        self.touch(|disk| disk.secrets.get(name).cloned()).await
     }
 
-    async fn keep_secret(&self, _: &SecretName, _: SecretString) -> Result<(), StoreError> {
-        Ok(())
+    async fn keep_secret(&self, name: &SecretName, secret: SecretString) -> Result<(), StoreError> {
+        self.touch(|disk| drop(disk.secrets.insert(name.clone(), secret))).await
     }
 
-    async fn forget_secret(&self, _: &SecretName) -> Result<(), StoreError> {
-        Ok(())
+    async fn forget_secret(&self, name: &SecretName) -> Result<(), StoreError> {
+        self.touch(|disk| drop(disk.secrets.remove(name))).await
     }
 }
 

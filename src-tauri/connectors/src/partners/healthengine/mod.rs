@@ -108,6 +108,8 @@ pub const CARD: Card = Card {
         },
     ],
     consent_steps: GET_CONSENT,
+    connects_devices: false,
+    joins_records: false,
     when_unlinked: "Bookings stop, and your times there are not kept in step any more.",
 };
 

@@ -1,0 +1,5 @@
+//! The translation, from our own made-up fixtures, and the client against the simulator.
+
+#[cfg(feature = "sims")]
+mod client;
+mod translate;
