@@ -979,6 +979,8 @@ const LEFT: Record<string, (partner: string) => string> = {
   ended: () => "Not kept in step any more",
   consent_given: (partner) => `Consent for ${partner} recorded`,
   consent_withdrawn: (partner) => `Consent for ${partner} refused or withdrawn`,
+  matched: (partner) => `Somebody said which record at ${partner} it is`,
+  not_matched: (partner) => `Somebody said which record at ${partner} it is not`,
 };
 
 /** What happened, for the list of what left this PC. */

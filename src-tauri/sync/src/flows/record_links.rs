@@ -125,8 +125,21 @@ impl RecordLinks {
     async fn run(&self) -> Result<DateTime<Utc>, Stop> {
         let now = self.ports.clock.now();
         let Some(register) = self.partner.record_register() else { return Ok(now + ALL_EVERY) };
-        let foreign = self.read_news(register).await?;
-        let compared = self.compare(register, &foreign).await?;
+        let inputs = self.inputs().await?;
+        // While many are brought forward, each of them changes what the partner has, and nobody else.
+        let is_busy = self.memory(|memory| !memory.queue.is_empty());
+        let before = self.memory(|memory| memory.compared.map(|before| Compared { foreign: 0, ..before }));
+        let goes_on = is_busy && before == inputs;
+        let foreign = self.read_news(register, !goes_on).await?;
+        let compared = match inputs {
+            None => false,
+            Some(_) if goes_on => true,
+            Some(inputs) => {
+                let compared = Compared { foreign: foreign.revision, ..inputs };
+                self.compare(register, &foreign, compared).await?;
+                true
+            }
+        };
         self.take_up_decisions(register).await?;
         self.bring_some(register).await?;
         self.look_at_others(register).await?;
@@ -163,12 +176,21 @@ impl RecordLinks {
         self.ports.settings.zone.wall_clock(self.ports.clock.now()).0.date()
     }
 
-    /// The partner's patients: what changed since, or everybody where that is due.
-    async fn read_news(&self, register: &dyn RecordRegister) -> Result<Arc<Foreign>, Stop> {
+    /// What is compared with the partner's patients, whose revision is left out; none while the book's people are not known
+    /// yet.
+    async fn inputs(&self) -> Result<Option<Compared>, Stop> {
+        let Some(people) = self.ports.people() else { return Ok(None) };
+        let consents = self.ports.store.last_consent().await?;
+        Ok(Some(Compared { people: people.revision, foreign: 0, consents, day: self.today() }))
+    }
+
+    /// The partner's patients: what changed since, or everybody where that is due. `closely`: what we wrote ourselves must
+    /// be among it.
+    async fn read_news(&self, register: &dyn RecordRegister, closely: bool) -> Result<Arc<Foreign>, Stop> {
         let now = self.ports.clock.now();
         let known = self.memory(|memory| memory.foreign.clone());
         let lately = |at: DateTime<Utc>, within: TimeDelta| (TimeDelta::zero()..within).contains(&(now - at));
-        let behind = self.memory(|memory| memory.is_behind);
+        let behind = closely && self.memory(|memory| memory.is_behind);
         if let Some(known) = known.as_ref().filter(|known| !behind && lately(known.asked_at, NEWS_EVERY)) {
             return Ok(known.clone());
         }
@@ -185,24 +207,18 @@ impl RecordLinks {
         Ok(foreign)
     }
 
-    /// Finds out who has to be brought forward. Returns false while the book's people are not known yet.
-    async fn compare(&self, register: &dyn RecordRegister, foreign: &Foreign) -> Result<bool, Stop> {
-        let store = &self.ports.store;
-        let Some(people) = self.ports.people() else { return Ok(false) };
-        let compared = Compared {
-            people: people.revision,
-            foreign: foreign.revision,
-            consents: store.last_consent().await?,
-            day: self.today(),
-        };
-        // While many are brought forward, each of them changes what the partner has, and nobody else.
-        let busy = self.memory(|memory| !memory.queue.is_empty());
-        let same = |before: Compared| {
-            before == compared || busy && Compared { foreign: compared.foreign, ..before } == compared
-        };
-        if self.memory(|memory| memory.compared).is_some_and(same) {
-            return Ok(true);
+    /// Finds out who has to be brought forward.
+    async fn compare(
+        &self,
+        register: &dyn RecordRegister,
+        foreign: &Foreign,
+        compared: Compared,
+    ) -> Result<(), Stop> {
+        if self.memory(|memory| memory.compared) == Some(compared) {
+            return Ok(());
         }
+        let store = &self.ports.store;
+        let Some(people) = self.ports.people() else { return Ok(()) };
         let (id, partner) = (self.ports.id(), self.partner.id());
         let consents = store.consents(id, partner).await?;
         let links = store.links(id, Some(partner)).await?;
@@ -247,7 +263,7 @@ impl RecordLinks {
             memory.queue = waiting.into_iter().chain(due.iter().cloned()).collect();
             memory.compared = Some(compared);
         });
-        Ok(true)
+        Ok(())
     }
 
     /// What is known about a patient besides record and consent.

@@ -685,7 +685,7 @@ async fn walk(faults: &[(usize, Fault)]) -> usize {
     place.clinic.reaper.somebody(Arc::new(somebody));
     place.clinic.reaper.plan(faults);
     let (first, until) =
-        (place.clinic.now() + TimeDelta::minutes(1), place.clinic.now() + TimeDelta::minutes(40));
+        (place.clinic.now() + TimeDelta::minutes(1), place.clinic.now() + TimeDelta::minutes(12));
     let mut touches = 0;
     while place.clinic.now() < until {
         let flow = place.flow();
