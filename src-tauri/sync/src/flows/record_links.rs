@@ -630,6 +630,9 @@ impl RecordLinks {
             format!("{who} refuses the link: {refusal}. It is tried again when either record changes.");
         if !record.shows_problem {
             self.memory(|memory| memory.is_behind = true);
+            // A sentence of ours, and no field of the patient's.
+            let sent = self.line(AuditEvent::Sent, &link, Vec::new(), consent);
+            self.ports.store.audit(&[sent]).await?;
             let told = register.show_problem(record, Some(SHOWN_TO_STAFF)).await;
             self.written(told, &link, consent).await?;
         }
