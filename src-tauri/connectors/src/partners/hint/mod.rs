@@ -51,11 +51,36 @@ pub const CARD: Card = Card {
             label: "Address",
             kind: FieldKind::Address,
             default: Some(BASE_URL),
+            optional: false,
             where_to_find: &["Leave it as it is. To try things with a token that begins with sbx-, enter \
                  https://api.sandbox.hint.com/api instead."],
         },
+        Field {
+            key: "patient_page",
+            label: "Your own page about a patient",
+            kind: FieldKind::Text,
+            default: None,
+            optional: true,
+            where_to_find: &[
+                "Leave it empty, unless your practice system shows a patient's record in the browser.",
+                "Then open any patient there, copy the address, and put {patientId} in the place of the patient's key. \
+                 Hint's staff come to your record by it.",
+            ],
+        },
     ],
     consent_steps: TOKEN_STEPS,
+    connects_devices: false,
+    joins_records: true,
+    when_unlinked: "The links stay at Hint as they are, and are not kept in step any more.",
+};
+
+const TOKEN: Field = Field {
+    key: "access_token",
+    label: "Access token",
+    kind: FieldKind::Secret,
+    default: None,
+    optional: false,
+    where_to_find: TOKEN_STEPS,
 };
 
 const TOKEN_STEPS: &[&str] = &[
