@@ -190,9 +190,7 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
         status
     };
     let vald = settings.vald.as_ref().map(|_| of_partner("VALD Hub", vald(), Leg::Profiles));
-    // A partner that this version cannot link is never linked.
-    let mut accounts: BTreeMap<&'static str, Option<LinksStatus>> =
-        partners::LATER.iter().map(|name| (*name, None)).collect();
+    let mut accounts: BTreeMap<&'static str, Option<LinksStatus>> = BTreeMap::new();
     for linkable in partners::LINKABLE {
         let linked = settings.accounts.get(&linkable.id());
         let leg = Leg::Account(linkable.id());

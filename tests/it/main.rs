@@ -51,5 +51,6 @@ mod killed;
 mod openemr_on_mariadb;
 mod practice_people;
 mod profiles;
+mod record_links;
 mod tidy;
 mod webhooks;

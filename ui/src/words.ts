@@ -979,6 +979,8 @@ const LEFT: Record<string, (partner: string) => string> = {
   consent_given: (partner) => `Consent for ${partner} recorded`,
   consent_withdrawn: (partner) => `Consent for ${partner} refused or withdrawn`,
   unreadable: () => "A line that cannot be read: it was changed, or a newer version wrote it",
+  matched: (partner) => `Somebody said which record at ${partner} it is`,
+  not_matched: (partner) => `Somebody said which record at ${partner} it is not`,
 };
 
 /** What happened, for the list of what left this PC. */

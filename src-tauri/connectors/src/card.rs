@@ -22,6 +22,8 @@ pub struct Card {
     pub consent_steps: &'static [&'static str],
     /// Whether patients connect devices of their own there.
     pub connects_devices: bool,
+    /// Whether patients here are joined with their records there.
+    pub joins_records: bool,
     /// What becomes of what was linked when the account is unlinked, in a sentence.
     pub when_unlinked: &'static str,
 }
@@ -265,6 +267,7 @@ mod tests {
             ],
             consent_steps: &[],
             connects_devices: false,
+            joins_records: false,
             when_unlinked: "",
         };
         let typed = |pairs: &[(&str, &str)]| {

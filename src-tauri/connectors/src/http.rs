@@ -416,6 +416,36 @@ impl Endpoint {
         if body.is_empty() { Ok(None) } else { decode(&body).map(Some) }
     }
 
+    /// Reads JSON from `path` likewise, and the whole number in the header of this name, where there is one.
+    ///
+    /// # Errors
+    /// Sorted by what can be done about it.
+    pub async fn read_counted<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        counted_in: &'static str,
+    ) -> Result<(T, Option<usize>), ReadError> {
+        let request = self.client.request(Method::GET, self.url_with(path, query));
+        let answer = self.exchange(path, request, Haste::Normal).await.map_err(|failure| failure.error)?;
+        let count = answer.headers.get(counted_in).and_then(|count| count.to_str().ok()?.trim().parse().ok());
+        Ok((decode(&answer.body.map_err(|failure| failure.error)?)?, count))
+    }
+
+    /// Changes a part of what is at `path` (PATCH), and answers what a refusal with 400 or 422 says; none where it worked.
+    /// A refusal that cannot be read is one that says nothing.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn change_unless_refused<T: DeserializeOwned + Default>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+    ) -> Result<Option<T>, WriteError> {
+        let refuses = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
+        Ok(self.answered(Method::PATCH, path, body, &refuses, Haste::Normal).await?.refusal())
+    }
+
     /// Posts to `path`, and answers what a refusal with 400 says; none where it worked. A refusal that cannot be read is
     /// one that says nothing.
     ///
@@ -427,13 +457,8 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Option<T>, WriteError> {
-        let answered = self.answered(&Method::POST, path, body, haste).await?;
-        Ok(match answered {
-            Answered::Done(_) => None,
-            Answered::Refused(said) => {
-                Some(said.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
-            }
-        })
+        let answered = self.answered(Method::POST, path, body, &[StatusCode::BAD_REQUEST], haste).await?;
+        Ok(answered.refusal())
     }
 
     /// Creates something at `path`, and answers what was made, or what a refusal with 400 says; one that cannot be read
@@ -447,7 +472,7 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Answered<T, Value>, WriteError> {
-        self.answered(&Method::POST, path, body, haste).await?.read()
+        self.answered(Method::POST, path, body, &[StatusCode::BAD_REQUEST], haste).await?.read()
     }
 
     /// Changes some fields of what is at `path`, and answers likewise.
@@ -460,22 +485,23 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Answered<T, Value>, WriteError> {
-        self.answered(&Method::PATCH, path, body, haste).await?.read()
+        self.answered(Method::PATCH, path, body, &[StatusCode::BAD_REQUEST], haste).await?.read()
     }
 
-    /// Sends something, and gives the bodies of what was done and of what was refused with 400.
+    /// Sends something, and gives the bodies of what was done and of what was refused with one of these statuses.
     async fn answered(
         &self,
-        method: &Method,
+        method: Method,
         path: &[&str],
         body: &(impl Serialize + Sync),
+        refuses: &[StatusCode],
         haste: Haste,
     ) -> Result<Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>>, WriteError> {
         let request = self.sending(method, path, Some(body), haste).map_err(Failure::of_write)?;
         let arrived = self.send(path, request, haste).await.map_err(Failure::of_write)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await;
-        if status == StatusCode::BAD_REQUEST {
+        if refuses.contains(&status) {
             return Ok(Answered::Refused(body.ok()));
         }
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
@@ -603,18 +629,18 @@ impl Endpoint {
         body: Option<&(impl Serialize + Sync)>,
         haste: Haste,
     ) -> Result<Answer, Failure> {
-        let request = self.sending(&Method::POST, path, body, haste)?;
+        let request = self.sending(Method::POST, path, body, haste)?;
         self.exchange(path, request, haste).await
     }
 
     fn sending(
         &self,
-        method: &Method,
+        method: Method,
         path: &[&str],
         body: Option<&(impl Serialize + Sync)>,
         haste: Haste,
     ) -> Result<reqwest::RequestBuilder, Failure> {
-        let mut request = self.client.request(method.clone(), self.url(path));
+        let mut request = self.client.request(method, self.url(path));
         if let Some(body) = body {
             let json = serde_json::to_vec(body).map_err(|error| {
                 Failure::before(ReadError::Invalid(format!(
@@ -750,7 +776,7 @@ impl Endpoint {
         let body = collect(arrived).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
             Some(failure) => Err(failure),
-            None => Ok(Answer { body }),
+            None => Ok(Answer { headers, body }),
         }
     }
 }
@@ -763,6 +789,7 @@ struct Arrived {
 
 /// What came back with a status of 2xx.
 struct Answer {
+    headers: HeaderMap,
     /// The whole body, or why it could not be read. For many writes it does not matter.
     body: Result<Vec<u8>, Failure>,
 }
@@ -807,6 +834,16 @@ pub enum Answered<T, R> {
 }
 
 impl Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>> {
+    /// What a refusal says, where it was one; one that cannot be read says nothing.
+    fn refusal<T: DeserializeOwned + Default>(self) -> Option<T> {
+        match self {
+            Self::Done(_) => None,
+            Self::Refused(said) => {
+                Some(said.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
+            }
+        }
+    }
+
     /// An answer that cannot be read leaves open what was done.
     fn read<T: DeserializeOwned>(self) -> Result<Answered<T, Value>, WriteError> {
         match self {
@@ -934,7 +971,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
     Some(match code {
         200..=299 => return None,
         300..=399 => Failure::after(ReadError::Unreachable(Box::new(HttpFailure::Redirected(code)))),
-        401 => Failure::before(ReadError::NotAuthorised),
+        // 428 is a key of another kind than the one that is asked for (Hint sheet §2).
+        401 | 428 => Failure::before(ReadError::NotAuthorised),
         403 => Failure::before(ReadError::NoConsent),
         404 | 410 => Failure::before(ReadError::NotFound),
         408 => Failure::after(failed()),
@@ -946,11 +984,14 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
     })
 }
 
-/// What Healthengine says in `error`, and others in `title` of their `ProblemDetails`.
+/// What Healthengine says in `error`, Hint in `message`, and others in `title` of their `ProblemDetails`.
 fn reason_in(code: u16, body: &[u8]) -> String {
     let body: Option<Value> = serde_json::from_slice(body).ok();
     let said = |key| body.as_ref()?.get(key)?.as_str().map(short_reason).filter(|reason| !reason.is_empty());
-    said("error").or_else(|| said("title")).unwrap_or_else(|| format!("no reason given (status {code})"))
+    said("error")
+        .or_else(|| said("title"))
+        .or_else(|| said("message"))
+        .unwrap_or_else(|| format!("no reason given (status {code})"))
 }
 
 /// `Retry-After`, in seconds or as a date. A date is measured against the answer's own `Date`, because the clock of

@@ -48,11 +48,15 @@ pub enum AuditEvent {
     Ended,
     /// The links of a former system were removed from the partner's whole account.
     FormerLinksRemoved,
+    /// Somebody said which record of the partner's one of ours is.
+    Matched,
+    /// Somebody said which record of the partner's one of ours is not.
+    NotMatched,
 }
 
 impl AuditEvent {
     /// All of them.
-    pub const ALL: [AuditEvent; 8] = [
+    pub const ALL: [AuditEvent; 10] = [
         AuditEvent::ConsentGiven,
         AuditEvent::ConsentWithdrawn,
         AuditEvent::Sent,
@@ -61,6 +65,8 @@ impl AuditEvent {
         AuditEvent::Opened,
         AuditEvent::Ended,
         AuditEvent::FormerLinksRemoved,
+        AuditEvent::Matched,
+        AuditEvent::NotMatched,
     ];
 
     /// The name in the store and in exports.
@@ -74,6 +80,8 @@ impl AuditEvent {
             AuditEvent::Opened => "opened",
             AuditEvent::Ended => "ended",
             AuditEvent::FormerLinksRemoved => "former_links_removed",
+            AuditEvent::Matched => "matched",
+            AuditEvent::NotMatched => "not_matched",
         }
     }
 }

@@ -39,8 +39,11 @@ text_id! {
     ForeignChangeId,
     /// A document that waits to be filed, as the partner calls it.
     ForeignDocumentId,
-    /// The name under which a partner is told of a patient, chosen once: VALD's sync id.
+    /// The name under which a partner is told of a patient or another thing, chosen once: VALD's sync id,
+    /// Hint's integration record id.
     SyncId,
+    /// A record, as the partner calls it.
+    ForeignRecordId,
     /// A profile, as the partner calls it.
     ForeignProfileId,
     /// A group of profiles, as the partner calls it.

@@ -19,5 +19,6 @@ pub mod people;
 pub mod ports;
 pub mod private;
 pub mod profile;
+pub mod records;
 pub mod settings;
 pub mod time;

@@ -35,7 +35,7 @@ const AT_ONCE: usize = 1000;
 pub fn partner_names() -> Vec<&'static str> {
     let drawn = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
     let vald = [partners::vald::NAME];
-    vald.into_iter().chain(drawn).chain(partners::LATER.iter().copied()).collect()
+    vald.into_iter().chain(drawn).collect()
 }
 
 /// Refuses a partner to whom this version links nobody.
@@ -418,17 +418,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partners_are_those_of_the_list_and_those_of_a_later_version_are_refused_in_words() {
+    fn partners_are_those_of_the_list_and_no_others() {
         let names = partner_names();
         assert!(["vald", "validic", "hint"].iter().all(|name| names.contains(name)), "{names:?}");
         for name in names {
-            match linkable(name) {
-                Ok(id) => assert_eq!(id.as_str(), name),
-                Err(refused) => {
-                    assert!(refused.sentence.contains(&PartnerId::new(name).title()), "{refused:?}");
-                    assert!(partners::LATER.contains(&name), "{refused:?}");
-                }
-            }
+            assert_eq!(linkable(name).expect("one that is linked").as_str(), name);
         }
+        assert!(linkable("nobody").is_err());
     }
 }

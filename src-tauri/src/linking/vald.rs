@@ -292,7 +292,9 @@ async fn may_have_profiles(store: &Store, practice: &PracticeId) -> Result<bool,
                 | AuditEvent::ConsentWithdrawn
                 | AuditEvent::Opened
                 | AuditEvent::Ended
-                | AuditEvent::FormerLinksRemoved => {}
+                | AuditEvent::FormerLinksRemoved
+                | AuditEvent::Matched
+                | AuditEvent::NotMatched => {}
             }
         }
     }

@@ -230,17 +230,6 @@ impl Reader<'_> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         Mistake { line, column, message }
     }
-
-    fn later(&self, table: &str, lacks: &str, found: Option<Range<usize>>) -> Result<(), Mistake> {
-        match found {
-            None => Ok(()),
-            Some(found) => {
-                let message = format!("this version {lacks} yet; remove [{table}] to go on");
-                Err(self.mistake(&found, message))
-            }
-        }
-    }
-
     fn listener(&self, raw: &RawListener) -> Result<ListenerSettings, Mistake> {
         let address = inputs::listen_address(raw.address.get_ref())
             .map_err(|wrong| self.mistake(&raw.address.span(), wrong.to_owned()))?;

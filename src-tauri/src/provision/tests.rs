@@ -385,16 +385,6 @@ fn a_practice_at_provet_cloud_is_linked_by_its_number_and_its_credentials() {
 }
 
 #[test]
-fn what_comes_later_is_refused_and_named() {
-    for (table, says) in [("[practice.hint]\naccess_token = \"x\"\n", "Hint yet; remove [practice.hint]")] {
-        let text = format!("{WHOLE}{table}");
-        let mistake = read(&text).unwrap_err();
-        assert!(mistake.message.contains(says), "{mistake}");
-        assert_eq!(mistake.line, WHOLE.lines().count() + 1, "{mistake}");
-    }
-}
-
-#[test]
 fn files_that_are_none_are_refused() {
     for (text, says) in [
         ("", "names no practice"),

@@ -8,6 +8,7 @@ use crate::flows::documents::Documents;
 use crate::flows::enrolments::Enrolments;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
+use crate::flows::record_links::RecordLinks;
 use crate::flows::subscriptions::{self, Subscriptions};
 use crate::flows::{Flow, FlowName, Hurried, Outcome, Ports, error_chain};
 use crate::health;
@@ -528,7 +529,9 @@ impl Engine {
             self.take_up_settings(now).await?;
             self.grant_wishes(now).await?;
             // Somebody may have recorded consent.
-            let concerned = |key: &&SlotKey| matches!(key.1, FlowName::Profiles | FlowName::Enrolments(_));
+            let concerned = |key: &&SlotKey| {
+                matches!(key.1, FlowName::Profiles | FlowName::Enrolments(_) | FlowName::RecordLinks(_))
+            };
             for key in self.slots.keys().filter(concerned).cloned().collect::<Vec<_>>() {
                 self.wake(&key, now);
             }
@@ -711,6 +714,9 @@ impl Engine {
             if let Some(enrolments) = Enrolments::new(ports.clone(), partner.clone()) {
                 flows.push(Arc::new(enrolments));
             }
+        }
+        for records in RecordLinks::all(&ports) {
+            flows.push(Arc::new(records));
         }
         if let Some(bookings) = Bookings::new(ports) {
             flows.push(Arc::new(bookings));

@@ -9,6 +9,7 @@ pub mod flows;
 pub mod health;
 pub mod pace;
 pub mod practices;
+pub mod record_desk;
 pub mod shown;
 pub mod state;
 #[cfg(test)]

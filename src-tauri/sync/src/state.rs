@@ -68,6 +68,8 @@ pub struct PracticeState {
     pub profiles: Option<ProfilesState>,
     /// How the links stand with each partner whose account is drawn from its card.
     pub accounts: BTreeMap<PartnerId, BTreeMap<LinkState, u32>>,
+    /// How links with the records of partners that keep our names are doing.
+    pub records: BTreeMap<PartnerId, RecordsState>,
     /// The book as it was last read; none before the first reading.
     pub reading: Option<Arc<BookReading>>,
     /// Who is in the book, as last read; none while nobody needs it.
@@ -100,6 +102,17 @@ pub struct ProfilesState {
     pub sending: Option<(usize, usize)>,
     /// Groups that the settings name and the partner does not know.
     pub unknown_groups: BTreeSet<String>,
+}
+
+/// How links with a partner's records are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordsState {
+    /// Patients who are looked at: done, of all.
+    pub bringing: Option<(usize, usize)>,
+    /// How many patients the partner has.
+    pub records: usize,
+    /// How many of them have a name that a former program left, and none of ours.
+    pub former: usize,
 }
 
 /// Who is in the book.
@@ -201,6 +214,7 @@ impl PracticeState {
             webhooks: None,
             profiles: None,
             accounts: BTreeMap::new(),
+            records: BTreeMap::new(),
             reading: None,
             people: None,
             differing: Arc::default(),
@@ -285,6 +299,17 @@ impl StateBoard {
         let state = self.sender.borrow();
         let card = state.practices.get(practice).and_then(|practice| practice.card.as_ref());
         card.map_or(0, |card| card.patients)
+    }
+
+    /// How links with the records of a partner are doing; none where nothing is known of that yet.
+    pub fn records(&self, practice: &PracticeId, partner: &PartnerId) -> Option<RecordsState> {
+        self.sender.borrow().practices.get(practice)?.records.get(partner).cloned()
+    }
+
+    /// Who works in a practice, as last read.
+    pub fn resources(&self, practice: &PracticeId) -> Vec<ResourceState> {
+        let state = self.sender.borrow();
+        state.practices.get(practice).map(|practice| practice.resources.clone()).unwrap_or_default()
     }
 
     /// A practice's book as it was last read.

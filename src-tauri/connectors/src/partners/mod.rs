@@ -16,15 +16,16 @@ use crate::http::{EndpointError, Http};
 mod tests;
 
 pub mod healthengine;
+pub mod hint;
 pub mod vald;
 pub mod validic;
 
 /// The partners whose settings, forms and commands are drawn from their card, in the order in which people see them.
 /// A new one is a folder and a line here.
-pub const LINKABLE: &[Linkable] = &[Linkable { card: &validic::CARD, open: validic::open }];
-
-/// Partners that the interface names and that a later version links.
-pub const LATER: &[&str] = &["hint"];
+pub const LINKABLE: &[Linkable] = &[
+    Linkable { card: &validic::CARD, open: validic::open },
+    Linkable { card: &hint::CARD, open: hint::open },
+];
 
 /// The partners that have settings of their own, because these have a structure that no card carries.
 const OTHERS: &[&Card] = &[&healthengine::CARD, &vald::CARD];

@@ -98,7 +98,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    fn of(&self, field: Field) -> Agreement {
+    /// How one field compares.
+    pub fn of(&self, field: Field) -> Agreement {
         self.fields.iter().find(|(f, _)| *f == field).map_or(Agreement::Missing, |(_, agreement)| *agreement)
     }
 

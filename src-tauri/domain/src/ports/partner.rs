@@ -7,6 +7,7 @@ use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{ForeignBookingId, ForeignChangeId, PartnerId, ResourceRef};
 use crate::ports::documents::{DocumentDesk, FeatureSwitch};
 use crate::ports::enrolment::DeviceEnrolment;
+use crate::ports::records::RecordRegister;
 use crate::ports::register::ProfileRegister;
 use crate::ports::webhooks::WebhookDesk;
 use crate::settings::LiveHours;
@@ -63,6 +64,11 @@ pub trait Partner: Send + Sync {
 
     /// Keeps profiles of patients.
     fn profile_register(&self) -> Option<&dyn ProfileRegister> {
+        None
+    }
+
+    /// Keeps our names beside its records.
+    fn record_register(&self) -> Option<&dyn RecordRegister> {
         None
     }
 

@@ -8,6 +8,7 @@ use crate::failure::{ReadError, Refusal, WriteError};
 use crate::ids::{AppointmentRef, PartnerId, PatientRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
 use crate::ports::documents::{DocumentInbox, DocumentSource};
+use crate::ports::records::InvoiceBook;
 use crate::time::Horizon;
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -147,6 +148,11 @@ pub trait PracticeSystem: Send + Sync {
 
     /// Holds documents for patients, where the practice system has a way to give them out.
     fn document_source(&self) -> Option<&dyn DocumentSource> {
+        None
+    }
+
+    /// Tells of invoices, where the practice system has them.
+    fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
         None
     }
 

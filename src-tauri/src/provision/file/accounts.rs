@@ -28,7 +28,7 @@ pub(super) fn take<'a>(whole: &mut DeTable<'a>) -> Vec<Vec<RawAccount<'a>>> {
 
 fn take_from<'a>(practice: &mut DeTable<'a>) -> Vec<RawAccount<'a>> {
     let names = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
-    let found = names.chain(partners::LATER.iter().copied()).filter_map(|name| {
+    let found = names.filter_map(|name| {
         let key = practice.keys().find(|key| key.get_ref() == name)?.clone();
         Some((name, practice.remove(&key)?))
     });
@@ -45,11 +45,7 @@ impl Reader<'_> {
     ) -> Result<BTreeMap<PartnerId, PartnerAccount>, Mistake> {
         let mut accounts = BTreeMap::new();
         for (name, table) in raw {
-            let Some(linkable) = partners::linkable(name) else {
-                let lacks = format!("does not link {}", PartnerId::new(*name).title());
-                self.later(&format!("practice.{name}"), &lacks, Some(table.span()))?;
-                continue;
-            };
+            let Some(linkable) = partners::linkable(name) else { continue };
             accounts.insert(linkable.id(), self.account(linkable, table, practice, secrets)?);
         }
         Ok(accounts)

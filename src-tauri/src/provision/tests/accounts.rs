@@ -120,3 +120,20 @@ async fn the_same_table_twice_changes_nothing_the_second_time() {
     assert!(store.practices().await.unwrap()[0].accounts.is_empty());
     assert_eq!(store.links(&richmond, None).await.unwrap(), [link]);
 }
+
+#[test]
+fn a_token_of_hints_sandbox_opens_no_live_account_and_the_other_way_round() {
+    let hint = |base_url: &str, token: &str| {
+        let text = format!("\n[practice.hint]\nbase_url = \"{base_url}\"\naccess_token = \"{token}\"\n");
+        read(&with(&text)).map(|mut wanted| wanted.remove(0).settings)
+    };
+    let settings = hint("https://api.hint.com/api", "a-token").unwrap();
+    let account = settings.accounts.get(&PartnerId::new("hint")).expect("an account");
+    assert_eq!((account.text("base_url"), account.text("access_token")), ("https://api.hint.com/api", ""));
+    for (base_url, token) in
+        [("https://api.hint.com/api", "sbx-geheim"), ("https://api.sandbox.hint.com/api", "geheim")]
+    {
+        let mistake = hint(base_url, token).map(|_| ()).expect_err("another environment");
+        assert!(mistake.message.contains("sbx-") && !mistake.to_string().contains("geheim"), "{mistake}");
+    }
+}

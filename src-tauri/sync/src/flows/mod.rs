@@ -9,6 +9,7 @@ pub mod enrolments;
 pub mod features;
 pub mod people;
 pub mod profiles;
+pub mod record_links;
 pub mod subscriptions;
 
 use async_trait::async_trait;
@@ -49,6 +50,8 @@ pub enum FlowName {
     People,
     /// Profiles of patients at a partner that keeps them.
     Profiles,
+    /// Records of the same people and things, at this partner.
+    RecordLinks(PartnerId),
     /// Patients who connect devices of their own, at this partner.
     Enrolments(PartnerId),
 }

@@ -72,6 +72,9 @@ impl Flow for People {
             Ok(changed) => {
                 if changed {
                     wake.insert(FlowName::Profiles);
+                    let keeping =
+                        self.ports.partners.iter().filter(|partner| partner.record_register().is_some());
+                    wake.extend(keeping.map(|partner| FlowName::RecordLinks(partner.id().clone())));
                 }
                 self.ports.clock.now() + poll
             }
@@ -98,6 +101,7 @@ impl People {
     fn is_needed(&self) -> bool {
         let patients = self.ports.state.patients(self.ports.id());
         self.ports.settings.vald.is_some()
+            || self.ports.partners.iter().any(|partner| partner.record_register().is_some())
             || self.ports.searching.goes_on(self.ports.clock.now())
             || self.ports.partner.is_some() && patients > LARGE
     }

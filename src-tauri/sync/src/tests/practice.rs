@@ -16,6 +16,8 @@ use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::records::InvoiceBook;
+use domain::records::LocalInvoice;
 use domain::time::{DayRange, Horizon, MinuteOfDay, Minutes, PracticeTime};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -53,6 +55,8 @@ pub struct Diary {
     pub opens: DayRange,
     pub appointments: Vec<Stands>,
     pub patients: Vec<PatientRecord>,
+    /// The invoices, where the system tells of them.
+    pub invoices: Option<Vec<LocalInvoice>>,
     /// How many appointments were ever written.
     pub written: usize,
     /// Patients that inserts and namings created, with what they may be a duplicate of.
@@ -131,6 +135,7 @@ impl Diary {
             opens: range(540, 1020),
             appointments: Vec::new(),
             patients: Vec::new(),
+            invoices: None,
             written: 0,
             created: Vec::new(),
             late: Vec::new(),
@@ -434,6 +439,20 @@ impl FakePractice {
 }
 
 #[async_trait]
+impl InvoiceBook for FakePractice {
+    async fn invoices(&self, after: Option<&str>, limit: u32) -> Result<Vec<LocalInvoice>, ReadError> {
+        self.ask(|diary| {
+            let mut invoices = diary.invoices.clone().unwrap_or_default();
+            invoices.sort_by(|one, other| one.id.cmp(&other.id));
+            invoices.retain(|invoice| after.is_none_or(|after| invoice.id.as_str() > after));
+            invoices.truncate(usize::try_from(limit).unwrap());
+            invoices
+        })
+        .await
+    }
+}
+
+#[async_trait]
 impl PracticeSystem for FakePractice {
     fn serves_snapshots(&self) -> bool {
         self.diary(|diary| diary.serves_snapshots)
@@ -634,6 +653,10 @@ impl PracticeSystem for FakePractice {
 
     fn document_source(&self) -> Option<&dyn DocumentSource> {
         self.diary(|diary| diary.shelf.gives_out).then_some(self as &dyn DocumentSource)
+    }
+
+    fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
+        self.diary(|diary| diary.invoices.is_some()).then_some(self as &dyn InvoiceBook)
     }
 
     async fn add_to_note(

@@ -109,6 +109,7 @@ pub const CARD: Card = Card {
     ],
     consent_steps: GET_CONSENT,
     connects_devices: false,
+    joins_records: false,
     when_unlinked: "Bookings stop, and your times there are not kept in step any more.",
 };
 

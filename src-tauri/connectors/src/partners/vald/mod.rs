@@ -96,6 +96,7 @@ pub const CARD: Card = Card {
     ],
     consent_steps: ASK_VALD,
     connects_devices: false,
+    joins_records: false,
     when_unlinked: "The profiles stay at VALD as they are, and are not kept in step any more.",
 };
 

@@ -74,6 +74,7 @@ pub const CARD: Card = Card {
     ],
     consent_steps: &["Ask your contact at Validic to switch the API on for your organisation."],
     connects_devices: true,
+    joins_records: false,
     when_unlinked: "Patients stay registered at Validic, and who is who stays on record here: link it again before you \
                     withdraw consents, so that they can be removed there.",
 };

@@ -111,6 +111,7 @@ pub const CARD: Card = Card {
          Technical, before it can be moved to another group.",
     ],
     connects_devices: false,
+    joins_records: false,
     when_unlinked: "Nothing in Provet Cloud changes. What was written there stays.",
 };
 

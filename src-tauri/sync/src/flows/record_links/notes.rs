@@ -1,0 +1,124 @@
+//! What is remembered about links besides the links themselves, as marks: who could be meant, who is not, and what
+//! somebody decided that was not carried out yet.
+
+use super::Ports;
+use chrono::{DateTime, Utc};
+use domain::ids::{ForeignRecordId, PartnerId, PracticeId, SyncId};
+use domain::link::{LinkKey, LinkKind};
+use domain::ports::store::{Mark, Store, StoreError};
+use std::collections::BTreeSet;
+
+/// The partner's records that could be meant.
+const SUGGESTED: &str = "suggested";
+/// Those that somebody said it is not.
+const NOT: &str = "not";
+/// What somebody decided.
+const DECIDED: &str = "decided";
+
+/// A mark about one link. Our names hold no slash, so that no mark begins with another one's.
+fn thing(what: &str, key: &LinkKey, told_as: &SyncId) -> String {
+    format!("records/{}/{what}/{}/{told_as}/", key.partner, key.kind.name())
+}
+
+async fn ids(store: &dyn Store, key: &LinkKey, thing: &str) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
+    let marks = store.marks(&key.practice, thing).await?;
+    let ids = marks.iter().flat_map(|mark| mark.digest.split(' ')).filter(|id| !id.is_empty());
+    Ok(ids.map(ForeignRecordId::new).collect())
+}
+
+/// The partner's records that could be meant, the likeliest first.
+pub(crate) async fn suggested(
+    store: &dyn Store,
+    key: &LinkKey,
+    told_as: &SyncId,
+) -> Result<Vec<ForeignRecordId>, StoreError> {
+    let marks = store.marks(&key.practice, &thing(SUGGESTED, key, told_as)).await?;
+    let ids = marks.iter().flat_map(|mark| mark.digest.split(' ')).filter(|id| !id.is_empty());
+    Ok(ids.map(ForeignRecordId::new).collect())
+}
+
+/// Remembers the partner's records that could be meant.
+pub(super) async fn set_suggested(
+    ports: &Ports,
+    key: &LinkKey,
+    told_as: &SyncId,
+    ids: Vec<String>,
+) -> Result<(), StoreError> {
+    let thing = thing(SUGGESTED, key, told_as);
+    let mark = Mark { thing, digest: ids.join(" "), at: ports.clock.now() };
+    ports.store.set_marks(&key.practice, &[mark]).await
+}
+
+/// Those of the partner's records that somebody said it is not.
+pub(super) async fn refused(
+    ports: &Ports,
+    key: &LinkKey,
+    told_as: &SyncId,
+) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
+    ids(ports.store.as_ref(), key, &thing(NOT, key, told_as)).await
+}
+
+/// Remembers that it is not this record of the partner's.
+pub(crate) async fn refuse(
+    store: &dyn Store,
+    key: &LinkKey,
+    told_as: &SyncId,
+    id: &ForeignRecordId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let thing = thing(NOT, key, told_as);
+    let mut refused = ids(store, key, &thing).await?;
+    refused.insert(id.clone());
+    let digest: Vec<&str> = refused.iter().map(ForeignRecordId::as_str).collect();
+    store.set_marks(&key.practice, &[Mark { thing, digest: digest.join(" "), at: now }]).await
+}
+
+/// Takes back that it is not this record.
+pub(crate) async fn allow(
+    store: &dyn Store,
+    key: &LinkKey,
+    told_as: &SyncId,
+    id: &ForeignRecordId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let thing = thing(NOT, key, told_as);
+    let mut refused = ids(store, key, &thing).await?;
+    if !refused.remove(id) {
+        return Ok(());
+    }
+    let digest: Vec<&str> = refused.iter().map(ForeignRecordId::as_str).collect();
+    store.set_marks(&key.practice, &[Mark { thing, digest: digest.join(" "), at: now }]).await
+}
+
+/// Remembers that somebody decided something about a link, so that the flow looks at it.
+pub(crate) async fn decide(
+    store: &dyn Store,
+    key: &LinkKey,
+    told_as: &SyncId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mark = Mark { thing: thing(DECIDED, key, told_as), digest: key.local_id.clone(), at: now };
+    store.set_marks(&key.practice, &[mark]).await
+}
+
+/// What somebody decided that was not looked at yet: the mark, and the link.
+pub(super) async fn decided(
+    ports: &Ports,
+    partner: &PartnerId,
+) -> Result<Vec<(String, LinkKey)>, StoreError> {
+    let practice: &PracticeId = ports.id();
+    let prefix = format!("records/{partner}/{DECIDED}/");
+    let marks = ports.store.marks(practice, &prefix).await?;
+    let key = |mark: Mark| {
+        let kind = mark.thing.strip_prefix(&prefix)?.split('/').next()?;
+        let kind = LinkKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        let (practice, partner, local_id) = (practice.clone(), partner.clone(), mark.digest);
+        Some((mark.thing, LinkKey { practice, partner, kind, local_id }))
+    };
+    Ok(marks.into_iter().filter_map(key).collect())
+}
+
+/// Forgets who could be meant: it is linked.
+pub(super) async fn forget(ports: &Ports, key: &LinkKey, told_as: &SyncId) -> Result<(), StoreError> {
+    ports.store.forget_marks(&key.practice, &thing(SUGGESTED, key, told_as)).await.map(drop)
+}

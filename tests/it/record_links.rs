@@ -1,0 +1,168 @@
+//! Consenting patients are linked with Hint, on the real store, the real engine, the book and the simulator.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use connectors::partners::hint::NAME;
+use connectors::partners::hint::sim::{HintSim, HintSimConfig, Kind};
+use connectors::partners::linkable;
+use domain::audit::AuditEvent;
+use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
+use domain::ids::{ForeignRecordId, PartnerId, PatientRef, PracticeId};
+use domain::link::{Link, LinkKey, LinkKind, LinkState};
+use domain::ports::clock::Clock;
+use domain::ports::store::{AuditTrail, Consents, Leg, Links, SettingsBook, Vault, Watermarks};
+use domain::private::{Private, SecretString};
+use domain::settings::{PartnerAccount, SecretKind, SecretName};
+use serde_json::{Value, json};
+use sync::record_desk::{Choice, decide};
+use tests::{System, World};
+
+on_both!(
+    who_agreed_is_linked_and_either_name_finds_them,
+    what_is_not_certain_waits_and_what_is_foreign_is_left_alone,
+);
+
+const TOKEN: &str = "token-of-the-test";
+
+fn practice() -> PracticeId {
+    PracticeId::new("p1")
+}
+
+fn hint() -> PartnerId {
+    PartnerId::new(NAME)
+}
+
+/// A clinic with a Hint account, its engine running.
+async fn linked(system: System) -> (World, HintSim) {
+    let mut world = World::new(tests::Make::on(system)).await;
+    let clock = world.clock.clone();
+    let config = HintSimConfig::one_practice("pra-EXAMPLE1", "Harbour Direct Care", TOKEN);
+    let sim = HintSim::start(config, std::sync::Arc::new(move || clock.now())).await.unwrap();
+    // The clinic's clock stands still while requests go out.
+    sim.set_conduct(|conduct| conduct.requests_per_second = None);
+    let secret = SecretKind::Account { partner: NAME, key: "access_token" };
+    let name = SecretName::of(&practice(), secret);
+    world.store.keep_secret(&name, SecretString::from(TOKEN)).await.unwrap();
+    let typed = [("base_url".to_owned(), sim.base_url())].into();
+    let fields = linkable(NAME).unwrap().card.read(&typed).unwrap();
+    let mut settings = world.stored_settings("p1").await;
+    settings.accounts.insert(hint(), PartnerAccount { fields });
+    world.store.save_practice(&settings).await.unwrap();
+    world.start().await;
+    world.all_published("p1").await;
+    (world, sim)
+}
+
+/// The patient as Hint has them, with these fields over what the book says.
+fn joins(world: &World, sim: &HintSim, place: usize, fields: Value) -> (PatientRef, String) {
+    let (number, details) = world.known_patients().into_iter().nth(place).expect("somebody");
+    let mut own =
+        json!({ "email": details.email, "phones": [{ "number": details.phone, "type": "mobile" }] });
+    own.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let born = details.dob.to_string();
+    let id = sim.add_patient(&details.firstname, &details.lastname, Some(&born), &own);
+    (PatientRef::new(number.to_string()), id)
+}
+
+async fn says(world: &World, patient: &PatientRef, said: Said) {
+    let at: DateTime<Utc> = world.clock.now();
+    let line = ConsentLine {
+        practice: practice(),
+        partner: hint(),
+        patient: patient.clone(),
+        said,
+        how: ConsentHow::AtDesk,
+        recorded_by: Private::new("Kim".into()),
+        wording: String::new(),
+        at,
+    };
+    world.store.record_consents(&[line]).await.unwrap();
+}
+
+fn key(patient: &PatientRef) -> LinkKey {
+    LinkKey { practice: practice(), partner: hint(), kind: LinkKind::Patient, local_id: patient.to_string() }
+}
+
+async fn becomes(world: &World, patient: &PatientRef, state: LinkState) -> Link {
+    for _ in 0..600 {
+        let link = world.store.link(&key(patient)).await.unwrap();
+        if let Some(link) = link.filter(|link| link.state == state) {
+            return link;
+        }
+        world.pass(1).await;
+    }
+    let link = world.store.link(&key(patient)).await.unwrap();
+    panic!("{:?} and not {state:?}", link.map(|link| (link.state, link.reason)));
+}
+
+fn understood_everything(sim: &HintSim) {
+    let mistakes: Vec<String> =
+        sim.inspect(|state| state.mistakes().map(|mistake| mistake.reason.clone()).collect());
+    assert_eq!(mistakes, Vec::<String>::new());
+}
+
+async fn who_agreed_is_linked_and_either_name_finds_them(system: System) {
+    let (mut world, sim) = linked(system).await;
+    let (patient, id) = joins(&world, &sim, 0, json!({}));
+    let (silent, _) = joins(&world, &sim, 1, json!({}));
+    says(&world, &patient, Said::Yes(Agreement::default())).await;
+    let link = becomes(&world, &patient, LinkState::Linked).await;
+    assert_eq!((link.told_as, link.partner_id.as_deref()), (format!("p1-{patient}"), Some(id.as_str())));
+    let by = |name: &str| sim.record(Kind::Patient, name).unwrap();
+    assert_eq!(by(&format!("p1-{patient}")), by(&id));
+    assert_eq!(by(&id)["integration_sync_status"], "synced");
+    assert_eq!(world.store.link(&key(&silent)).await.unwrap(), None, "without consent nobody is linked");
+    let written = sim.inspect(|state| state.requests("PATCH", "/provider/patients/{id}"));
+    assert_eq!((written, sim.inspect(|state| state.requests("POST", "/provider/patients/matching"))), (1, 1));
+    let audited = world.store.audited(0, 100).await.unwrap();
+    let sent: Vec<_> = audited.iter().filter(|entry| entry.line.what == AuditEvent::Sent).collect();
+    assert_eq!(sent.len(), 2, "what matching was told, and the link");
+    assert!(sent.iter().all(|entry| entry.line.consent.is_some()));
+    let notes = world.store.notes(&practice()).await.unwrap();
+    let note = notes.into_iter().find(|(leg, _)| *leg == Leg::Account(hint())).unwrap().1;
+    assert!(note.problem.is_none() && note.proven_at.is_some());
+
+    world.stop().await;
+    world.start().await;
+    world.pass(120).await;
+    assert_eq!(sim.inspect(|state| state.requests("PATCH", "/provider/patients/{id}")), 1);
+
+    says(&world, &patient, Said::No).await;
+    becomes(&world, &patient, LinkState::Ended).await;
+    world.pass(60).await;
+    sim.wait_until(
+        |state| state.find(Kind::Patient, &format!("p1-{patient}")).is_none(),
+        std::time::Duration::from_secs(20),
+    )
+    .await
+    .unwrap();
+    understood_everything(&sim);
+    world.finish().await;
+}
+
+async fn what_is_not_certain_waits_and_what_is_foreign_is_left_alone(system: System) {
+    let (world, sim) = linked(system).await;
+    let (foreign, _) = joins(&world, &sim, 0, json!({ "integration_record_id": "former-1" }));
+    let (renamed, id) = joins(&world, &sim, 1, json!({ "last_name": "Somebody-Else" }));
+    for patient in [&foreign, &renamed] {
+        says(&world, patient, Said::Yes(Agreement::default())).await;
+    }
+    let link = becomes(&world, &foreign, LinkState::Conflict).await;
+    assert!(link.reason.unwrap().contains("linked to something else"));
+    becomes(&world, &renamed, LinkState::NeedsPerson).await;
+    assert_eq!(sim.inspect(|state| state.requests("PATCH", "/provider/patients/{id}")), 0);
+
+    let choice = Choice::Same(ForeignRecordId::new(id.clone()));
+    let by = Private::new("Kim".to_owned());
+    decide(world.store.as_ref(), &key(&renamed), &choice, &by, world.clock.now()).await.unwrap();
+    let link = becomes(&world, &renamed, LinkState::Linked).await;
+    assert_eq!(link.partner_id.as_deref(), Some(id.as_str()));
+    assert_eq!(
+        sim.record(Kind::Patient, &id).unwrap()["last_name"],
+        "Somebody-Else",
+        "Hint's spelling stays"
+    );
+    assert!(sim.record(Kind::Patient, "former-1").is_some());
+    assert!(link.since > tests::start() - TimeDelta::days(1));
+    understood_everything(&sim);
+    world.finish().await;
+}
