@@ -8,7 +8,7 @@ use crate::view::{
     ConsentHowView, ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery,
     PatientView, TodayView, UiError,
 };
-use crate::{devices, hub_page};
+use crate::{devices, hub_page, joined};
 use chrono::{NaiveDate, TimeDelta};
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::directory::Hit;
@@ -164,8 +164,10 @@ pub async fn card(
         true => Vec::new(),
         false => devices::of_patient(&store, &state.settings, patient, &person.birth_date, today).await?,
     };
+    let joined = joined::of_patient(&store, &state.settings, patient, &person.birth_date, today).await?;
     Ok(PatientCardView {
         devices,
+        joined,
         links: of_patient.map(|link| link_view(link, Some(&person))).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
@@ -189,9 +191,10 @@ pub async fn links(
     if wanted.is_empty() {
         return Err(bad_input("There is no such state of a link."));
     }
-    let links = running.store().links(practice, Some(&vald())).await?;
+    let links = running.store().links(practice, None).await?;
     let people = known.people.as_ref();
-    let shown = links.iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS).map(|link| {
+    let of_patients = links.iter().filter(|link| link.key.kind == LinkKind::Patient);
+    let shown = of_patients.filter(|link| wanted.contains(&link.state)).take(MOST_LINKS).map(|link| {
         let patient = PatientRef::new(link.key.local_id.as_str());
         link_view(link, people.and_then(|people| people.directory.patient(&patient)).as_ref())
     });

@@ -32,6 +32,7 @@ use sync::webhooks::Trust;
 
 mod accounts;
 pub mod documents;
+pub mod joined;
 pub mod people;
 #[cfg(test)]
 pub mod tests;
