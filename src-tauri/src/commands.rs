@@ -1,6 +1,7 @@
 //! One thin function per thing the window may ask. Each is a call and a conversion; no decision lives here.
 
 pub mod accounts;
+pub mod joined;
 pub mod people;
 
 use crate::desktop::Desk;

@@ -17,6 +17,7 @@ mod doctor;
 mod found;
 mod hub_page;
 mod inputs;
+mod joined;
 mod linking;
 mod links;
 mod logging;

@@ -10,7 +10,7 @@ use crate::view::{
     ConsentHowView, ConsentInput, ErrorCode, LinkView, PatientCardView, PatientHits, PatientQuery,
     PatientView, TodayView, UiError, VisitView,
 };
-use crate::{devices, hub_page};
+use crate::{devices, hub_page, joined};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
@@ -210,10 +210,12 @@ pub async fn card(
         true => Vec::new(),
         false => devices::of_patient(&store, &state.settings, patient, &person.birth_date, today).await?,
     };
+    let joined = joined::of_patient(&store, &state.settings, patient, &person.birth_date, today).await?;
     let has_page = shown.vald.as_ref().is_some_and(|at_vald| at_vald.can_open);
     let link_view = |link: &Link| link_view(link, Some(&person), has_page && link.key.partner == vald());
     Ok(PatientCardView {
         devices,
+        joined,
         links: links.iter().map(link_view).collect(),
         consents: consents.iter().map(consent_view).collect(),
         left: left.iter().map(left_view).collect(),
@@ -238,12 +240,17 @@ pub async fn links(
         return Err(bad_input("There is no such state of a link."));
     }
     let store = running.store();
-    let links = store.links(practice, Some(&vald())).await?;
+    let links = store.links(practice, None).await?;
     let people = known.people.as_ref();
     let mut shown = Vec::new();
-    for link in links.into_iter().filter(|link| wanted.contains(&link.state)).take(MOST_LINKS) {
+    let of_patients = links.into_iter().filter(|link| link.key.kind == LinkKind::Patient);
+    for link in of_patients.filter(|link| wanted.contains(&link.state)).take(MOST_LINKS) {
         let patient = PatientRef::new(link.key.local_id.as_str());
         let person = people.and_then(|people| people.directory.patient(&patient));
+        if link.key.partner != vald() {
+            shown.push(link_view(&link, person.as_ref(), false));
+            continue;
+        }
         let consent = store.consent(practice, &vald(), &patient).await?;
         let at_vald = AtVald { consent, link: Some(link) };
         let can_open = people::can_open(&known.settings, &at_vald);

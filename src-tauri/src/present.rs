@@ -33,6 +33,7 @@ use sync::webhooks::Trust;
 
 mod accounts;
 pub mod documents;
+pub mod joined;
 pub mod people;
 #[cfg(test)]
 pub mod tests;

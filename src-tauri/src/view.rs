@@ -53,6 +53,7 @@
 
 mod accounts;
 mod day;
+mod joined;
 mod people;
 
 pub use accounts::{
@@ -64,6 +65,7 @@ pub use day::{
     StoryEntryView, StoryLine, StretchKind, StretchView,
 };
 
+pub use joined::{FormerNamesView, JoinCandidateView, JoinedView};
 pub use people::{
     ConsentHowView, ConsentInput, ConsentView, GroupRuleView, LeftView, LinkView, PatientCardView,
     PatientHits, PatientQuery, PatientView, TodayColumnView, TodayView, ValdInput, ValdPatientState,

@@ -1,6 +1,6 @@
 //! Patients, their consents and their links, as the window shows them.
 
-use super::{DevicesView, Light, NamedView, ProblemView, ProgressView};
+use super::{DevicesView, JoinedView, Light, NamedView, ProblemView, ProgressView};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
@@ -94,6 +94,8 @@ pub struct PatientCardView {
     pub patient: PatientView,
     /// How it stands with devices, at each linked partner that has any.
     pub devices: Vec<DevicesView>,
+    /// How it stands with the record at each linked partner that joins records.
+    pub joined: Vec<JoinedView>,
     /// The links to partners.
     pub links: Vec<LinkView>,
     /// Every line about consent, newest first.
