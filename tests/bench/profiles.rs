@@ -1,6 +1,7 @@
 //! Consenting patients reach VALD Hub: at which share of the pace that was agreed, and how long it takes to find out whose
 //! profile changed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -240,6 +241,7 @@ impl Desk {
                 documents: DocumentFolders::default(),
             },
             healthengine: None,
+            accounts: BTreeMap::new(),
             vald: Some(ValdSettings {
                 tenant_id: TENANT.into(),
                 region: "aue".into(),
