@@ -222,6 +222,8 @@ async fn save(
     let running = desk.running()?;
     let store = running.store();
     let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref(), known)?;
+    // Said before anybody waits for a database; the transaction below looks again.
+    store.consents_fit(id, &settings.system.profile).await?;
     make_demo_clinic(&settings.system, settings.zone.today(desk.now())).await?;
     let system_moved = before.as_ref().is_none_or(|before| before.system != settings.system);
     if input.system.write && (system_moved || input.system.password.is_some()) {
@@ -862,7 +864,7 @@ mod tests {
         let input = || PracticeInput {
             name: "Demo".into(),
             time_zone: "Australia/Melbourne".into(),
-            system: system(mysql("server", 3306, "a", "b")),
+            system: SystemInput { write: false, ..system(mysql("server", 3306, "a", "b")) },
             healthengine: None,
             vald: None,
             live_hours: LiveHours::default(),

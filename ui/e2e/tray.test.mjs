@@ -83,7 +83,7 @@ describe("the tray's menu", () => {
     const before = await sent();
     assert.ok(before.size >= 5 * 7, `${before.size} days`);
     await tray.choose("Send everything again");
-    await until("every day was sent once more", 30, async () => {
+    await until("every day was sent once more", SECONDS_TO_BE_IN_STEP, async () => {
       const after = await sent();
       return [...before].every(([day, times]) => after.get(day) > times);
     });
