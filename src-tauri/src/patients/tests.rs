@@ -67,9 +67,11 @@ async fn a_patient_is_found_linked_first_and_opened() {
     let shown = card(desk, practice, &agreed).await.expect("a card");
     assert_eq!(shown.patient.vald.as_ref().map(|vald| vald.state), Some(ValdPatientState::Linked));
     assert_eq!(shown.links.iter().map(|link| link.state.as_str()).collect::<Vec<_>>(), ["linked"]);
-    let what: Vec<&str> = shown.left.iter().rev().map(|line| line.what.as_str()).collect();
+    let left = shown.left.iter().rev().filter(|line| line.partner == "vald");
+    let what: Vec<&str> = left.map(|line| line.what.as_str()).collect();
     assert_eq!(what, ["consent_given", "sent", "opened"]);
-    assert_eq!(shown.left[1].consent, shown.consents.first().map(|consent| consent.number));
+    let consent = shown.consents.iter().find(|consent| consent.partner == "vald");
+    assert_eq!(shown.left[1].consent, consent.map(|consent| consent.number));
 
     let coming = today(desk, practice).await.expect("a day");
     let visits: Vec<&VisitView> = coming.practitioners.iter().flat_map(|column| &column.visits).collect();
