@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError, WriteError};
 use domain::ports::clock::Clock;
 use domain::private::{ExposeSecret, SecretString};
 use reqwest::header::{
@@ -371,15 +371,15 @@ impl Endpoint {
     /// one that says nothing.
     ///
     /// # Errors
-    /// Sorted by whether it may have been written.
+    /// Sorted by how far it came.
     pub async fn write_unless_refused<T: DeserializeOwned + Default>(
         &self,
         path: &[&str],
         body: &(impl Serialize + Sync),
         haste: Haste,
-    ) -> Result<Option<T>, WriteError> {
-        let request = self.posting(path, Some(body), haste).map_err(Failure::of_write)?;
-        let arrived = self.send(path, request, haste).await.map_err(Failure::of_write)?;
+    ) -> Result<Option<T>, SendError> {
+        let request = self.posting(path, Some(body), haste).map_err(Failure::of_sent)?;
+        let arrived = self.send(path, request, haste).await.map_err(Failure::of_sent)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await;
         if status == StatusCode::BAD_REQUEST {
@@ -387,7 +387,7 @@ impl Endpoint {
             return Ok(Some(said.unwrap_or_default()));
         }
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
-            Some(failure) => Err(failure.of_write()),
+            Some(failure) => Err(failure.of_sent()),
             None => Ok(None),
         }
     }
@@ -586,8 +586,10 @@ impl Endpoint {
         // Gives the turn to others while a token is fetched.
         drop(arrived);
         tokens.forget(&token).await;
-        let token = tokens.current().await.map_err(Failure::before)?;
-        self.send_once(path, again.bearer_auth(token.expose_secret())).await
+        let token = tokens.current().await.map_err(Failure::turned_away)?;
+        let arrived = self.send_once(path, again.bearer_auth(token.expose_secret())).await;
+        // Whatever becomes of the second try, the first one left.
+        arrived.map_err(|failure| Failure { left: true, ..failure })
     }
 
     async fn send_once(&self, path: &[&str], request: reqwest::RequestBuilder) -> Result<Arrived, Failure> {
@@ -637,6 +639,8 @@ struct Answer {
 
 /// A request that did not work.
 struct Failure {
+    /// Whether any of it may have left this computer.
+    left: bool,
     /// Whether the other side may have acted on it.
     maybe_done: bool,
     error: ReadError,
@@ -644,21 +648,33 @@ struct Failure {
 
 impl Failure {
     fn before(error: ReadError) -> Self {
-        Self { maybe_done: false, error }
+        Self { left: false, maybe_done: false, error }
+    }
+
+    fn turned_away(error: ReadError) -> Self {
+        Self { left: true, maybe_done: false, error }
     }
 
     fn after(error: ReadError) -> Self {
-        Self { maybe_done: true, error }
+        Self { left: true, maybe_done: true, error }
     }
 
     fn of_sending(error: reqwest::Error) -> Self {
         let never_connected = error.is_connect() || error.is_builder();
         let error = ReadError::Unreachable(Box::new(HttpFailure::from(error)));
-        Self { maybe_done: !never_connected, error }
+        Self { left: !never_connected, maybe_done: !never_connected, error }
     }
 
     fn of_write(self) -> WriteError {
         if self.maybe_done { WriteError::Unknown(self.error) } else { WriteError::Untouched(self.error) }
+    }
+
+    fn of_sent(self) -> SendError {
+        match self {
+            Self { maybe_done: true, error, .. } => SendError::Unknown(error),
+            Self { left: true, error, .. } => SendError::TurnedAway(error),
+            Self { error, .. } => SendError::NotSent(error),
+        }
     }
 }
 
@@ -746,12 +762,12 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
     Some(match code {
         200..=299 => return None,
         300..=399 => Failure::after(ReadError::Unreachable(Box::new(HttpFailure::Redirected(code)))),
-        401 => Failure::before(ReadError::NotAuthorised),
-        403 => Failure::before(ReadError::NoConsent),
-        404 | 410 => Failure::before(ReadError::NotFound),
+        401 => Failure::turned_away(ReadError::NotAuthorised),
+        403 => Failure::turned_away(ReadError::NoConsent),
+        404 | 410 => Failure::turned_away(ReadError::NotFound),
         408 => Failure::after(failed()),
-        429 => Failure::before(ReadError::SlowDown { retry_after: patience(headers) }),
-        400..=499 => Failure::before(ReadError::Invalid(reason_in(code, body))),
+        429 => Failure::turned_away(ReadError::SlowDown { retry_after: patience(headers) }),
+        400..=499 => Failure::turned_away(ReadError::Invalid(reason_in(code, body))),
         // A gateway in between may say this after the request went through.
         503 => Failure::after(ReadError::SlowDown { retry_after: patience(headers) }),
         _ => Failure::after(failed()),

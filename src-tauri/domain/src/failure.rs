@@ -51,6 +51,30 @@ pub enum WriteError {
     Unknown(#[source] ReadError),
 }
 
+/// Somebody's details that were not taken, sorted by how far they came. A trail of what left this computer has to tell
+/// the first from the others; where only the writing matters, [`WriteError`] does.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Nothing of it left this computer: there was no connection, or no token to go with it.
+    #[error("not sent")]
+    NotSent(#[source] ReadError),
+    /// It reached the other side, which took nothing of it.
+    #[error("sent, and turned away")]
+    TurnedAway(#[source] ReadError),
+    /// It may have arrived, and may or may not have been taken.
+    #[error("unknown whether it was taken")]
+    Unknown(#[source] ReadError),
+}
+
+impl From<SendError> for WriteError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotSent(error) | SendError::TurnedAway(error) => WriteError::Untouched(error),
+            SendError::Unknown(error) => WriteError::Unknown(error),
+        }
+    }
+}
+
 /// Why something asked for will not be done, in a sentence that goes into the booking's history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -1,6 +1,6 @@
 //! Partners that keep profiles of patients.
 
-use crate::failure::{ReadError, WriteError};
+use crate::failure::{ReadError, SendError, WriteError};
 use crate::ids::{ForeignProfileId, ProfileGroupId, SyncId};
 use crate::profile::{ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ pub trait ProfileRegister: Send + Sync {
     async fn groups(&self) -> Result<Vec<ProfileGroup>, ReadError>;
 
     /// Creates or replaces the profile of that name. Doing it twice is fine.
-    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError>;
+    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, SendError>;
 
     /// The names of the fields that [`Self::import`] would send of this profile, in the partner's words.
     fn fields_of(&self, profile: &ProfileOrder) -> Vec<&'static str>;

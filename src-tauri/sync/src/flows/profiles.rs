@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use changed::Compared;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::audit::{AuditEvent, AuditLine};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{PatientRef, ProfileGroupId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::people::PatientRecord;
@@ -271,18 +271,20 @@ impl Profiles {
                 self.ports.proven(Leg::Profiles).await?;
                 Ok(imported)
             }
-            Err(WriteError::Refused(refusal)) => {
-                self.ports.proven(Leg::Profiles).await?;
-                let refused = FieldRefused { field: "profile".into(), why: refusal.to_string() };
-                Ok(Imported::Refused(vec![refused]))
-            }
-            Err(WriteError::Untouched(error)) => {
-                let line = self.line(AuditEvent::NotSent, &link, Vec::new(), Some(sending.consent));
-                self.ports.store.audit(&[line]).await?;
+            Err(error) => {
+                let (what, error) = match error {
+                    SendError::NotSent(error) => (Some(AuditEvent::NotSent), error),
+                    SendError::TurnedAway(error) => (Some(AuditEvent::Refused), error),
+                    // The line before says all that is known. Sending it again is safe, because it replaces what
+                    // stands there.
+                    SendError::Unknown(error) => (None, error),
+                };
+                if let Some(what) = what {
+                    let line = self.line(what, &link, Vec::new(), Some(sending.consent));
+                    self.ports.store.audit(&[line]).await?;
+                }
                 Err(Stop::Failed(Leg::Profiles, error))
             }
-            // Sending it again is safe, because it replaces what stands there.
-            Err(WriteError::Unknown(error)) => Err(Stop::Failed(Leg::Profiles, error)),
         }
     }
 

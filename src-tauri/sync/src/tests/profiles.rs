@@ -217,6 +217,22 @@ async fn consent_that_is_withdrawn_while_it_waits_is_heard() {
 }
 
 #[tokio::test]
+async fn only_what_did_not_leave_is_said_not_to_have_left() {
+    for (fails, after) in [
+        ((|| ReadError::Unreachable("no network".into())) as fn() -> ReadError, AuditEvent::NotSent),
+        (|| ReadError::NoConsent, AuditEvent::Refused),
+        (|| ReadError::SlowDown { retry_after: None }, AuditEvent::Refused),
+    ] {
+        let place = Place::new();
+        place.agrees("p1").await;
+        place.register.files(|files| files.fails = Some(fails));
+        place.flow().pass().await;
+        let what: Vec<AuditEvent> = place.audited().await.into_iter().map(|(what, _)| what).collect();
+        assert_eq!(what, [AuditEvent::ConsentGiven, AuditEvent::Sent, after]);
+    }
+}
+
+#[tokio::test]
 async fn withdrawn_consent_stops_the_sync_and_says_what_is_left() {
     let place = Place::new();
     place.agrees("p1").await;

@@ -3,7 +3,7 @@
 use super::reaper::{HandClock, Reaper};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, Refusal, SendError, WriteError};
 use domain::ids::{ForeignProfileId, PartnerId, ProfileGroupId, SyncId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
@@ -38,6 +38,8 @@ pub struct Files {
     pub refused_names: BTreeSet<String>,
     /// Answers with this error while it is set.
     pub fails: Option<fn() -> ReadError>,
+    /// Answers with these errors when these are imported.
+    pub fails_for: BTreeMap<SyncId, fn() -> SendError>,
     /// Each call.
     pub log: Vec<String>,
     made: usize,
@@ -85,6 +87,7 @@ impl FakeRegister {
             taken_emails: BTreeSet::new(),
             refused_names: BTreeSet::new(),
             fails: None,
+            fails_for: BTreeMap::new(),
             log: Vec::new(),
             made: 0,
         };
@@ -160,7 +163,7 @@ impl ProfileRegister for FakeRegister {
         self.asked("groups".into(), |files| files.groups.clone()).await
     }
 
-    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
+    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, SendError> {
         self.turn();
         self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
         let now = self.clock.now();
@@ -168,7 +171,13 @@ impl ProfileRegister for FakeRegister {
             self.files(|files| {
                 files.log.push(format!("import {}", profile.sync_id));
                 if let Some(fails) = files.fails {
-                    return Err(WriteError::Untouched(fails()));
+                    return Err(match fails() {
+                        error @ ReadError::Unreachable(_) => SendError::NotSent(error),
+                        error => SendError::TurnedAway(error),
+                    });
+                }
+                if let Some(fails) = files.fails_for.get(&profile.sync_id) {
+                    return Err(fails());
                 }
                 let refused = |field: &str| {
                     let why = "is not accepted".to_owned();

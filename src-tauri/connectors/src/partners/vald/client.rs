@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError, WriteError};
 use domain::ids::{ForeignProfileId, ProfileGroupId};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::ValdSettings;
@@ -106,10 +106,13 @@ impl Client {
     }
 
     /// Creates or replaces a profile; what VALD finds wrong with it, or none.
-    pub async fn import(&self, import: &wire::Import) -> Result<Option<wire::Problem>, WriteError> {
+    pub async fn import(&self, import: &wire::Import) -> Result<Option<wire::Problem>, SendError> {
         let path = ["profiles", "import"];
-        let refused: Option<serde_json::Value> =
-            self.profiles.write_unless_refused(&path, import, Haste::Normal).await.map_err(patient_write)?;
+        let refused: Option<serde_json::Value> = self
+            .profiles
+            .write_unless_refused(&path, import, Haste::Normal)
+            .await
+            .map_err(patient_sending)?;
         Ok(refused.as_ref().map(wire::Problem::read))
     }
 
@@ -140,6 +143,14 @@ fn patient(mut error: ReadError) -> ReadError {
         retry_after.get_or_insert(PATIENCE);
     }
     error
+}
+
+fn patient_sending(error: SendError) -> SendError {
+    match error {
+        SendError::NotSent(error) => SendError::NotSent(patient(error)),
+        SendError::TurnedAway(error) => SendError::TurnedAway(patient(error)),
+        SendError::Unknown(error) => SendError::Unknown(patient(error)),
+    }
 }
 
 fn patient_write(error: WriteError) -> WriteError {

@@ -16,7 +16,7 @@ pub use tenant_id::{NoTenantId, tenant_id};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, Refusal, SendError, WriteError};
 use domain::ids::{ForeignProfileId, PartnerId, PracticeId, ProfileGroupId, SyncId};
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
@@ -177,7 +177,7 @@ impl ProfileRegister for Vald {
         Ok(self.client.groups().await?.into_iter().map(translate::group).collect())
     }
 
-    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
+    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, SendError> {
         let import = translate::import(self.client.tenant_id(), profile);
         match self.client.import(&import).await? {
             None => Ok(Imported::Accepted),

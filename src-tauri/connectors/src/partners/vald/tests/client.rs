@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, Refusal, SendError, WriteError};
 use domain::ids::{ForeignProfileId, PracticeId, ProfileGroupId, SyncId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
@@ -306,6 +306,22 @@ async fn a_token_that_is_never_taken_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_profile_that_is_turned_away_for_its_token_has_left() {
+    let bench = Bench::start().await;
+    bench.sim.add_fault(FaultRule::always(Fault::Unauthorised).on("POST", "/profiles/import"));
+    let imported = bench.vald.import(&tomasz()).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NotAuthorised))), "{imported:?}");
+    // The second token is refused, and the first try had left.
+    bench.sim.clear_faults();
+    let bench = Bench::start().await;
+    bench.vald.check().await.unwrap();
+    bench.sim.add_fault(FaultRule::always(Fault::Unauthorised).on("POST", "/profiles/import"));
+    bench.sim.set_standing(CLIENT, Standing::Expired).unwrap();
+    let imported = bench.vald.import(&tomasz()).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NotAuthorised))), "{imported:?}");
+}
+
+#[tokio::test]
 async fn refused_credentials_are_told_and_left_alone_for_a_minute() {
     for standing in [Standing::BeforeMarch2026, Standing::Expired] {
         let bench = Bench::remembering().await;
@@ -313,7 +329,7 @@ async fn refused_credentials_are_told_and_left_alone_for_a_minute() {
         for _ in 0..5 {
             assert!(matches!(bench.vald.check().await, Err(ReadError::NotAuthorised)));
             let imported = bench.vald.import(&tomasz()).await;
-            assert!(matches!(imported, Err(WriteError::Untouched(ReadError::NotAuthorised))));
+            assert!(matches!(imported, Err(SendError::NotSent(ReadError::NotAuthorised))));
         }
         assert_eq!(bench.asked_for_tokens(), 1);
         // Whoever tries again by hand is told the truth at once.
@@ -346,9 +362,11 @@ async fn a_wrong_tenant_or_region_is_asked_for_once_a_minute() {
     for settings in [of_another, settings(&bench.sim, Place::Euw)] {
         let vald = connect(&settings, SECRET, &bench.http);
         let before = bench.sim.inspect(|state| state.requests("POST", "/profiles/import"));
-        for _ in 0..5 {
+        let imported = vald.import(&tomasz()).await;
+        assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NoConsent))), "{imported:?}");
+        for _ in 0..4 {
             let imported = vald.import(&tomasz()).await;
-            assert!(matches!(imported, Err(WriteError::Untouched(ReadError::NoConsent))), "{imported:?}");
+            assert!(matches!(imported, Err(SendError::NotSent(ReadError::NoConsent))), "{imported:?}");
         }
         assert_eq!(bench.sim.inspect(|state| state.requests("POST", "/profiles/import")), before + 1);
         bench.hand.pass(TimeDelta::seconds(61));
@@ -363,7 +381,7 @@ async fn haste_is_answered_with_patience_said_or_not() {
         let throttle = Throttle { requests: 1, per: TimeDelta::seconds(5), says_when };
         let bench = Bench::conducting(|conduct| conduct.throttle = Some(throttle)).await;
         bench.import(&tomasz()).await;
-        let Err(WriteError::Untouched(ReadError::SlowDown { retry_after })) =
+        let Err(SendError::TurnedAway(ReadError::SlowDown { retry_after })) =
             bench.vald.import(&tomasz()).await
         else {
             panic!("the throttle did not throttle")
@@ -522,7 +540,7 @@ async fn a_retired_account_sends_nothing() {
     bench.vald.retire();
     assert!(matches!(bench.vald.tenant().await, Err(ReadError::Unreachable(_))));
     let imported = bench.vald.import(&tomasz()).await;
-    assert!(matches!(imported, Err(WriteError::Untouched(ReadError::Unreachable(_)))));
+    assert!(matches!(imported, Err(SendError::NotSent(ReadError::Unreachable(_)))));
     assert_eq!(bench.requests(), before);
     // Its successor goes on, with the token that is there.
     bench.again().check().await.unwrap();
