@@ -11,7 +11,7 @@ use crate::vald_account;
 use crate::view::{ErrorCode, GroupRuleView, NamedView, UiError, ValdInput, ValdSetupView, ValdTest};
 use connectors::partners::vald::{Region, SearchFailed, find_region, landing, tenant_id};
 use domain::audit::{AuditEvent, AuditLine};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
@@ -347,15 +347,15 @@ pub async fn remove_former_links(
     let removed = register.forget_former_links().await;
     let after = match &removed {
         Ok(()) => Some(AuditEvent::FormerLinksRemoved),
-        Err(WriteError::Refused(_)) => Some(AuditEvent::Refused),
-        Err(WriteError::Untouched(_)) => Some(AuditEvent::NotSent),
+        Err(SendError::TurnedAway(_)) => Some(AuditEvent::Refused),
+        Err(SendError::NotSent(_)) => Some(AuditEvent::NotSent),
         // The line before says all that is known.
-        Err(WriteError::Unknown(_)) => None,
+        Err(SendError::Unknown(_)) => None,
     };
     if let Some(after) = after {
         store.audit(&[line(after)]).await?;
     }
-    removed.map_err(|error| of_write(Leg::Profiles, &error))
+    removed.map_err(|error| of_write(Leg::Profiles, &error.into()))
 }
 
 #[cfg(test)]
