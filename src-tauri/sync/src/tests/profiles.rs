@@ -35,7 +35,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(ports: Ports) -> Self {
+    pub fn new(ports: Ports) -> Self {
         Self { people: People::new(ports.clone()), profiles: Profiles::new(ports).unwrap() }
     }
 }
@@ -81,7 +81,7 @@ impl Place {
         Self { clinic, register }
     }
 
-    fn ports(&self) -> Ports {
+    pub fn ports(&self) -> Ports {
         let mut ports = self.clinic.ports();
         ports.partners = vec![Arc::new(self.register.clone())];
         ports
