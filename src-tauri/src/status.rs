@@ -2,6 +2,7 @@
 
 use crate::patients::vald;
 use chrono::{DateTime, SecondsFormat, Utc};
+use domain::ids::PracticeId;
 use domain::link::LinkState;
 use domain::ports::store::{
     BookingCounts, BookingLedger, Leg, LegNote, Links, Marks, ProblemKind, SettingsBook, StoreError,
@@ -14,7 +15,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use store::Store;
 use sync::flows::availability::AVAILABILITY;
-use sync::flows::changes::DOUBTFUL;
+use sync::flows::changes::APPOINTMENTS;
+use sync::flows::doubt::doubtful_mark;
+use sync::flows::people::CONSENTS;
 use sync::health::{self, Health};
 
 /// `status --json` (`interface.md`).
@@ -89,6 +92,9 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 /// What is said while too many appointments are gone to believe it.
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
+/// The same of consents.
+const DOUBT_OF_CONSENTS: &str = "Most consents for VALD Hub are gone from the practice system. Nobody's is withdrawn because of that until somebody says on Connections that this is right.";
+
 /// What is said while profiles wait for somebody.
 const UNDECIDED: &str =
     "Some patients' profiles need somebody. The Patients screen lists them, and the command links says why.";
@@ -103,6 +109,13 @@ struct Known {
     links: BTreeMap<LinkState, u32>,
     /// Most appointments of bookings are gone from the book, and somebody has to say whether that is right.
     doubtful: bool,
+    /// The same of consents that the practice system holds.
+    doubtful_consents: bool,
+}
+
+/// Whether a list waits for somebody.
+async fn waits(store: &Store, practice: &PracticeId, list: &str) -> Result<bool, StoreError> {
+    Ok(!store.marks(practice, &doubtful_mark(list)).await?.is_empty())
 }
 
 impl Status {
@@ -117,7 +130,8 @@ impl Status {
                     counts: store.counts(&settings.id).await?,
                     published_at: marks.iter().map(|mark| mark.at).max(),
                     links: store.link_counts(&settings.id, &vald()).await?,
-                    doubtful: !store.marks(&settings.id, DOUBTFUL).await?.is_empty(),
+                    doubtful: waits(store, &settings.id, APPOINTMENTS).await?,
+                    doubtful_consents: waits(store, &settings.id, CONSENTS).await?,
                 };
                 practices.push(practice(&settings, &known, now));
             }
@@ -181,13 +195,15 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
         let of = |states: &[LinkState]| states.iter().filter_map(|state| known.links.get(state)).sum::<u32>();
         let failed = of(&[LinkState::Failed, LinkState::Conflict]);
         let needs_person = of(&[LinkState::NeedsPerson]);
-        let undecided = if failed + needs_person > 0 { Health::Attention } else { Health::Ok };
+        let doubt = known.doubtful_consents;
+        let undecided = if failed + needs_person > 0 || doubt { Health::Attention } else { Health::Ok };
+        let sentence = if doubt { DOUBT_OF_CONSENTS } else { UNDECIDED };
         ValdStatus {
             health: health.max(undecided).word(),
             linked: of(&[LinkState::Linked]),
             pending: of(&[LinkState::Pending]),
             failed,
-            error: error.or_else(|| (undecided != Health::Ok).then(|| UNDECIDED.to_owned())),
+            error: error.or_else(|| (undecided != Health::Ok).then(|| sentence.to_owned())),
             needs_person,
         }
     });
@@ -317,7 +333,6 @@ impl PracticeStatus {
 mod tests {
     use super::*;
     use domain::failure::ReadError;
-    use domain::ids::PracticeId;
     use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
@@ -360,6 +375,7 @@ mod tests {
             published_at: Some(at("2026-11-20T03:00:00.123Z")),
             links: BTreeMap::new(),
             doubtful: false,
+            doubtful_consents: false,
         };
         serde_json::to_value(practice(&settings(enabled), &known, at("2026-11-20T03:04:10Z"))).unwrap()
     }
@@ -394,6 +410,7 @@ mod tests {
             published_at: None,
             links: BTreeMap::from([(LinkState::Linked, 310), (LinkState::Pending, 4), (LinkState::Ended, 2)]),
             doubtful: false,
+            doubtful_consents: false,
         };
         let json = |known: &Known| serde_json::to_value(practice(&settings, known, now)).unwrap();
         let expected =
@@ -406,6 +423,10 @@ mod tests {
         assert_eq!(refused["vald"]["failed"], 1);
         known.links.insert(LinkState::NeedsPerson, 3);
         assert!(practice(&settings, &known, now).vald.unwrap().needs_person == 3);
+        known.doubtful_consents = true;
+        let doubt = json(&known);
+        assert_eq!((&doubt["vald"]["health"], &doubt["health"]), (&"attention".into(), &"ok".into()));
+        assert!(doubt["vald"]["error"].as_str().unwrap().contains("Most consents"), "{doubt}");
 
         let broken = health::problem(Leg::Profiles, &ReadError::NotAuthorised);
         known.notes.insert(Leg::Profiles, health::failed(Some(&proven), broken, now));
