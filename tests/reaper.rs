@@ -848,10 +848,11 @@ impl Consents for Reaped<dyn Store> {
         &self,
         practice: &PracticeId,
         partner: &PartnerId,
+        read_with: &str,
         answers: &[DecidedAnswer],
         now: DateTime<Utc>,
     ) -> Result<(u64, u64), StoreError> {
-        self.reaper.touch(self.port.keep_answers(practice, partner, answers, now)).await
+        self.reaper.touch(self.port.keep_answers(practice, partner, read_with, answers, now)).await
     }
 
     async fn last_consent(&self) -> Result<i64, StoreError> {

@@ -569,9 +569,9 @@ pub struct ProgressView {
 pub struct ShrunkListView {
     /// Which list.
     pub list: ListKind,
-    /// How many entries Healthengine has.
+    /// How many entries Healthengine has, or how many had agreed.
     pub before: u32,
-    /// How many the book has now.
+    /// How many the book, or the practice system, has now.
     pub now: u32,
     /// The names that are gone, the first twenty.
     pub missing: Vec<String>,
@@ -579,7 +579,7 @@ pub struct ShrunkListView {
     pub noticed_at: String,
 }
 
-/// The lists that Healthengine holds of a practice.
+/// The lists that can shrink: those that Healthengine holds of a practice, and the consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub enum ListKind {
@@ -589,15 +589,17 @@ pub enum ListKind {
     AppointmentTypes,
     /// The appointments of bookings, which Healthengine holds as bookings.
     Appointments,
+    /// Consents that the practice system holds; the entries are numbers of records, and nothing is sent.
+    Consents,
 }
 
 /// What a person says about a list that shrank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub enum ListDecision {
-    /// They really left: send the shorter list.
+    /// They really left: send the shorter list, or withdraw the consents.
     SendShorter,
-    /// Read the book again now.
+    /// Read the book again now. Consents are read again by themselves when the practice system changes.
     LookAgain,
 }
 

@@ -404,10 +404,36 @@ const LISTS: Record<ListKind, string> = {
   resources: "practitioners",
   appointmentTypes: "appointment types",
   appointments: "booked appointments",
+  consents: "consents for VALD Hub",
 };
 
 export function listName(list: ListKind): string {
   return LISTS[list];
+}
+
+/** How somebody says that so many really left a list, and what comes of it. */
+export function shrunkWords(list: ListKind, gone: number): { label: string; question: string; yes: string } {
+  switch (list) {
+    case "appointments":
+      return {
+        label: "They are off",
+        question: `Healthengine cancels ${counted(gone, "booking")}, and the patients hear of it.`,
+        yes: "Cancel them",
+      };
+    case "consents":
+      return {
+        label: "They withdrew",
+        question: `${counted(gone, "consent")} count as withdrawn, and those profiles are kept in step no longer.`,
+        yes: "Withdraw them",
+      };
+    case "resources":
+    case "appointmentTypes":
+      return {
+        label: "They have left",
+        question: `Healthengine takes ${counted(gone, "entry", "entries")} off your list, with all their free times.`,
+        yes: "Send the shorter list",
+      };
+  }
 }
 
 const STATES: Record<BookingState, string> = {

@@ -270,6 +270,21 @@ describe("linked practices", () => {
     expect(main().queryByText(/Ana Petrović, Jo/)).toBeNull();
   });
 
+  it("ask before so many consents are withdrawn", async () => {
+    const opened = await openConnections("consents-gone");
+    expect(screen.getByText(/has 4 consents for VALD Hub left; it had 310/)).toBeVisible();
+    expect(screen.getByText(/record 19 and record 20 and 286 more/)).toBeVisible();
+    expect(main().queryByRole("button", { name: "Look again" })).toBeNull();
+    await press(opened, "They withdrew");
+    expect(screen.getByText(/306 consents count as withdrawn/)).toBeVisible();
+    await press(opened, "Withdraw them");
+    expect(opened.fake.asked.at(-1)).toEqual({
+      command: "decideShrunkList",
+      with: ["richmond", "consents", "sendShorter"],
+    });
+    expect(main().queryByText(/it had 310/)).toBeNull();
+  });
+
   it("show what is wrong with a leg", async () => {
     await openConnections("revoked");
     const sheet = screen.getByRole("region", { name: "Richmond Physiotherapy" });

@@ -1071,19 +1071,21 @@ export type LinkView = {
 
 /**  What a person says about a list that shrank. */
 export type ListDecision = 
-/**  They really left: send the shorter list. */
+/**  They really left: send the shorter list, or withdraw the consents. */
 "sendShorter" | 
-/**  Read the book again now. */
+/**  Read the book again now. Consents are read again by themselves when the practice system changes. */
 "lookAgain";
 
-/**  The lists that Healthengine holds of a practice. */
+/**  The lists that can shrink: those that Healthengine holds of a practice, and the consents. */
 export type ListKind = 
 /**  Practitioners, rooms and devices. */
 "resources" | 
 /**  Appointment types. */
 "appointmentTypes" | 
 /**  The appointments of bookings, which Healthengine holds as bookings. */
-"appointments";
+"appointments" | 
+/**  Consents that the practice system holds; the entries are numbers of records, and nothing is sent. */
+"consents";
 
 /**  Where webhooks are received, and from whom. */
 export type ListenerInput = {
@@ -1539,9 +1541,9 @@ export type SettingsView = {
 export type ShrunkListView = {
 	/**  Which list. */
 	list: ListKind,
-	/**  How many entries Healthengine has. */
+	/**  How many entries Healthengine has, or how many had agreed. */
 	before: number,
-	/**  How many the book has now. */
+	/**  How many the book, or the practice system, has now. */
 	now: number,
 	/**  The names that are gone, the first twenty. */
 	missing: string[],

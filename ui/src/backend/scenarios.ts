@@ -759,6 +759,24 @@ function bookingsGone(): Scenario {
   };
 }
 
+/** Somebody emptied the column in which the practice system holds consents. */
+function consentsGone(): Scenario {
+  const base = shrunk();
+  const missing = Array.from({ length: 20 }, (_, at) => `record ${at + 1}`);
+  return {
+    ...base,
+    view: {
+      ...base.view,
+      attention: [{ kind: "shrunkList", practiceId: "richmond", list: "consents" }],
+      practices: base.view.practices.map((each) => ({
+        ...each,
+        light: "ok",
+        shrunkLists: [{ list: "consents", before: 310, now: 4, missing, noticedAt: before(30) }],
+      })),
+    },
+  };
+}
+
 function without(headline: AppView["headline"], problem: AppView["problem"] = null): Scenario {
   return {
     view: {
@@ -1009,6 +1027,7 @@ export const SCENARIOS = {
   "on-its-way": onItsWay,
   shrunk,
   "bookings-gone": () => bookingsGone(),
+  "consents-gone": () => consentsGone(),
   webhooks: () => withWebhooks({}),
   "webhooks-silent": () =>
     withWebhooks(

@@ -28,6 +28,8 @@ pub enum DemoError {
 }
 
 const SCHEMA: &str = include_str!("sql/profiles/demo/tables.sql");
+/// What tells that patients changed, without a look at all of them.
+const PATIENTS_CHANGED: &str = include_str!("sql/profiles/demo/patients_changed.sql");
 
 /// Title, given name, family name, specialty, working days (0 is Sunday), and hours and lunch in minutes.
 type Practitioner = (&'static str, &'static str, &'static str, &'static str, &'static [u32], [i64; 4]);
@@ -185,12 +187,13 @@ pub fn create(path: &Path, today: NaiveDate) -> Result<(), DemoError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(PATIENTS_CHANGED)?;
     fill(&transaction, today)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// What tables have been given since the first version, and how a book from before is brought up to it.
+/// Which columns and tables there are since the first version, and how a book from before is brought up to them.
 const SINCE: &[(&str, &str, &str)] = &[
     (
         "appointment",
@@ -199,6 +202,7 @@ const SINCE: &[(&str, &str, &str)] = &[
     ),
     ("patient", "inactive", "ALTER TABLE patient ADD COLUMN inactive INTEGER NOT NULL DEFAULT 0;"),
     ("patient", "merged_into", "ALTER TABLE patient ADD COLUMN merged_into INTEGER REFERENCES patient (id);"),
+    ("patients_changed", "stamp", PATIENTS_CHANGED),
 ];
 
 /// Brings a book that an older version made up to date.

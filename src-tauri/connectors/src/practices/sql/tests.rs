@@ -1157,7 +1157,9 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
     let clinic = Clinic::new();
     clinic.change(
         "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
-         ALTER TABLE appointment DROP COLUMN created_at;",
+         ALTER TABLE appointment DROP COLUMN created_at;
+         DROP TRIGGER patient_inserted; DROP TRIGGER patient_updated; DROP TRIGGER patient_deleted;
+         DROP TABLE patients_changed;",
     );
     let horizon = Horizon::from_day(today(), 3);
     assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
@@ -1166,6 +1168,9 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
         clinic.practice(WriteMode::None).book(horizon).await.unwrap();
     }
     assert_eq!(clinic.number("SELECT COUNT(*) FROM appointment WHERE created_at IS NULL"), 0);
+    let stamp = clinic.practice(WriteMode::None).people_stamp().await.unwrap();
+    clinic.change("UPDATE patient SET inactive = 1 WHERE id = 1");
+    assert_ne!(clinic.practice(WriteMode::None).people_stamp().await.unwrap(), stamp);
 }
 
 #[tokio::test]
@@ -1270,6 +1275,28 @@ fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
             "{wrong}: {mistake}"
         );
     }
+}
+
+#[tokio::test]
+async fn whatever_changes_a_patient_changes_the_stamp_and_nothing_else_does() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let mut stamps = vec![practice.people_stamp().await.unwrap().unwrap()];
+    for change in [
+        "INSERT INTO patient (id, first_name, last_name) VALUES (9001, 'Ida', 'Wattle')",
+        "UPDATE patient SET remark = 'a word' WHERE id = 9001",
+        "INSERT OR REPLACE INTO patient (id, first_name, last_name) VALUES (9001, 'Ida', 'Boronia')",
+        "DELETE FROM patient WHERE id = 9001",
+        // The same patients as in the beginning, as nobody can know who did not compare them.
+        "UPDATE patient SET first_name = first_name WHERE id = 1",
+    ] {
+        clinic.change(change);
+        stamps.push(practice.people_stamp().await.unwrap().unwrap());
+        let different: std::collections::BTreeSet<&String> = stamps.iter().collect();
+        assert_eq!(different.len(), stamps.len(), "{change}");
+    }
+    clinic.change("UPDATE appointment SET note = 'a word'");
+    assert_eq!(practice.people_stamp().await.unwrap(), stamps.pop());
 }
 
 #[tokio::test]
