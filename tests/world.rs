@@ -25,7 +25,7 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    DocumentRoutes, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
     SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -312,7 +312,7 @@ impl World {
                     vec![LocationRef::new(location.to_string())]
                 }),
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),

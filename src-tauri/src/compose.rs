@@ -414,7 +414,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
+    use domain::settings::{DocumentRoutes, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");
@@ -437,7 +437,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:9/pms-api/v1".into(),

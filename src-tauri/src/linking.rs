@@ -21,8 +21,8 @@ use domain::ports::partner::Waiting;
 use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings,
-    SecretKind, SecretName, SystemSettings, WriteMode,
+    DocumentRoutes, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings, SecretKind,
+    SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
 use percent_encoding::percent_decode_str;
@@ -385,7 +385,7 @@ fn system_settings(
         locations: (!input.locations.is_empty())
             .then(|| input.locations.iter().map(|id| LocationRef::new(id.as_str())).collect()),
         poll_seconds: SYSTEM_POLL,
-        documents: DocumentFolders {
+        documents: DocumentRoutes {
             inward: document_folder(&input.documents_in)?,
             outward: document_folder(&input.documents_out)?,
         },

@@ -12,7 +12,7 @@ use domain::documents::{DocumentKey, DocumentRefusal, DocumentState, LARGEST_BYT
 use domain::ids::{ForeignDocumentId, PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::documents::DocumentLedger;
-use domain::settings::{DocumentFolders, Feature};
+use domain::settings::{DocumentRoutes, Feature};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ async fn unstarted(system: System, to: To, features: &[Feature]) -> World {
         Some(path.to_str().unwrap().to_owned())
     };
     let inward = if to == To::Folder { folder("in") } else { None };
-    let folders = DocumentFolders { inward, outward: folder("out") };
+    let folders = DocumentRoutes { inward, outward: folder("out") };
     if to == To::Records {
         without_a_folder(&world);
     }

@@ -9,7 +9,7 @@ use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
+    DocumentRoutes, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
     SecretKind, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -318,7 +318,7 @@ impl Reader<'_> {
         };
         let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
         let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
-        let documents = DocumentFolders {
+        let documents = DocumentRoutes {
             inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
             outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
         };

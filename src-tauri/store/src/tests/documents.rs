@@ -114,8 +114,25 @@ async fn content_is_kept_with_the_booking_and_laid_out_for_its_owner_only() {
     let nothing = store.lay_out_document(&key, dir.path()).await;
     assert!(matches!(nothing, Err(LayOutError::Gone)));
     let content = Private::new(b"PDF".to_vec());
-    store.keep_document(&key, &ForeignBookingId::new("1"), content.clone(), second(2)).await.unwrap();
-    let twice = store.keep_document(&key, &ForeignBookingId::new("1"), content.clone(), second(2)).await;
+    store
+        .keep_document(
+            &key,
+            &DocumentState::Received,
+            &ForeignBookingId::new("1"),
+            content.clone(),
+            second(2),
+        )
+        .await
+        .unwrap();
+    let twice = store
+        .keep_document(
+            &key,
+            &DocumentState::Received,
+            &ForeignBookingId::new("1"),
+            content.clone(),
+            second(2),
+        )
+        .await;
     assert!(matches!(twice, Err(StoreError::Stale)));
     let entry = only(&store).await;
     assert_eq!((entry.state, entry.kept), (DocumentState::Kept, true));
@@ -140,7 +157,10 @@ async fn a_document_is_forgotten_with_its_bookings_people_and_not_before_the_app
     let key = document_key("91");
     store.receive_document(&offer("91", Some("1")), second(0)).await.unwrap();
     let content = Private::new(b"PDF".to_vec());
-    store.keep_document(&key, &ForeignBookingId::new("1"), content, second(2)).await.unwrap();
+    store
+        .keep_document(&key, &DocumentState::Received, &ForeignBookingId::new("1"), content, second(2))
+        .await
+        .unwrap();
     // Unfinished documents keep what they need.
     store.forget_people(at("2026-11-22T00:00:00Z")).await.unwrap();
     assert!(store.document_content(&key).await.unwrap().is_some());

@@ -21,7 +21,7 @@ use domain::ids::{
 use domain::people::PatientPlan;
 use domain::ports::documents::{
     DocumentDesk, DocumentInbox, DocumentLedger, DocumentSource, DocumentsAsked, FeatureSwitch, Fetched,
-    FilingError, Placed,
+    FilingError, Placed, Staged,
 };
 use domain::ports::store::{Leg, StoreError};
 use domain::private::Private;
@@ -77,6 +77,10 @@ impl Outbox {
 #[derive(Default)]
 pub struct Shelf {
     pub has_folder: bool,
+    /// What takes documents in is no folder, but holds nothing ready itself.
+    pub is_api: bool,
+    /// It does not take them.
+    pub turns_away: bool,
     pub gives_out: bool,
     pub fails: Option<fn() -> FilingError>,
     pub ready: BTreeMap<DocumentKey, Vec<u8>>,
@@ -132,21 +136,38 @@ impl DocumentInbox for FakePractice {
         self.shelve(|_| ()).await
     }
 
-    async fn stage(
-        &self,
-        order: &DocumentOrder,
-        content: Private<Vec<u8>>,
-    ) -> Result<Private<String>, FilingError> {
+    fn stages_in_our_records(&self) -> bool {
+        self.diary(|diary| diary.shelf.is_api)
+    }
+
+    async fn stage(&self, order: &DocumentOrder, content: Private<Vec<u8>>) -> Result<Staged, FilingError> {
+        let ticket = Private::new(format!("{}.{}", order.key.document, order.extension));
+        if self.stages_in_our_records() {
+            return Ok(Staged { ticket, hold: Some(content) });
+        }
         self.shelve(|shelf| {
             shelf.orders.push(order.clone());
             shelf.ready.insert(order.key.clone(), content.reveal().clone());
-            Private::new(format!("{}.{}", order.key.document, order.extension))
+            Staged { ticket, hold: None }
         })
         .await
     }
 
-    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
+    async fn place(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        held: Option<Private<Vec<u8>>>,
+    ) -> Result<Placed, FilingError> {
         self.shelve(|shelf| {
+            if shelf.is_api {
+                if shelf.turns_away {
+                    return Placed::TurnedAway;
+                }
+                let content = held.expect("our records hold what no folder does");
+                shelf.folder.entry(ticket.reveal().clone()).or_insert_with(|| content.reveal().clone());
+                return Placed::Stands(Some(DocumentRef::new("341")));
+            }
             let Some(content) = shelf.ready.get(key).cloned() else { return Placed::Stands(None) };
             if shelf.folder.contains_key(ticket.reveal()) {
                 return Placed::TryInstead(Private::new(format!("again-{}", ticket.reveal())));
@@ -342,11 +363,34 @@ impl DocumentLedger for FakeStore {
     ) -> Result<(), StoreError> {
         assert!(from.may_become(to), "{from:?} became {to:?}");
         self.touch(|disk| {
-            let (entry, _) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
+            let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
             if entry.state != *from {
                 return Err(StoreError::Stale);
             }
+            if matches!((from, to), (DocumentState::Filing(_), DocumentState::Filed(_))) {
+                (entry.kept, *kept) = (false, None);
+            }
             (entry.state, entry.not_before) = (to.clone(), now);
+            Ok(())
+        })
+        .await?
+    }
+
+    async fn hold_document(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
+            if entry.state != DocumentState::Received {
+                return Err(StoreError::Stale);
+            }
+            let filing = DocumentState::Filing(ticket.clone());
+            (entry.state, entry.not_before, entry.kept) = (filing, now, true);
+            *kept = Some(content);
             Ok(())
         })
         .await?
@@ -355,13 +399,14 @@ impl DocumentLedger for FakeStore {
     async fn keep_document(
         &self,
         key: &DocumentKey,
+        from: &DocumentState,
         booking: &ForeignBookingId,
         content: Private<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.touch(|disk| {
             let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
-            if entry.state != DocumentState::Received {
+            if entry.state != *from {
                 return Err(StoreError::Stale);
             }
             (entry.state, entry.not_before, entry.kept) = (DocumentState::Kept, now, true);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::AppointmentRef;
-use domain::settings::{DocumentFolders, WriteMode};
+use domain::settings::{DocumentRoutes, WriteMode};
 
 use super::day::SERIES_SEPARATOR;
 use super::failure::{Failure, SqlError};
@@ -57,7 +57,7 @@ impl DocumentWays {
 impl SqlPractice {
     /// Uses the clinic's own folders where it names some, and the profile's otherwise.
     #[must_use]
-    pub fn with_document_folders(mut self, own: &DocumentFolders) -> Self {
+    pub fn with_document_folders(mut self, own: &DocumentRoutes) -> Self {
         let ways = self.profile.documents.clone();
         let inward = self.folder(own.inward.as_deref(), ways.import_folder.as_deref());
         let outward = self.folder(own.outward.as_deref(), ways.export_folder.as_deref());

@@ -36,7 +36,7 @@ use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::private::{Private, SecretString};
-use domain::settings::{DocumentFolders, WriteMode};
+use domain::settings::{DocumentRoutes, WriteMode};
 use domain::time::{Horizon, PracticeZone};
 
 use super::folders::{FolderInbox, FolderSource};
@@ -96,7 +96,7 @@ impl SqlPractice {
         }
         let database = Database::new(&profile, url, password.as_ref(), write == WriteMode::Sql)?;
         let linked = Self { profile, database, zone, write, locations, clock, inbox: None, source: None };
-        Ok(linked.with_document_folders(&DocumentFolders::default()))
+        Ok(linked.with_document_folders(&DocumentRoutes::default()))
     }
 
     /// The profile that it follows.
