@@ -56,9 +56,9 @@ pub enum Grant<'a> {
         extra: (&'static str, &'static str),
         /// What is asked for.
         scopes: &'static [&'static str],
-        /// Of that, what a token is of no use without: one of the scopes that were granted begins with it. A service
-        /// that does not say what it granted is believed.
-        needed: &'static str,
+        /// Of that, what a token is of no use without: one of the scopes that were granted begins with one of these. A
+        /// service that does not say what it granted is believed.
+        needed: &'static [&'static str],
     },
 }
 
@@ -72,7 +72,7 @@ enum KeptGrant {
         password: SecretString,
         extra: (&'static str, &'static str),
         scopes: &'static [&'static str],
-        needed: &'static str,
+        needed: &'static [&'static str],
     },
 }
 
@@ -278,7 +278,7 @@ impl Tokens {
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => garbled(),
         })?;
         if let (KeptGrant::User { needed, .. }, Some(granted)) = (&self.grant, answer.scopes())
-            && !granted.iter().any(|scope| scope.starts_with(needed))
+            && !granted.iter().any(|scope| needed.iter().any(|begins| scope.starts_with(begins)))
         {
             return Err(TokenError::ScopeMissing);
         }
