@@ -14,6 +14,7 @@ use connectors::partners::healthengine::sim::{
 };
 use connectors::partners::vald::Vald;
 use connectors::practices;
+use connectors::practices::openemr::sim::OpenEmrSim;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
 use domain::ports::clock::Clock;
@@ -93,9 +94,19 @@ impl Wiring {
     /// The practice system of some settings.
     pub fn practice(&self, settings: &PracticeSettings) -> Result<Arc<dyn PracticeSystem>, Problem> {
         let clock = Arc::new(self.clock.clone());
-        practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
-            .map(|practice| Arc::new(practice) as Arc<dyn PracticeSystem>)
-            .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let practice = practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
+            .map_err(|error| other(error.to_string()))?;
+        let practice = match &settings.system.documents.api {
+            None => practice,
+            Some(api) => {
+                let (secret, password) = (OpenEmrSim::CLIENT_SECRET.into(), OpenEmrSim::PASSWORD.into());
+                practice
+                    .with_document_api(api, Some(&secret), Some(&password), &self.http)
+                    .map_err(|error| other(error.to_string()))?
+            }
+        };
+        Ok(Arc::new(practice))
     }
 
     /// The Healthengine account of some settings.

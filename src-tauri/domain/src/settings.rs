@@ -69,6 +69,13 @@ pub struct DocumentApi {
     pub category: String,
 }
 
+impl DocumentApi {
+    /// The site of an installation that has only one.
+    pub const USUAL_SITE: &str = "default";
+    /// The category that every installation begins with.
+    pub const USUAL_CATEGORY: &str = "Medical Record";
+}
+
 /// Who enters bookings into the book (`interface.md`, `write`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {

@@ -486,6 +486,14 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       locations: practice.system.locations,
       documentsIn: practice.system.documentsIn,
       documentsOut: practice.system.documentsOut,
+      documentsApi: practice.system.documentsApi && {
+        url: practice.system.documentsApi.url,
+        site: practice.system.documentsApi.site || "default",
+        clientId: practice.system.documentsApi.clientId,
+        user: practice.system.documentsApi.user,
+        category: practice.system.documentsApi.category || "Medical Record",
+        hasSecrets: true,
+      },
       healthengine: practice.healthengine
         ? {
             practiceId: practice.healthengine.practiceId,

@@ -790,6 +790,71 @@ async fn a_folder_that_does_not_work_is_said_once_and_nothing_is_fetched_in_vain
     assert_eq!((ended(&clinic, "91"), shown()), (Some(Ended::Filed), None));
 }
 
+/// The same clinic, whose practice system has an API and no folder.
+fn clinic_with_api() -> Clinic {
+    let clinic = clinic();
+    clinic.practice.diary(|diary| diary.shelf.is_api = true);
+    clinic
+}
+
+#[tokio::test]
+async fn what_an_api_does_not_take_yet_lies_in_our_records_whatever_the_partner_forgets() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::SetUp("is set up wrong")));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, ports) = program(&clinic);
+    settle(&clinic, &flow).await;
+    let held = || clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert!(matches!(held().0.state, DocumentState::Filing(_)) && held().0.kept);
+    assert_eq!(held().1, Some(Private::new(b"PDF!".to_vec())));
+    let expected = "The folder /import is set up wrong. Documents wait until then; nothing is lost.";
+    assert_eq!(told(&clinic).iter().filter(|line| *line == expected).count(), 1, "{:?}", told(&clinic));
+    let shown = || ports.state.subscribe().borrow().practices[ports.id()].documents_problem.clone();
+    assert!(shown().is_some());
+    // The partner has it no more, and the program begins anew.
+    clinic.partner.desk(|desk| desk.documents.offers.clear());
+    let (flow, ports) = program(&clinic);
+    clinic.practice.diary(|diary| diary.shelf.fails = None);
+    settle(&clinic, &flow).await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
+    assert_eq!(state_of(&clinic, "91"), Some(DocumentState::Told(Some(DocumentRef::new("341")))));
+    assert_eq!((held().0.kept, held().1), (false, None), "the practice has it, and we need not");
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.folder.len()), 1);
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.clone()), []);
+    assert!(ports.state.subscribe().borrow().practices[ports.id()].documents_problem.is_none());
+}
+
+#[tokio::test]
+async fn what_an_api_turns_away_is_opened_from_the_booking() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.turns_away = true);
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
+    let kept = clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert_eq!((kept.0.kept, kept.1), (true, Some(Private::new(b"PDF!".to_vec()))));
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.len()), 1);
+    let lines = told(&clinic);
+    assert!(lines.iter().any(|line| line.contains("did not take a document for booking 1")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_was_held_for_an_api_goes_where_documents_go_when_there_is_none_any_more() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::NoAnswer("away".into())));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    clinic.partner.desk(|desk| desk.documents.gone.insert(ForeignDocumentId::new("91")));
+    clinic.practice.diary(|diary| (diary.shelf.has_folder, diary.shelf.fails) = (false, None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    let kept = clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert_eq!((kept.0.kept, kept.1), (true, Some(Private::new(b"PDF!".to_vec()))));
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.len()), 1);
+}
+
 #[tokio::test]
 async fn one_that_fails_keeps_no_other_waiting_and_patience_is_kept() {
     let clinic = clinic();

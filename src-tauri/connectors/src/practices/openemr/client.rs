@@ -50,7 +50,6 @@ pub struct DocumentPost {
     site: String,
     /// As the API takes it: `/patientinformation/forms`.
     category: String,
-    title: String,
 }
 
 impl DocumentPost {
@@ -86,14 +85,8 @@ impl DocumentPost {
         let tokens = Arc::new(tokens);
         let account = fingerprint(&[&api.url, &api.site, &api.client_id, &api.user]);
         let endpoint = endpoint.with_tokens(Arc::clone(&tokens)).with_shared_key(&account);
-        let host = token_url.host_str().unwrap_or_default();
         let category: String = category_parts(&api.category).iter().map(|part| format!("/{part}")).collect();
-        Ok(Self { endpoint, tokens, site: api.site.clone(), category, title: format!("OpenEMR at {host}") })
-    }
-
-    /// What people call it: `OpenEMR at emr.example.com`.
-    pub fn title(&self) -> &str {
-        &self.title
+        Ok(Self { endpoint, tokens, site: api.site.clone(), category })
     }
 
     /// Whether documents could be posted, apart from their category, which the API does not tell.
@@ -114,6 +107,10 @@ impl DocumentPost {
 
     /// Puts a document into a patient's record. `name` holds letters, digits, `_` and `.` only.
     pub async fn post(&self, patient: &PatientRef, name: &str, format: &str, content: &[u8]) -> Posted {
+        // Asked for by itself, so that a token service that is not there is not taken for a document that is not taken.
+        if let Err(error) = self.tokens.good().await {
+            return Posted::NotSent(without_token(error));
+        }
         let query = [("path", self.category.as_str())];
         let file = FormFile { field: "document", name, format, content };
         let answer: Result<serde_json::Value, WriteError> =

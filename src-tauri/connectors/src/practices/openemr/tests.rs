@@ -365,15 +365,19 @@ async fn nobody_who_answers_is_told_apart_from_something_set_up_wrong() {
 }
 
 #[tokio::test]
-async fn an_api_without_its_secrets_or_for_another_system_is_refused_in_words() {
+async fn an_api_without_its_secrets_waits_and_one_for_another_system_is_refused() {
     let bench = bench().await;
     let (http, secret) = (Http::default(), SecretString::from("s"));
     let plain = || link(SHIPPED[0].1, &bench.file(), &bench.hand);
     let refused = plain().with_document_api(&api(bench.sim.url()), Some(&secret), Some(&secret), &http);
     assert!(matches!(refused, Err(DocumentApiError::NotOffered(name)) if name == "demo"));
     let own = || link(&profile(), &bench.file(), &bench.hand);
-    let refused = own().with_document_api(&api(bench.sim.url()), Some(&secret), None, &http);
-    assert!(matches!(refused, Err(DocumentApiError::SecretMissing)));
+    let waits = own().with_document_api(&api(bench.sim.url()), Some(&secret), None, &http).unwrap();
+    let error = waits.document_inbox().unwrap().check().await.unwrap_err();
+    assert!(said(&error).contains("missing here"), "{error}");
+    let error = OnItsWay::begin(&waits, "91").await.go_on(&waits).await.unwrap_err();
+    assert!(said(&error).contains("missing here"), "{error}");
+    assert!(waits.check().await.is_ok(), "bookings go on");
     for url in ["http://emr.example.com", "emr.example.com", "https://a:b@emr.example.com"] {
         let refused = own().with_document_api(&api(url.into()), Some(&secret), Some(&secret), &http);
         assert!(matches!(refused, Err(DocumentApiError::Endpoint(_))), "{url}");

@@ -27,6 +27,7 @@ const SETTLES: TimeDelta = TimeDelta::minutes(5);
 /// No name is longer, in characters, without its key and ending. OpenEMR keeps 255.
 const LONGEST_NAME: usize = 120;
 
+const NO_SECRET: &str = "cannot be asked, because its client secret or its user's password is missing here: enter them in Connections, or apply the provisioning file again";
 const NO_CATEGORY: &str = "has no such category for documents: choose one that stands under Administration → Practice → Documents Categories, and write those above it before it, with / between them";
 const TWO_CATEGORIES: &str = "has several categories of this name, and its API may take the wrong one: rename one of them, or choose another";
 const CANNOT_LOOK: &str = "cannot be asked what it holds: give the account of the practice database the right SELECT on documents and categories";
@@ -37,16 +38,14 @@ pub enum DocumentApiError {
     /// The profile knows none.
     #[error("the profile `{0}` knows no API for documents: leave documents_api out, or name a folder")]
     NotOffered(String),
-    /// Secrets are missing.
-    #[error("the client secret and the user's password of the API for documents are both needed")]
-    SecretMissing,
     /// The address or the credentials cannot be used.
     #[error("the API for documents cannot be used")]
     Endpoint(#[from] EndpointError),
 }
 
 impl SqlPractice {
-    /// Files documents through the practice system's own API instead of a folder.
+    /// Files documents through the practice system's own API instead of a folder. Where a secret is missing, documents
+    /// wait and say so, and everything else goes on.
     ///
     /// # Errors
     /// [`DocumentApiError`] says what is wrong with the settings.
@@ -59,11 +58,11 @@ impl SqlPractice {
     ) -> Result<Self, DocumentApiError> {
         let queries = self.profile.document_api.clone();
         let queries = queries.ok_or_else(|| DocumentApiError::NotOffered(self.profile.name.clone()))?;
-        let (Some(client_secret), Some(password)) = (client_secret, password) else {
-            return Err(DocumentApiError::SecretMissing);
-        };
-        let post = match queries.speaks {
-            DocumentApiKind::Openemr => DocumentPost::new(api, client_secret, password, http)?,
+        let post = match (queries.speaks, client_secret, password) {
+            (DocumentApiKind::Openemr, Some(client_secret), Some(password)) => {
+                Some(DocumentPost::new(api, client_secret, password, http)?)
+            }
+            (DocumentApiKind::Openemr, _, _) => None,
         };
         let pattern = self.profile.documents.import_name.clone();
         self.inbox = None;
@@ -71,6 +70,7 @@ impl SqlPractice {
         self.inbox = Some(Arc::new(ApiInbox {
             practice,
             queries,
+            title: title(&self.profile.title, &api.url),
             post,
             pattern,
             category,
@@ -84,7 +84,9 @@ impl SqlPractice {
 struct ApiInbox {
     practice: SqlPractice,
     queries: DocumentApiQueries,
-    post: DocumentPost,
+    title: String,
+    /// None where a secret is missing.
+    post: Option<DocumentPost>,
     pattern: NamePattern,
     category: Vec<String>,
     /// Tries that were recorded and that this process has not begun. After a restart there are none, and every recorded
@@ -119,6 +121,12 @@ impl Ticket {
     }
 }
 
+/// What people call it: `OpenEMR at emr.example.com`.
+fn title(system: &str, url: &str) -> String {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    format!("{system} at {}", host.unwrap_or_default())
+}
+
 /// A name of plain letters that no other document has: what the pattern says, and then the document's key.
 fn name(pattern: &NamePattern, order: &DocumentOrder) -> String {
     let plain = |text: &str| -> String {
@@ -135,11 +143,11 @@ fn name(pattern: &NamePattern, order: &DocumentOrder) -> String {
 #[async_trait]
 impl DocumentInbox for ApiInbox {
     fn title(&self) -> String {
-        self.post.title().to_owned()
+        self.title.clone()
     }
 
     async fn check(&self) -> Result<(), FilingError> {
-        self.post.check().await?;
+        self.post()?.check().await?;
         self.category_stands().await
     }
 
@@ -187,6 +195,10 @@ impl ApiInbox {
         self.to_be_tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn post(&self) -> Result<&DocumentPost, FilingError> {
+        self.post.as_ref().ok_or(FilingError::SetUp(NO_SECRET))
+    }
+
     /// Has a try recorded, which is begun when that was done.
     fn to_try(&self, key: &DocumentKey, ticket: Ticket) -> Placed {
         let now = self.practice.clock.now();
@@ -206,12 +218,16 @@ impl ApiInbox {
             Err(error)
         };
         // Into a category that is not there some versions put it all the same, and then nobody sees it.
+        let post = match self.post() {
+            Ok(post) => post,
+            Err(error) => return again(error),
+        };
         if let Err(error) = self.category_stands().await {
             return again(error);
         }
         let extension = ticket.name.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
         let format = format_of(extension).unwrap_or("application/octet-stream");
-        match self.post.post(&ticket.patient, &ticket.name, format, content.reveal()).await {
+        match post.post(&ticket.patient, &ticket.name, format, content.reveal()).await {
             // Its number is worth one look, and not the document.
             Posted::Stored => Ok(Placed::Stands(self.look(ticket).await.ok().flatten())),
             Posted::TurnedAway => Ok(Placed::TurnedAway),

@@ -751,6 +751,11 @@ impl Profile {
         self.write.is_some()
     }
 
+    /// Whether it knows the system's own API for documents.
+    pub fn takes_documents(&self) -> bool {
+        self.document_api.is_some()
+    }
+
     /// What a status code means; a code that the profile does not know is `Other`, which occupies its time.
     pub(super) fn status(&self, code: Option<&str>) -> AppointmentStatus {
         let code = code.unwrap_or_default();
