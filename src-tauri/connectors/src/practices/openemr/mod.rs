@@ -4,7 +4,7 @@
 mod client;
 #[cfg(feature = "sims")]
 pub mod sim;
-#[cfg(all(test, feature = "sims"))]
+#[cfg(test)]
 mod tests;
 
 pub use client::{DocumentPost, Posted, category_parts};
