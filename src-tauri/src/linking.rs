@@ -445,7 +445,7 @@ fn document_api(input: &DocumentApiInput) -> Result<DocumentApi, UiError> {
     if client_id.is_empty() || user.is_empty() {
         return Err(bad_input("The API for documents needs a client id and a user."));
     }
-    let wrong = |wrong| failure(ErrorCode::AddressInvalid, format!("The API for documents: {wrong}."));
+    let wrong = |wrong| bad_input(format!("The API for documents: {wrong}."));
     Ok(DocumentApi {
         url: inputs::web_address(&input.url).map_err(wrong)?,
         site: inputs::site(&or_usual(&input.site, DocumentApi::USUAL_SITE)).map_err(wrong)?,
@@ -1031,6 +1031,41 @@ mod tests {
         assert!(
             said(|input| input.groups[0].location_id = Some("3".into())).message.contains("not for both")
         );
+    }
+
+    #[test]
+    fn an_api_for_documents_is_taken_as_it_was_meant_and_not_beside_a_folder() {
+        let address = SystemAddress::Sqlite { path: "/clinic.db".into() };
+        let api = DocumentApiInput {
+            url: " https://emr.example.com/openemr/ ".into(),
+            site: " ".into(),
+            client_id: " a-client ".into(),
+            client_secret: None,
+            user: "files".into(),
+            password: None,
+            category: String::new(),
+        };
+        let stored = |change: fn(&mut SystemInput)| {
+            let mut input = SystemInput { documents_api: Some(api.clone()), ..system(address.clone()) };
+            change(&mut input);
+            system_settings(Path::new("/data"), &input, None).map(|system| system.documents.api)
+        };
+        let taken = stored(|_| {}).expect("taken").expect("an API");
+        assert_eq!(taken.url, "https://emr.example.com/openemr");
+        assert_eq!((taken.site.as_str(), taken.category.as_str()), ("default", "Medical Record"));
+        let said = |change| stored(change).expect_err("refused").message;
+        assert!(said(|input| input.documents_in = "/srv/import".into()).contains("leave one of them empty"));
+        assert!(
+            said(|input| input.documents_api.as_mut().expect("one").url = "http://emr".into())
+                .contains("https://")
+        );
+        assert!(
+            said(|input| input.documents_api.as_mut().expect("one").user = " ".into()).contains("a user")
+        );
+        let mut before = crate::present::tests::settings();
+        before.system.documents.api = Some(taken.clone());
+        assert!(!document_api_moved(&DocumentApi { category: "x".into(), ..taken.clone() }, Some(&before)));
+        assert!(document_api_moved(&DocumentApi { user: "x".into(), ..taken }, Some(&before)));
     }
 
     #[test]

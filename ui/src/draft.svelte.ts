@@ -167,7 +167,7 @@ export class PracticeDraft {
       locations: [...this.locations],
       documentsIn: this.documentsIn.trim(),
       documentsOut: this.documentsOut.trim(),
-      documentsApi: this.documentsApi(),
+      documentsApi: profile.takesDocuments ? this.documentsApi() : null,
     };
   }
 

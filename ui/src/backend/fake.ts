@@ -188,7 +188,13 @@ export class FakeBackend implements Backend {
               ]
             : [],
           features: [
-            { feature: "attachDocuments", served: true, said: "It can be served." },
+            system.documentsApi?.clientSecret === "wrong"
+              ? {
+                  feature: "attachDocuments",
+                  served: false,
+                  said: "OpenEMR at emr.example.com does not take the client id or the client secret.",
+                }
+              : { feature: "attachDocuments", served: true, said: "It can be served." },
             { feature: "clientSnapshots", served: true, said: "It can be served." },
             system.documentsOut === ""
               ? {
