@@ -925,10 +925,10 @@ mod tests {
             live_hours: LiveHours::default(),
         };
         let typed = typed_secrets(&input).map(|(_, typed)| typed);
-        assert_eq!(typed, [None, Some("typed"), None, Some("an-id"), None]);
+        assert_eq!(typed, [None, Some(""), Some(""), Some("typed"), None, Some("an-id"), None]);
         (input.healthengine, input.vald) = (None, None);
         let typed = typed_secrets(&input).map(|(_, typed)| typed);
-        assert_eq!(typed, [None, Some(""), Some(""), Some(""), Some("")]);
+        assert_eq!(typed, [None, Some(""), Some(""), Some(""), Some(""), Some(""), Some("")]);
         let stored = Some(SecretString::from("stored"));
         let chosen = typed_or_stored(SecretKind::HealthengineApiKey, typed[1], stored, false);
         assert!(chosen.expect("forgotten").is_none());
