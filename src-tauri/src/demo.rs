@@ -34,7 +34,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::{Consents, Leg, SettingsBook};
 use domain::private::{Private, SecretString};
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    DocumentRoutes, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
     SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -228,7 +228,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: Some(HealthengineSettings {

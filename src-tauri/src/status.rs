@@ -362,7 +362,7 @@ impl PracticeStatus {
 mod tests {
     use super::*;
     use domain::failure::ReadError;
-    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentRoutes, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {
@@ -376,7 +376,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
                 provet: None,
             },
             healthengine: Some(HealthengineSettings {

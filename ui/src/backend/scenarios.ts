@@ -73,6 +73,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: true,
+    takesDocuments: true,
     own: false,
     problem: null,
   },
@@ -82,6 +83,7 @@ const PROFILES: ProfileView[] = [
     engine: "sqlite",
     makesOwnFile: true,
     canWrite: true,
+    takesDocuments: false,
     own: false,
     problem: null,
   },
@@ -100,6 +102,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: false,
+    takesDocuments: false,
     own: true,
     problem: {
       code: "profileInvalid",
@@ -210,6 +213,7 @@ function practice(): PracticeView {
       locations: [],
       documentsIn: "",
       documentsOut: "",
+      documentsApi: null,
       healthengine: {
         practiceId: "1234567",
         baseUrl: "https://healthengine.com.au/pms-api/v1",
