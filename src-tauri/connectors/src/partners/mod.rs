@@ -36,8 +36,11 @@ pub struct Linkable {
     /// How it introduces itself.
     pub card: &'static Card,
     /// Opens an account; nothing is sent yet.
-    pub open: fn(&Account<'_>, &Http) -> Result<Arc<dyn Partner>, SetupError>,
+    pub open: Opening,
 }
+
+/// How an account is opened.
+pub type Opening = fn(&Account<'_>, &Http) -> Result<Arc<dyn Partner>, SetupError>;
 
 impl Linkable {
     /// Its id, which is the name of its folder.

@@ -302,10 +302,7 @@ fn checked_organisation(typed: &str) -> Result<String, SetupError> {
 /// 401 is a token that does not belong to the organisation, 403 one that is not taken at all (contract sheet §3): both are
 /// mended by entering the right one.
 fn ours(error: ReadError) -> ReadError {
-    match error {
-        ReadError::NoConsent => ReadError::NotAuthorised,
-        other => other,
-    }
+    if matches!(error, ReadError::NoConsent) { ReadError::NotAuthorised } else { error }
 }
 
 fn our_write(error: WriteError) -> WriteError {
@@ -334,19 +331,21 @@ fn written(reply: Reply) -> Result<Reply, WriteError> {
             let words = if words.is_empty() { unexplained } else { words };
             Err(WriteError::Refused(Refusal::Other(words)))
         }
-        other => Err(other),
+        other @ (WriteError::Untouched(_) | WriteError::Unknown(_) | WriteError::Refused(_)) => Err(other),
     }
 }
 
 /// Which status a name gets that is there already is not written down (contract sheet §3, §13): 409, or 422 about the
-/// name.
+/// name that does not find fault with its form.
 fn is_taken(reply: &Reply) -> bool {
     match reply.status.as_u16() {
         409 => true,
         422 => {
             let said = translate::said(&reply.body);
             let words = said.words.to_lowercase();
-            said.fields.contains("uid") || words.contains("already") || words.contains("taken")
+            let is_about_form = words.contains("invalid") || words.contains("blank");
+            let is_about_name = said.fields.contains("uid") && !is_about_form;
+            is_about_name || words.contains("already") || words.contains("taken")
         }
         _ => false,
     }
