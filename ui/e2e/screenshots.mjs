@@ -105,6 +105,7 @@ async function everyday(window, patients, book, take) {
   await window.press(/^(Change|Link) VALD Hub/);
   await window.shows("Links of a former system", 10);
   await take("link-vald");
+  await memberships(window, book, take);
   await window.screen(6, "Settings");
   await take("settings");
 
@@ -121,6 +122,33 @@ async function everyday(window, patients, book, take) {
   await patients.consent("revoked");
   await window.shows("Something is not working.", 60);
   await take("overview-consent-revoked");
+}
+
+/** Memberships at Hint: who is joined, who needs somebody, and what a former program left. */
+async function memberships(window, book, take) {
+  await window.screen(5, "Connections");
+  await window.press(/^Change Hint/);
+  await window.shows("What is joined", 10);
+  // As many as have a membership, at two requests a second.
+  await window.hides("Joining with Hint", 240);
+  await window.fill(/^Recorded by$/, "Kim");
+  await window.press(/^Practitioners and invoices$/);
+  await window.shows("Names alone are not enough", 20);
+  await window.press(/^Look at the links of a former program$/);
+  await window.shows("can be carried over", 20);
+  await take("link-hint");
+  await take("link-hint-narrow", NARROW);
+
+  await window.screen(4, "Patients");
+  await window.shows("Needs somebody", 20);
+  await take("patients-needing");
+  // The one who has another family name at Hint.
+  const [{ name }] = await book.rows("SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = 45");
+  await window.press(new RegExp(`^Show ${name}$`));
+  await window.press(/^Compare the records$/);
+  await window.shows("Same person", 20);
+  await take("patient-card-hint");
+  await take("patient-card-hint-narrow", NARROW);
 }
 
 /** A booking whose time was given away at the desk while the line was down, too late for Healthengine to ask again. */

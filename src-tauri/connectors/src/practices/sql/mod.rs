@@ -8,6 +8,7 @@ pub(super) mod day;
 mod documents;
 mod failure;
 mod fingerprint;
+mod invoices;
 mod patients;
 mod place;
 pub mod profile;
@@ -35,6 +36,7 @@ use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::records::InvoiceBook;
 use domain::private::{Private, SecretString};
 use domain::settings::{DocumentFolders, WriteMode};
 use domain::time::{Horizon, PracticeZone};
@@ -408,6 +410,10 @@ impl PracticeSystem for SqlPractice {
 
     fn consents_held(&self) -> Vec<Mapping> {
         self.mappings()
+    }
+
+    fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
+        self.profile.query.invoices.as_ref().map(|_| self as &dyn InvoiceBook)
     }
 
     async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {
