@@ -58,14 +58,17 @@ async fn a_member_is_linked_opened_unlinked_and_remembered_as_somebody_else() {
     let nameless = decide(desk, practice, choice(false), "  ").await.expect_err("nobody said so");
     assert_eq!(nameless.code, ErrorCode::InputInvalid);
     decide(desk, practice, choice(false), "Kim").await.expect("is recorded");
-    becomes(&clinic, &member, LinkState::Pending).await;
+    assert!(!shown(&clinic, &member).await.linked);
     let error = open(desk, practice, &member, name).await.expect_err("no page");
     assert_eq!(error.code, ErrorCode::NotLinkedYet);
     decide(desk, practice, choice(true), "Kim").await.expect("is recorded");
     becomes(&clinic, &member, LinkState::Linked).await;
     let card = patients::card(desk, practice, &member).await.expect("a card");
     let what: Vec<&str> = card.left.iter().map(|line| line.what.as_str()).collect();
-    assert!(what.contains(&"matched") && what.contains(&"not_matched") && what.contains(&"opened"), "{what:?}");
+    assert!(
+        what.contains(&"matched") && what.contains(&"not_matched") && what.contains(&"opened"),
+        "{what:?}"
+    );
     clinic.stop().await;
 }
 
@@ -105,7 +108,8 @@ async fn whoever_was_not_asked_is_not_looked_for() {
     let joined = shown(&clinic, &patient).await;
     assert_eq!((joined.allowed, joined.linked, joined.since), (false, false, None));
     let name = joins().card.name;
-    let error = candidates(&clinic.desk, &clinic.practice, &patient, name).await.expect_err("nothing to show");
+    let error =
+        candidates(&clinic.desk, &clinic.practice, &patient, name).await.expect_err("nothing to show");
     assert!(error.code == ErrorCode::NotLinkedYet && error.message.contains("Record consent"), "{error:?}");
     let choice = JoinChoice {
         partner: name.to_owned(),
