@@ -60,6 +60,11 @@ pub fn linkable(name: &str) -> Option<&'static Linkable> {
     LINKABLE.iter().find(|linkable| linkable.card.name == name)
 }
 
+/// The names of the partners that are told about patients only where these consent.
+pub fn of_patients() -> impl Iterator<Item = &'static str> {
+    [vald::NAME].into_iter().chain(LINKABLE.iter().map(|linkable| linkable.card.name))
+}
+
 /// How every partner introduces itself, in the order in which people see them.
 pub fn cards() -> impl Iterator<Item = &'static Card> {
     OTHERS.iter().copied().chain(LINKABLE.iter().map(|linkable| linkable.card))

@@ -21,6 +21,8 @@ const PER_HOUR: u32 = 2000;
 
 /// Entries on one page. As many as the list of users takes (contract sheet §3); fewer may come.
 const PAGE: &str = "1000";
+/// The same for users in the form of 2015, which gives out no more.
+const LEGACY_PAGE: &str = "200";
 /// More pages than these no clinic has.
 const MOST_PAGES: u64 = 100;
 
@@ -175,16 +177,43 @@ impl Client {
     }
 
     /// Who is registered under a name. By its name: the partner's own id in its place is answered with 404 (contract
-    /// sheet §3). The form of 2015 has no such question.
+    /// sheet §3).
     pub async fn enrolled(&self, name: &SyncId) -> Result<Option<Enrolled>, ReadError> {
         if self.form == Form::LegacyV1 {
-            return Err(ReadError::Invalid("this form of the API cannot be asked for a name".to_owned()));
+            return self.legacy_listed(name).await;
         }
         match read(self.get(&self.users(&["users", name.as_str()]), &[]).await?) {
             Ok(reply) => translate::enrolled(reply.json()?, name).map(Some),
             Err(ReadError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The form of 2015 cannot be asked for a name, but lists everybody, a page at a time. That is dear, and done only
+    /// where an answer was lost.
+    async fn legacy_listed(&self, name: &SyncId) -> Result<Option<Enrolled>, ReadError> {
+        let mut seen = 0;
+        for _ in 0..MOST_PAGES {
+            let offset = seen.to_string();
+            let query = [("limit", LEGACY_PAGE), ("offset", offset.as_str())];
+            let reply = read(self.get(&self.users(&["users.json"]), &query).await?)?;
+            let wire::LegacyUsers { users } = reply.json()?;
+            if users.is_empty() {
+                return Ok(None);
+            }
+            seen += users.len();
+            for user in users {
+                match user.uid {
+                    Some(uid) if uid == name.as_str() => {
+                        let id = ForeignProfileId::new(user.id);
+                        return Ok(Some(Enrolled { id, page: None, devices: None }));
+                    }
+                    Some(_) => {}
+                    None => return Err(ReadError::Invalid("its list of patients names nobody".to_owned())),
+                }
+            }
+        }
+        Ok(None)
     }
 
     pub async fn renew_page(&self, name: &SyncId, id: &ForeignProfileId) -> Result<DevicePage, WriteError> {

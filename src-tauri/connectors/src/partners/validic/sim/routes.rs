@@ -221,6 +221,7 @@ pub fn legacy(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
                 None => Refused::about("uid", 409, "already exists"),
             }
         }
+        ("GET", ["users.json"]) => legacy_list(state, arrival),
         ("GET", ["users", id, "refresh_token.json"]) => {
             let uid = named(state, id).unwrap_or_default();
             match state.renew(&uid, now) {
@@ -240,4 +241,19 @@ pub fn legacy(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
         }
         _ => no_such_call(),
     }
+}
+
+/// Users of the form of 2015, of which `offset` are left out.
+fn legacy_list(state: &SimState, arrival: &Arrival) -> Answer {
+    let number = |name, default: usize| {
+        arrival.parameter(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or(default)
+    };
+    let (limit, offset) = (number("limit", 100).clamp(1, 200), number("offset", 0));
+    let listed = |user: &SimUser| match state.conduct.lists_names {
+        true => json!({ "_id": user.id, "uid": user.uid }),
+        false => json!({ "_id": user.id }),
+    };
+    let users: Vec<Value> = state.users.values().skip(offset).take(limit).map(listed).collect();
+    let summary = json!({ "status": 200, "message": "OK", "results": state.users.len(), "offset": offset, "limit": limit });
+    Answer::Json(200, json!({ "summary": summary, "users": users }))
 }

@@ -134,7 +134,6 @@ async fn the_form_of_2015_holds_it_too() {
     let token = desk.sim.read(|state| state.users.values().next().unwrap().token.clone());
     assert_eq!(page.0.expose_secret(), format!("https://app.validic.com/{ORG}/{token}"));
     assert!(matches!(desk.validic.enrol(&name()).await.unwrap(), Enrolling::NameTaken));
-    assert!(matches!(desk.validic.enrolled(&name()).await, Err(ReadError::Invalid(_))));
     let renewed = desk.validic.renew_page(&name(), &made.id).await.unwrap();
     assert_ne!(renewed.0.expose_secret(), page.0.expose_secret());
     assert!(desk.validic.changes(start().date_naive(), start().date_naive()).await.unwrap().is_empty());
@@ -149,6 +148,25 @@ async fn the_form_of_2015_holds_it_too() {
         writes.map(|received| received.query.clone()).collect::<Vec<_>>()
     };
     assert!(desk.sim.read(written).iter().all(String::is_empty));
+}
+
+#[tokio::test]
+async fn the_form_of_2015_finds_a_name_among_all_of_them_where_they_are_said() {
+    let desk = desk(LEGACY_V1).await;
+    assert!(desk.validic.enrolled(&name()).await.unwrap().is_none());
+    for number in 0..205 {
+        desk.validic.enrol(&SyncId::new(format!("vb-{number:04}"))).await.unwrap();
+    }
+    // Behind all of them, so that it stands on the second page.
+    let made = new(desk.validic.enrol(&name()).await.unwrap());
+    assert!(matches!(desk.validic.enrol(&name()).await.unwrap(), Enrolling::NameTaken));
+    let before = desk.sim.read(|state| state.received.len());
+    let found = desk.validic.enrolled(&name()).await.unwrap().unwrap();
+    assert_eq!((&found.id, found.page.is_some()), (&made.id, false));
+    assert!(desk.validic.enrolled(&SyncId::new("vc-nobody")).await.unwrap().is_none());
+    assert_eq!(desk.sim.read(|state| state.received.len()) - before, 2 + 3);
+    desk.sim.set_conduct(|conduct| conduct.lists_names = false);
+    assert!(matches!(desk.validic.enrolled(&name()).await, Err(ReadError::Invalid(_))));
 }
 
 #[tokio::test]
