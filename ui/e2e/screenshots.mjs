@@ -143,7 +143,7 @@ async function memberships(window, book, take) {
   await window.press(/^Practitioners and invoices$/);
   await window.shows("Names alone are not enough", 20);
   await window.press(/^Look at the links of a former program$/);
-  await window.shows("can be carried over", 20);
+  await window.shows(/[Cc]an be carried over/, 20);
   await take("link-hint");
   await take("link-hint-narrow", NARROW);
 
@@ -152,7 +152,9 @@ async function memberships(window, book, take) {
   await window.shows("Needs somebody", 20);
   await take("patients-needing");
   // The one who has another family name at Hint.
-  const [{ name }] = await book.rows("SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = 45");
+  const [{ name }] = await book.rows(
+    "SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = 45",
+  );
   await window.press(new RegExp(`^Show ${name}$`));
   await window.press(/^Compare the records$/);
   await window.shows("Same person", 20);

@@ -182,7 +182,10 @@ const joining = async (page) => {
   await page.getByRole("textbox", { name: "Recorded by" }).fill("Kim");
   await page.getByRole("button", { name: "Practitioners and invoices" }).click();
   await page.getByRole("button", { name: /links of a former program/ }).click();
-  await page.getByText("can be carried over").first().waitFor();
+  await page
+    .getByText(/an be carried over/)
+    .first()
+    .waitFor();
 };
 const noHours = async (page) => {
   await hours(page);

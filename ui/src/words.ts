@@ -438,14 +438,14 @@ export const FORMER_FITS: Record<FormerFitView, string> = {
 
 /** What is found before anything is carried over. */
 export function formerCounts(found: FormerNamesView): string[] {
-  const line = (many: number, words: string) => (many > 0 ? [`${count(many)} ${words}`] : []);
+  const line = (words: string, many: number) => (many > 0 ? [`${words}: ${count(many)}`] : []);
   return [
-    ...line(found.fitting, "can be carried over: the name leads to the same person in your book"),
-    ...line(found.withoutConsent, "would fit, and wait for the patient’s consent"),
-    ...line(found.doubtful, "may be somebody else: say so on the patient’s card"),
-    ...line(found.ambiguous, "are left alone: two records name the same patient"),
-    ...line(found.unknown, "name nobody in your book, and are left alone"),
-    ...line(found.replaced, "are linked already"),
+    ...line("Can be carried over, because the name leads to the same person in your book", found.fitting),
+    ...line("Would fit, and wait for the patient’s consent", found.withoutConsent),
+    ...line("May be somebody else; say so on the patient’s card", found.doubtful),
+    ...line("Left alone, because two records name the same patient", found.ambiguous),
+    ...line("Left alone, because they name nobody in your book", found.unknown),
+    ...line("Linked already", found.replaced),
   ];
 }
 

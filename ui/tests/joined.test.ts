@@ -103,8 +103,10 @@ describe("what is joined, on Connections", () => {
     const section = screen.getByRole("region", { name: "What is joined" });
     await user.click(within(section).getByRole("button", { name: /links of a former program/ }));
     const list = await within(section).findByRole("list", { name: "What was found" });
-    expect(plain(list.textContent)).toContain("2 can be carried over");
-    expect(plain(list.textContent)).toContain("1 would fit, and wait for the patient’s consent");
+    expect(plain(list.textContent)).toContain(
+      "Can be carried over, because the name leads to the same person in your book: 2",
+    );
+    expect(plain(list.textContent)).toContain("wait for the patient’s consent: 1");
     expect(
       within(section).getByRole("row", { name: /Casey Examplar Priya Raman.*may be somebody else/ }),
     ).toBeVisible();

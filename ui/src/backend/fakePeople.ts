@@ -316,7 +316,12 @@ export class FakePeople {
             inBook: linked ? here : `${here}-Holt`,
             verdict: linked ? "same" : "differs",
           },
-          { field: "birthDate", onBooking: person.born, inBook: person.born, verdict: "same" },
+          {
+            field: "birthDate",
+            onBooking: person.born,
+            inBook: person.born,
+            verdict: person.born === null ? "missing" : "same",
+          },
           { field: "phone", onBooking: "0491 570 156", inBook: null, verdict: "missing" },
         ],
         explained: linked ? "same name and birth date" : "same birth date; surname not the same",
