@@ -65,7 +65,10 @@ pub use day::{
     StoryEntryView, StoryLine, StretchKind, StretchView,
 };
 
-pub use joined::{FormerNamesView, JoinCandidateView, JoinedView};
+pub use joined::{
+    FormerFitView, FormerNamesView, FormerRowView, JoinCandidateView, JoinChoice, JoinKind, JoinNameView,
+    JoinOtherCandidateView, JoinOtherView, JoinedView, JoiningView,
+};
 pub use people::{
     ConsentHowView, ConsentInput, ConsentView, GroupRuleView, LeftView, LinkView, PatientCardView,
     PatientHits, PatientQuery, PatientView, TodayColumnView, TodayView, ValdInput, ValdPatientState,

@@ -329,6 +329,19 @@ export class FakeBackend implements Backend {
         const path = corner(0, 0) + corner(18, 0) + corner(0, 18);
         return ok({ address: `https://syncmydevice.com/?token=${token}`, size: 25, path });
       },
+      joinCandidates: (practiceId, patientId) =>
+        ok(this.#people.get(practiceId)?.candidates(patientId) ?? []),
+      joinOthers: (practiceId) => ok(this.#people.get(practiceId)?.others() ?? []),
+      decideJoined: (practiceId, choice) => {
+        this.#people.get(practiceId)?.decide(choice);
+        return ok(null);
+      },
+      openAtPartner: () => ok(null),
+      formerNames: (practiceId) => {
+        const found = this.#people.get(practiceId)?.former();
+        return found ? ok(found) : refuse("practiceUnknown");
+      },
+      carryOverFormerNames: (practiceId) => ok(this.#people.get(practiceId)?.former().fitting ?? 0),
       linkPatients: (practiceId, patientIds) => ok(this.#people.get(practiceId)?.link(patientIds) ?? 0),
       openInVald: (practiceId, patientId, linkFirst) => {
         const people = this.#people.get(practiceId);

@@ -897,7 +897,63 @@ export const PARTNERS: PartnerCardView[] = [
     ],
     whenUnlinked: "Patients stay registered at Validic, and who is who stays on record here.",
   },
+  {
+    name: "hint",
+    title: "Hint",
+    purpose:
+      "Joins each patient who agreed to that with their membership, so that either system finds the other’s record.",
+    fields: [
+      {
+        key: "access_token",
+        label: "Access token",
+        kind: "secret",
+        choices: [],
+        default: null,
+        optional: false,
+        whereToFind: ["Sign in to Hint as an administrator of the practice."],
+      },
+      {
+        key: "base_url",
+        label: "Address",
+        kind: "address",
+        choices: [],
+        default: "https://api.hint.com/api",
+        optional: false,
+        whereToFind: ["Leave it as it is."],
+      },
+    ],
+    whenUnlinked: "The links stay at Hint as they are, and are not kept in step any more.",
+  },
 ];
+
+/** A clinic whose patients are being joined with their memberships. */
+function joining(): Scenario {
+  return changed((base) => ({
+    practices: base.practices.map((each) => ({
+      ...each,
+      accounts: [
+        {
+          partner: "hint",
+          title: "Hint",
+          light: "attention" as const,
+          linked: 41,
+          pending: 12,
+          needsPerson: 2,
+          failed: 1,
+          joining: { progress: { done: 44, total: 56 }, records: 60, former: 5 },
+          lastAnswerAt: before(20),
+          problem: null,
+        },
+      ],
+      setup: {
+        ...each.setup,
+        accounts: [
+          { partner: "hint", fields: { base_url: "https://api.hint.com/api" }, secrets: ["access_token"] },
+        ],
+      },
+    })),
+  }));
+}
 
 function withValidic(account: Partial<AccountView>, rest: Partial<AppView> = {}): Scenario {
   return changed((base) => ({
@@ -914,6 +970,7 @@ function withValidic(account: Partial<AccountView>, rest: Partial<AppView> = {})
           pending: 0,
           needsPerson: 0,
           failed: 0,
+          joining: null,
           lastAnswerAt: before(600),
           problem: null,
           ...account,
@@ -1057,6 +1114,7 @@ export const SCENARIOS = {
     finished: finished().map((each) => ({ ...each, vald: null })),
   }),
   devices: () => withValidic({}),
+  joining,
   "validic-silent": () => ({
     ...withValidic(
       {

@@ -74,6 +74,7 @@ mod acme {
         fields: &[ADDRESS, KEY],
         consent_steps: &[],
         connects_devices: false,
+        joins_records: false,
         when_unlinked: "Nothing is left there.",
     };
 

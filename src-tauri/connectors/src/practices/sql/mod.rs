@@ -9,6 +9,7 @@ mod documents;
 mod documents_api;
 mod failure;
 mod fingerprint;
+mod invoices;
 mod patients;
 mod place;
 pub mod profile;
@@ -36,6 +37,7 @@ use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::records::InvoiceBook;
 use domain::private::{Private, SecretString};
 use domain::settings::{DocumentRoutes, WriteMode};
 use domain::time::{Horizon, PracticeZone};
@@ -420,6 +422,10 @@ impl PracticeSystem for SqlPractice {
 
     fn consents_held(&self) -> Vec<Mapping> {
         self.mappings()
+    }
+
+    fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
+        self.profile.query.invoices.as_ref().map(|_| self as &dyn InvoiceBook)
     }
 
     async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {

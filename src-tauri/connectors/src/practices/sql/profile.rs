@@ -200,6 +200,8 @@ struct RawQueries {
     #[serde(default)]
     appointments: Option<Sql>,
     appointment_by_mark: Sql,
+    #[serde(default)]
+    invoices: Option<Sql>,
 }
 
 #[derive(Deserialize)]
@@ -358,6 +360,7 @@ pub(super) struct Queries {
     pub(super) appointment: Statement,
     pub(super) appointments: Option<Statement>,
     pub(super) appointment_by_mark: Statement,
+    pub(super) invoices: Option<Statement>,
 }
 
 #[derive(Clone, Debug)]
@@ -629,6 +632,7 @@ impl Reader<'_> {
                 &raw.appointment_by_mark,
                 &["mark", "from", "to"],
             )?,
+            invoices: self.optional("invoices", &raw.invoices, &["after", "limit"])?,
         })
     }
 
@@ -777,6 +781,7 @@ impl Profile {
         all.extend(&query.appointments);
         all.extend([&query.people_stamp, &query.people, &query.patients].into_iter().flatten());
         all.push(&query.appointment_by_mark);
+        all.extend(&query.invoices);
         for consent in self.consents.values() {
             all.push(&consent.query);
             all.extend(&consent.stamp);

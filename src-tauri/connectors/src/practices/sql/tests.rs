@@ -10,6 +10,7 @@ use domain::failure::Refusal;
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId};
 use domain::people::Gender;
 use domain::private::Private;
+use domain::records::{InvoiceFacts, LocalInvoice};
 use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -1159,7 +1160,7 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
         "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
          ALTER TABLE appointment DROP COLUMN created_at;
          DROP TRIGGER patient_inserted; DROP TRIGGER patient_updated; DROP TRIGGER patient_deleted;
-         DROP TABLE patients_changed;",
+         DROP TABLE patients_changed; DROP TABLE invoice;",
     );
     let horizon = Horizon::from_day(today(), 3);
     assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
@@ -1171,6 +1172,29 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
     let stamp = clinic.practice(WriteMode::None).people_stamp().await.unwrap();
     clinic.change("UPDATE patient SET inactive = 1 WHERE id = 1");
     assert_ne!(clinic.practice(WriteMode::None).people_stamp().await.unwrap(), stamp);
+}
+
+#[tokio::test]
+async fn invoices_are_read_page_by_page_to_the_cent() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "DELETE FROM invoice;
+         INSERT INTO invoice VALUES (3, 5, ' 1003 ', '2026-11-02', 9550), (12, 6, '', '2026-11-03', 0),
+           (100, 7, '1100', '2026-11-04', -200);",
+    );
+    let practice = clinic.practice(WriteMode::None);
+    let book = practice.invoice_book().expect("the profile says where they stand");
+    let first = book.invoices(None, 2).await.unwrap();
+    let facts = InvoiceFacts {
+        number: Some("1003".into()),
+        date: NaiveDate::from_ymd_opt(2026, 11, 2),
+        total_in_cents: Some(9550),
+        patient: Some("5".into()),
+    };
+    assert_eq!(first[0], LocalInvoice { id: "3".into(), facts });
+    assert_eq!((first.len(), first[1].facts.number.as_ref()), (2, None));
+    let rest = book.invoices(Some("12"), 2).await.unwrap();
+    assert_eq!(rest.iter().map(|invoice| invoice.id.as_str()).collect::<Vec<_>>(), ["100"]);
 }
 
 #[tokio::test]
