@@ -272,6 +272,7 @@ async fn give_consents(
 ) -> Result<(), Failure> {
     let now = home.clock().now();
     let today = settings.zone.today(now);
+    let takes_photos = partner.as_str() == connectors::partners::vald::NAME;
     let book = home.connections().practice_system(settings).await?;
     let people = read_everybody(book.as_ref())
         .await
@@ -286,7 +287,10 @@ async fn give_consents(
             practice: settings.id.clone(),
             partner: partner.clone(),
             patient,
-            said: Said::Yes(Agreement { guardian, photo_and_video: number.is_multiple_of(2) }),
+            said: Said::Yes(Agreement {
+                guardian,
+                photo_and_video: takes_photos && number.is_multiple_of(2),
+            }),
             how: ConsentHow::CollectedBefore,
             recorded_by: Private::new(RECORDED_BY.to_owned()),
             wording: "2026-1".to_owned(),
