@@ -114,6 +114,7 @@ async fn what_a_former_program_left_is_shown_before_it_is_carried_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_was_not_asked_is_not_looked_for() {
     let clinic = MadeUp::paused().await;
+    clinic.once(|_| true).await;
     let patient = PatientRef::new("1");
     let joined = shown(&clinic, &patient).await;
     assert_eq!((joined.allowed, joined.linked, joined.since), (false, false, None));
