@@ -115,26 +115,11 @@ fn unreadable(error: ReadError) -> Failure {
 
 /// A member's record, and what Hint calls it.
 fn join(memberships: &HintSim, place: usize, record: &PatientRecord) -> String {
-    let details = &record.details;
-    let phones: Vec<_> = details
-        .phones
-        .iter()
-        .map(|phone| json!({ "number": phone.reveal(), "type": "mobile", "us_formattable": false }))
-        .collect();
-    let email = Some(details.email.reveal()).filter(|email| !email.is_empty());
-    let mut fields = json!({ "email": email, "phones": phones });
-    let mut own = |key: &str, text: &str| {
-        if let Some(fields) = fields.as_object_mut() {
-            fields.insert(key.to_owned(), json!(text));
-        }
+    let odd = match place % 10 {
+        0 if place > 0 => json!({ "integration_record_id": format!("former-clinic-{place}") }),
+        2 | 7 => json!({ "external_link_id": record.id.as_str() }),
+        5 => json!({ "last_name": "Examplar" }),
+        _ => json!({}),
     };
-    let mut family = details.last_name.reveal().clone();
-    match place % 10 {
-        0 if place > 0 => own("integration_record_id", &format!("former-clinic-{place}")),
-        2 | 7 => own("external_link_id", record.id.as_str()),
-        5 => family = format!("{family}-Examplar"),
-        _ => {}
-    }
-    let born = details.birth_date.reveal().map(|day| day.to_string());
-    memberships.add_patient(details.first_name.reveal(), &family, born.as_deref(), &fields)
+    memberships.add_person(&record.details, &odd)
 }
