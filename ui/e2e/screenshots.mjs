@@ -137,11 +137,12 @@ async function memberships(window, book, take) {
   if ((await window.text()).includes("Back to Connections")) await window.press(/^Back to Connections$/);
   await window.press(/^Change Hint/);
   await window.shows("What is joined", 10);
-  // As many as have a membership, at two requests a second.
-  await window.hides("Joining with Hint", 240);
   await window.fill(/^Recorded by$/, "Kim");
-  await window.press(/^Practitioners and invoices$/);
-  await window.shows("Names alone are not enough", 20);
+  // They are looked at when no patient waits any more, at two requests a second.
+  await until("practitioners and invoices were looked at", 240, async () => {
+    await window.press(/[Pp]ractitioners and invoices$/);
+    return (await window.text()).includes("say which invoice it is");
+  });
   await window.press(/^Look at the links of a former program$/);
   await window.shows(/[Cc]an be carried over/, 20);
   await take("link-hint");
