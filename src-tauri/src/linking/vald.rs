@@ -363,8 +363,8 @@ mod tests {
     use super::*;
     use crate::demo::made_up::MadeUp;
     use crate::system_open;
-    use connectors::sim::faults::{Fault, FaultRule};
     use connectors::partners::vald::{Listed, NotFound};
+    use connectors::sim::faults::{Fault, FaultRule};
     use domain::link::{Link, LinkState};
     use domain::private::Private;
 
