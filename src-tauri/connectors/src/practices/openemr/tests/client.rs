@@ -161,7 +161,7 @@ impl OnItsWay {
             let inbox = practice.document_inbox().unwrap();
             match inbox.place(&self.order.key, &self.ticket, Some(content())).await? {
                 Placed::TryInstead(ticket) => self.ticket = ticket,
-                placed => return Ok(placed),
+                placed @ (Placed::Stands(_) | Placed::NotSettled | Placed::TurnedAway) => return Ok(placed),
             }
         }
     }
