@@ -14,6 +14,7 @@ use connectors::partners::healthengine::sim::{
 };
 use connectors::partners::vald::Vald;
 use connectors::practices;
+use connectors::practices::openemr::sim::OpenEmrSim;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
 use domain::ports::clock::Clock;
@@ -25,7 +26,7 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    DocumentRoutes, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
     SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -93,9 +94,19 @@ impl Wiring {
     /// The practice system of some settings.
     pub fn practice(&self, settings: &PracticeSettings) -> Result<Arc<dyn PracticeSystem>, Problem> {
         let clock = Arc::new(self.clock.clone());
-        practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
-            .map(|practice| Arc::new(practice) as Arc<dyn PracticeSystem>)
-            .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let practice = practices::open(&settings.system, None, settings.zone, &self.profiles, clock)
+            .map_err(|error| other(error.to_string()))?;
+        let practice = match &settings.system.documents.api {
+            None => practice,
+            Some(api) => {
+                let (secret, password) = (OpenEmrSim::CLIENT_SECRET.into(), OpenEmrSim::PASSWORD.into());
+                practice
+                    .with_document_api(api, Some(&secret), Some(&password), &self.http)
+                    .map_err(|error| other(error.to_string()))?
+            }
+        };
+        Ok(Arc::new(practice))
     }
 
     /// The Healthengine account of some settings.
@@ -312,7 +323,7 @@ impl World {
                     vec![LocationRef::new(location.to_string())]
                 }),
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: self.sim.base_url(),

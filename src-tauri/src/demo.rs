@@ -28,7 +28,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::SettingsBook;
 use domain::private::SecretString;
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    DocumentRoutes, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
     SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -215,7 +215,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url,

@@ -333,7 +333,7 @@ impl PracticeStatus {
 mod tests {
     use super::*;
     use domain::failure::ReadError;
-    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentRoutes, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {
@@ -347,7 +347,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
             },
             healthengine: Some(HealthengineSettings {
                 base_url: "http://127.0.0.1:1/pms-api/v1".into(),

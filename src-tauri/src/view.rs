@@ -1306,6 +1306,8 @@ pub struct ProfileView {
     pub makes_own_file: bool,
     /// True if the profile knows how to write.
     pub can_write: bool,
+    /// Whether documents can go through the practice system's own API.
+    pub takes_documents: bool,
     /// True if it lies in the data folder, false if it is shipped.
     pub own: bool,
     /// A mistake in the file, with line and column; such a profile cannot be chosen.
@@ -1368,6 +1370,46 @@ pub struct SystemInput {
     pub documents_in: String,
     /// The folder into which the practice lays documents for patients; empty for the profile's.
     pub documents_out: String,
+    /// The practice system's own API for documents from patients; none where there is none, or a folder.
+    pub documents_api: Option<DocumentApiInput>,
+}
+
+/// A practice system's own API for documents, as typed on the linking screen.
+#[derive(Clone, Debug, PartialEq, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentApiInput {
+    /// Where the practice system is opened in a browser.
+    pub url: String,
+    /// Which of its sites; empty for the usual one.
+    pub site: String,
+    /// The id under which this program is registered there.
+    pub client_id: String,
+    /// None keeps what is stored.
+    pub client_secret: Option<String>,
+    /// The user under whose name documents are put there.
+    pub user: String,
+    /// None keeps what is stored.
+    pub password: Option<String>,
+    /// The category that documents are put into; empty for the usual one.
+    pub category: String,
+}
+
+/// The same without its secrets, as the linking screen shows it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentApiSetupView {
+    /// Where the practice system is opened in a browser.
+    pub url: String,
+    /// Which of its sites.
+    pub site: String,
+    /// The id under which this program is registered there.
+    pub client_id: String,
+    /// The user under whose name documents are put there.
+    pub user: String,
+    /// The category that documents are put into.
+    pub category: String,
+    /// True if the client's secret and the user's password are stored.
+    pub has_secrets: bool,
 }
 
 /// What a test of a practice system found.
@@ -1548,6 +1590,8 @@ pub struct PracticeSetupView {
     pub documents_in: String,
     /// The folder into which the practice lays documents for patients; empty for the profile's.
     pub documents_out: String,
+    /// The practice system's own API for documents from patients; none where there is none, or a folder.
+    pub documents_api: Option<DocumentApiSetupView>,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineSetupView>,
     /// None before VALD Hub is linked.

@@ -21,7 +21,7 @@ use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{BookingCounts, Consents, Links};
 use domain::private::{Private, SecretString};
 use domain::settings::{
-    AppSettings, DocumentFolders, PracticeSettings, SystemSettings, ValdSettings, WriteMode,
+    AppSettings, DocumentRoutes, PracticeSettings, SystemSettings, ValdSettings, WriteMode,
 };
 use store::{Store, StoreKey};
 use sync::flows::people::People;
@@ -235,7 +235,7 @@ impl Desk {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
             },
             healthengine: None,
             vald: Some(ValdSettings {
@@ -377,7 +377,7 @@ fn sqlite(folder: &Path, records: &[PatientRecord]) -> Result<Arc<dyn PracticeSy
         write: WriteMode::None,
         locations: None,
         poll_seconds: 5,
-        documents: DocumentFolders::default(),
+        documents: DocumentRoutes::default(),
     };
     Ok(Arc::new(practices::open(&settings, None, ZONE, folder, Arc::new(SystemClock))?))
 }

@@ -125,6 +125,36 @@ describe("linking a practice", () => {
     expect(screen.queryByRole("button", { name: "Continue" })).toBeNull();
   });
 
+  it("takes an API for documents where the profile knows one, and says at once what is wrong with it", async () => {
+    const opened = await openConnections("empty");
+    const { user, fake } = opened;
+    await toSystem(opened);
+    await fillSystem(opened, "reception-server", "companion", "made-up");
+    await user.click(screen.getByText("For your IT: ways for documents"));
+    expect(screen.queryByRole("textbox", { name: "Client id" })).toBeNull();
+    await user.type(field("Instead of a folder: OpenEMR’s own API"), "https://emr.example.com/openemr");
+    await user.type(field("Client id"), "a-client");
+    await user.type(secret("Client secret"), "wrong");
+    await user.type(field("User"), "files");
+    await user.type(secret("The user’s password"), "made-up");
+    await press(opened, "Test");
+    expect(await main().findByText(/does not take the client id/)).toBeVisible();
+    const sent = fake.asked.findLast((each) => each.command === "testPracticeSystem");
+    expect(sent?.with[1]).toMatchObject({
+      documentsApi: {
+        url: "https://emr.example.com/openemr",
+        site: "",
+        clientId: "a-client",
+        clientSecret: "wrong",
+        user: "files",
+        password: "made-up",
+        category: "",
+      },
+    });
+    await user.click(screen.getByRole("radio", { name: /^Demo clinic/ }));
+    expect(screen.queryByRole("textbox", { name: /own API/ })).toBeNull();
+  });
+
   it("puts a refused password at its field", async () => {
     const opened = await openConnections("empty");
     await toSystem(opened);

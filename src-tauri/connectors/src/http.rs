@@ -33,7 +33,7 @@ mod turns;
 
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
-pub use tokens::{TokenClient, Tokens};
+pub use tokens::{Grant, TokenClient, TokenError, Tokens};
 use turns::{Turn, Turns};
 
 /// A body of more bytes than this is sent compressed.
@@ -409,9 +409,10 @@ impl Endpoint {
         self.exchange(path, request, haste, Some(last_word)).await.map(|_| ()).map_err(Failure::of_sent)
     }
 
-    /// Sends a library's request for a token to this very address, and gives it the answer. A token service explains
-    /// little (VALD sheet §9): whatever it finds wrong with the request is the credentials, which are all that differs
-    /// between one that works and one that does not.
+    /// Sends a library's request for a token to this very address, and gives it the answer, a refusal in the standard's
+    /// words included (RFC 6749 §5.2). Apart from that a token service explains little (VALD sheet §9): whatever it finds
+    /// wrong with the request is the credentials, which are all that differs between one that works and one that does
+    /// not.
     async fn relay_for_token(
         &self,
         request: http::Request<Vec<u8>>,
@@ -425,7 +426,8 @@ impl Endpoint {
         let status = if (400..=403).contains(&status.as_u16()) { StatusCode::UNAUTHORIZED } else { status };
         self.heard(status);
         let body = collect(arrived).await;
-        if let Some(failure) = refusal(status, &headers, &[]) {
+        let explains = status == StatusCode::UNAUTHORIZED && body.as_deref().is_ok_and(names_an_error);
+        if let Some(failure) = refusal(status, &headers, &[]).filter(|_| !explains) {
             return Err(failure.error);
         }
         let mut answer = http::Response::new(body.map_err(|failure| failure.error)?);
@@ -458,6 +460,25 @@ impl Endpoint {
         haste: Haste,
     ) -> Result<T, WriteError> {
         let answer = self.post(path, Some(body), haste).await.map_err(Failure::of_write)?;
+        let body = answer.body.map_err(Failure::of_write)?;
+        decode(&body).map_err(WriteError::Unknown)
+    }
+
+    /// Posts one file in a form (`multipart/form-data`, RFC 7578), with `query` behind the path, and reads JSON from the
+    /// answer. The body is made here, and not by the library, so that it can be sent once more with a new token.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        file: &FormFile<'_>,
+    ) -> Result<T, WriteError> {
+        let (content_type, body) = file.form();
+        let request = self.client.request(Method::POST, self.url_with(path, query));
+        let request = request.header(CONTENT_TYPE, content_type).body(body);
+        let answer = self.exchange(path, request, Haste::Bulk, None).await.map_err(Failure::of_write)?;
         let body = answer.body.map_err(Failure::of_write)?;
         decode(&body).map_err(WriteError::Unknown)
     }
@@ -648,6 +669,72 @@ impl Endpoint {
             None => Ok(Answer { body }),
         }
     }
+}
+
+/// A file in a form.
+pub struct FormFile<'a> {
+    /// What the form calls it.
+    pub field: &'static str,
+    /// What the file is called: letters, digits, `_`, `-` and `.` only, so that no quoting is needed.
+    pub name: &'a str,
+    /// Its media type.
+    pub format: &'a str,
+    /// What is in it.
+    pub content: &'a [u8],
+}
+
+impl FormFile<'_> {
+    /// The header that describes the body, and the body. The boundary is a digest of the content, which no content
+    /// holds.
+    fn form(&self) -> (String, Vec<u8>) {
+        let digest = Sha256::digest(self.content);
+        let boundary = digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let Self { field, name, format, content } = self;
+        let mut body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: {format}\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        (format!("multipart/form-data; boundary={boundary}"), body)
+    }
+}
+
+/// Whether the other side's certificate is what kept us from asking it.
+pub fn is_about_certificate(error: &ReadError) -> bool {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        let found_io = found.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = found.downcast_ref::<rustls::Error>();
+        let tls = tls.or_else(|| found_io.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if tls.is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = found.source();
+    }
+    false
+}
+
+/// The status with which the other side said that it failed; none where it said something else, or nothing.
+pub fn failed_with(error: &ReadError) -> Option<u16> {
+    match error.source()?.downcast_ref()? {
+        HttpFailure::ServerFailed(status) => Some(*status),
+        HttpFailure::NotConnected(_)
+        | HttpFailure::TimedOut(_)
+        | HttpFailure::Broken(_)
+        | HttpFailure::Redirected(_)
+        | HttpFailure::TooLarge
+        | HttpFailure::NotJson(_)
+        | HttpFailure::Retired
+        | HttpFailure::HeldBack => None,
+    }
+}
+
+/// Whether a body is a refusal in the words of the standard for tokens.
+fn names_an_error(body: &[u8]) -> bool {
+    let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    body.is_some_and(|body| body.get("error").is_some_and(serde_json::Value::is_string))
 }
 
 /// The head of an answer. Until its body was read or given up, it is nobody else's turn.

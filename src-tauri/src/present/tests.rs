@@ -9,7 +9,7 @@ use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
+    DocumentRoutes, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
 };
 use domain::time::{PracticeTime, Seconds};
 use sync::state::{ProfilesState, ResourceState, Shrinking};
@@ -39,7 +39,7 @@ pub fn settings() -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
         },
         healthengine: Some(HealthengineSettings {
             base_url: "https://he.example.com".into(),

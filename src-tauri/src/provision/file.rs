@@ -3,14 +3,14 @@
 mod vald;
 
 use super::secret::{GivenSecret, SecretSources};
-use crate::compose::Sockets;
+use crate::compose::{Sockets, SystemSecrets};
 use crate::inputs;
 use connectors::partners::healthengine;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
-    SecretKind, SystemSettings, WriteMode,
+    DocumentApi, DocumentRoutes, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours,
+    PracticeSettings, SecretKind, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
@@ -106,6 +106,19 @@ struct RawSystem {
     poll_seconds: Option<Spanned<i64>>,
     documents_in: Option<Spanned<String>>,
     documents_out: Option<Spanned<String>>,
+    documents_api: Option<Spanned<RawDocumentApi>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawDocumentApi {
+    url: Spanned<String>,
+    site: Option<Spanned<String>>,
+    client_id: Spanned<String>,
+    client_secret: Spanned<GivenSecret>,
+    user: Spanned<String>,
+    password: Spanned<GivenSecret>,
+    category: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -280,9 +293,14 @@ impl Reader<'_> {
         let system = self.system(&raw.system, &mut secrets)?;
         let mut settings =
             PracticeSettings { id, name, zone, enabled: raw.enabled, system, healthengine: None, vald: None };
-        let password = secrets.first().map(|(_, secret)| secret.clone());
+        let given = |kind| secrets.iter().find(|(of, _)| *of == kind).map(|(_, secret)| secret.clone());
+        let given = SystemSecrets {
+            password: given(SecretKind::SystemPassword),
+            api_client_secret: given(SecretKind::DocumentApiClientSecret),
+            api_password: given(SecretKind::DocumentApiPassword),
+        };
         self.sockets
-            .practice_database(&settings, password)
+            .practice_database(&settings, given)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
@@ -318,11 +336,39 @@ impl Reader<'_> {
         };
         let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
         let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
-        let documents = DocumentFolders {
+        if let (Some(api), Some(_)) = (&raw.documents_api, &raw.documents_in) {
+            let message =
+                "documents from patients go into documents_in or through documents_api: take one of them out";
+            return Err(self.mistake(&api.span(), message.to_owned()));
+        }
+        let api =
+            raw.documents_api.as_ref().map(|api| self.document_api(api.get_ref(), secrets)).transpose()?;
+        let documents = DocumentRoutes {
+            api,
             inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
             outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
         };
         Ok(SystemSettings { profile, url, write, locations, poll_seconds, documents })
+    }
+
+    fn document_api(
+        &self,
+        raw: &RawDocumentApi,
+        secrets: &mut Vec<(SecretKind, SecretString)>,
+    ) -> Result<DocumentApi, Mistake> {
+        let site = raw.site.as_ref().map(|site| {
+            inputs::site(site.get_ref()).map_err(|wrong| self.mistake(&site.span(), wrong.to_owned()))
+        });
+        let category = raw.category.as_ref().map(|category| self.words(category, "category"));
+        secrets.push((SecretKind::DocumentApiClientSecret, self.secret(&raw.client_secret)?));
+        secrets.push((SecretKind::DocumentApiPassword, self.secret(&raw.password)?));
+        Ok(DocumentApi {
+            url: self.web_address(&raw.url)?,
+            site: site.transpose()?.unwrap_or_else(|| DocumentApi::USUAL_SITE.to_owned()),
+            client_id: self.words(&raw.client_id, "client_id")?,
+            user: self.words(&raw.user, "user")?,
+            category: category.transpose()?.unwrap_or_else(|| DocumentApi::USUAL_CATEGORY.to_owned()),
+        })
     }
 
     /// A folder for documents; one that is not whole starts from the file's own.

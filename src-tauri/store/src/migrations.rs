@@ -14,6 +14,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0026_counted_links.sql"),
     include_str!("../migrations/0027_practice_answers.sql"),
     include_str!("../migrations/0028_consents_of_a_system.sql"),
+    include_str!("../migrations/0029_document_api.sql"),
 ];
 
 #[derive(Debug)]

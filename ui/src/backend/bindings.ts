@@ -535,6 +535,40 @@ export type DeadlinesView = {
 	answerBy: string,
 };
 
+/**  A practice system's own API for documents, as typed on the linking screen. */
+export type DocumentApiInput = {
+	/**  Where the practice system is opened in a browser. */
+	url: string,
+	/**  Which of its sites; empty for the usual one. */
+	site: string,
+	/**  The id under which this program is registered there. */
+	clientId: string,
+	/**  None keeps what is stored. */
+	clientSecret: string | null,
+	/**  The user under whose name documents are put there. */
+	user: string,
+	/**  None keeps what is stored. */
+	password: string | null,
+	/**  The category that documents are put into; empty for the usual one. */
+	category: string,
+};
+
+/**  The same without its secrets, as the linking screen shows it again. */
+export type DocumentApiSetupView = {
+	/**  Where the practice system is opened in a browser. */
+	url: string,
+	/**  Which of its sites. */
+	site: string,
+	/**  The id under which this program is registered there. */
+	clientId: string,
+	/**  The user under whose name documents are put there. */
+	user: string,
+	/**  The category that documents are put into. */
+	category: string,
+	/**  True if the client's secret and the user's password are stored. */
+	hasSecrets: boolean,
+};
+
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
@@ -1174,6 +1208,8 @@ export type PracticeSetupView = {
 	documentsIn: string,
 	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
 	documentsOut: string,
+	/**  The practice system's own API for documents from patients; none where there is none, or a folder. */
+	documentsApi: DocumentApiSetupView | null,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
 	/**  None before VALD Hub is linked. */
@@ -1254,6 +1290,8 @@ export type ProfileView = {
 	makesOwnFile: boolean,
 	/**  True if the profile knows how to write. */
 	canWrite: boolean,
+	/**  Whether documents can go through the practice system's own API. */
+	takesDocuments: boolean,
 	/**  True if it lies in the data folder, false if it is shipped. */
 	own: boolean,
 	/**  A mistake in the file, with line and column; such a profile cannot be chosen. */
@@ -1510,6 +1548,8 @@ export type SystemInput = {
 	documentsIn: string,
 	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
 	documentsOut: string,
+	/**  The practice system's own API for documents from patients; none where there is none, or a folder. */
+	documentsApi: DocumentApiInput | null,
 };
 
 /**  What a test of a practice system found. */

@@ -188,7 +188,13 @@ export class FakeBackend implements Backend {
               ]
             : [],
           features: [
-            { feature: "attachDocuments", served: true, said: "It can be served." },
+            system.documentsApi?.clientSecret === "wrong"
+              ? {
+                  feature: "attachDocuments",
+                  served: false,
+                  said: "OpenEMR at emr.example.com does not take the client id or the client secret.",
+                }
+              : { feature: "attachDocuments", served: true, said: "It can be served." },
             { feature: "clientSnapshots", served: true, said: "It can be served." },
             system.documentsOut === ""
               ? {
@@ -486,6 +492,14 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       locations: practice.system.locations,
       documentsIn: practice.system.documentsIn,
       documentsOut: practice.system.documentsOut,
+      documentsApi: practice.system.documentsApi && {
+        url: practice.system.documentsApi.url,
+        site: practice.system.documentsApi.site || "default",
+        clientId: practice.system.documentsApi.clientId,
+        user: practice.system.documentsApi.user,
+        category: practice.system.documentsApi.category || "Medical Record",
+        hasSecrets: true,
+      },
       healthengine: practice.healthengine
         ? {
             practiceId: practice.healthengine.practiceId,

@@ -71,6 +71,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: true,
+    takesDocuments: true,
     own: false,
     problem: null,
   },
@@ -80,6 +81,7 @@ const PROFILES: ProfileView[] = [
     engine: "sqlite",
     makesOwnFile: true,
     canWrite: true,
+    takesDocuments: false,
     own: false,
     problem: null,
   },
@@ -89,6 +91,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: false,
+    takesDocuments: false,
     own: true,
     problem: {
       code: "profileInvalid",
@@ -198,6 +201,7 @@ function practice(): PracticeView {
       locations: [],
       documentsIn: "",
       documentsOut: "",
+      documentsApi: null,
       healthengine: {
         practiceId: "1234567",
         baseUrl: "https://healthengine.com.au/pms-api/v1",

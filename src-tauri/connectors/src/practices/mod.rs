@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod folders;
+pub mod openemr;
 pub mod sql;
 
 use std::collections::BTreeMap;

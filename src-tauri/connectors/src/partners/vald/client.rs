@@ -10,7 +10,7 @@ use domain::private::{ExposeSecret, SecretString};
 use domain::settings::ValdSettings;
 
 use super::{SetupError, wire};
-use crate::http::{Endpoint, Haste, Http, NOTHING, TokenClient, Tokens, fingerprint};
+use crate::http::{Endpoint, Grant, Haste, Http, NOTHING, TokenClient, Tokens, fingerprint};
 
 /// How long to wait after a refusal for haste that does not say how long (contract sheet §5).
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
@@ -35,7 +35,7 @@ impl Client {
             url: &settings.token_url,
             client_id,
             client_secret,
-            audience: &settings.audience,
+            grant: Grant::Client { audience: &settings.audience },
         })?);
         let fingerprint = fingerprint(&[
             settings.tenant_id.trim(),

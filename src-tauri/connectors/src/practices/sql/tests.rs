@@ -490,7 +490,7 @@ async fn a_line_is_added_to_a_note_once_and_folders_lie_beside_the_file() {
     let beside = clinic.folder.path().join("demo-documents/for-the-practice");
     assert_eq!(title, format!("The folder {}", beside.display()));
     assert!(practice.document_source().is_some());
-    let own = DocumentFolders { inward: Some("/srv/import".into()), outward: None };
+    let own = DocumentRoutes { inward: Some("/srv/import".into()), ..DocumentRoutes::default() };
     let practice = practice.with_document_folders(&own);
     assert_eq!(practice.document_inbox().unwrap().title(), "The folder /srv/import");
     let (profile, url) = (parse(shipped("openemr")).unwrap(), "mysql://a@127.0.0.1:1/b");
