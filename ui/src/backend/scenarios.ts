@@ -93,6 +93,7 @@ const PROFILES: ProfileView[] = [
     engine: "provet",
     makesOwnFile: false,
     canWrite: true,
+    takesDocuments: false,
     own: false,
     problem: null,
   },
