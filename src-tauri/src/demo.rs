@@ -31,7 +31,7 @@ use connectors::partners::validic::sim::ValidicSim;
 use connectors::practices::demo as clinic;
 use connectors::sim::SimClock;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
-use domain::ids::{PartnerId, PracticeId};
+use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::store::{Consents, Leg, SettingsBook};
 use domain::private::{Private, SecretString};
@@ -263,12 +263,12 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
 /// Who is said to have recorded the consents that are there at the start.
 const RECORDED_BY: &str = "The demo";
 
-/// Records that some of the patients agreed, by their number in the book.
+/// Records that some of the patients agreed, by their place among all and their key.
 async fn give_consents(
     home: &Home,
     settings: &PracticeSettings,
     partner: PartnerId,
-    agrees: impl Fn(usize) -> bool,
+    agrees: impl Fn(usize, &PatientRef) -> bool,
 ) -> Result<(), Failure> {
     let now = home.clock().now();
     let today = settings.zone.today(now);
@@ -277,7 +277,7 @@ async fn give_consents(
     let people = read_everybody(book.as_ref())
         .await
         .map_err(|error| Failure::new(health::problem(Leg::System, &error).sentence))?;
-    let agreed = people.patients().enumerate().filter(|(number, _)| agrees(*number));
+    let agreed = people.patients().enumerate().filter(|(number, patient)| agrees(*number, patient));
     let line = |number: usize, patient| {
         let person = people.patient(&patient);
         let minor =

@@ -282,7 +282,11 @@ fn a_partner_that_is_drawn_from_its_card_is_named_in_its_folder_and_in_one_line(
         // The made-up clinic shows off what there is.
         let elsewhere = [list, &folder, "src-tauri/src/demo"];
         let is_code = |file: &SourceFile| file.is_rust() && !file.is_test() && !file.is_one_of(&elsewhere);
-        let named = Regex::new(&format!(r"(?i)\b{name}")).unwrap();
+        // A name may be a word of its own: "hints" are no Hint.
+        let (first, rest) = name.split_at(1);
+        let title = format!("{}{rest}", first.to_uppercase());
+        let named = format!(r#""{name}"|\b{name}::|::{name}\b|\b{title}(?:[A-Z]\w*)?\b"#);
+        let named = Regex::new(&named).unwrap();
         let mut found = Vec::new();
         for file in project().iter().filter(|file| is_code(file) && file.path.starts_with("src-tauri/")) {
             found.extend(code_lines(file, file.without_tests(), &named));

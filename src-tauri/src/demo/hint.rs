@@ -8,7 +8,7 @@ use connectors::partners::hint::NAME;
 use connectors::partners::hint::sim::{HintSim, HintSimConfig};
 use connectors::sim::SimClock;
 use domain::failure::ReadError;
-use domain::ids::{PartnerId, PracticeId};
+use domain::ids::{PartnerId, PatientRef, PracticeId};
 use domain::people::PatientRecord;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Consents, Leg, Links, SettingsBook};
@@ -35,9 +35,10 @@ pub async fn start(home: &Home) -> Result<HintSim, Failure> {
     Ok(HintSim::start(HintSimConfig::one_practice(PRACTICE, CLINIC, TOKEN), clock).await?)
 }
 
-/// Whether a patient has a membership, by their number in the book.
-fn is_member(number: usize) -> bool {
-    number % 8 == 4
+/// The place of a patient among those who have a membership, by the key in the book; none where there is none.
+fn place(patient: &PatientRef) -> Option<usize> {
+    let number: usize = patient.as_str().parse().ok()?;
+    (number % 8 == 5).then_some(number / 8)
 }
 
 /// Links the clinic with the simulator. The first time, the members have agreed; whatever somebody changed after that
@@ -61,7 +62,7 @@ pub async fn link(home: &Home, practice: &PracticeId, memberships: &HintSim) -> 
     store.forget_links(practice, &hint).await?;
     store.link_practice(&settings, vec![(token, Some(SecretString::from(TOKEN)))]).await?;
     if is_first {
-        give_consents(home, &settings, hint, is_member).await?;
+        give_consents(home, &settings, hint, |_, patient| place(patient).is_some()).await?;
     }
     Ok(())
 }
@@ -71,13 +72,12 @@ pub async fn link(home: &Home, practice: &PracticeId, memberships: &HintSim) -> 
 async fn fill(home: &Home, settings: &PracticeSettings, memberships: &HintSim) -> Result<(), Failure> {
     let book = home.connections().practice_system(settings).await?;
     let people = read_everybody(book.as_ref()).await.map_err(unreadable)?;
-    let wanted: Vec<_> = people.patients().enumerate().filter(|(number, _)| is_member(*number)).collect();
-    let keys: Vec<_> = wanted.iter().map(|(_, patient)| patient.clone()).collect();
+    let keys: Vec<_> = people.patients().filter(|patient| place(patient).is_some()).collect();
     let records = book.patients(&keys).await.map_err(unreadable)?;
     let mut joined = BTreeMap::new();
-    for (place, patient) in keys.iter().enumerate() {
-        if let Some(record) = records.iter().find(|record| record.id == *patient) {
-            joined.insert(patient.to_string(), join(memberships, place, record));
+    for record in &records {
+        if let Some(place) = place(&record.id) {
+            joined.insert(record.id.to_string(), join(memberships, place, record));
         }
     }
     bill(book.as_ref(), &joined, memberships).await?;
@@ -115,26 +115,11 @@ fn unreadable(error: ReadError) -> Failure {
 
 /// A member's record, and what Hint calls it.
 fn join(memberships: &HintSim, place: usize, record: &PatientRecord) -> String {
-    let details = &record.details;
-    let phones: Vec<_> = details
-        .phones
-        .iter()
-        .map(|phone| json!({ "number": phone.reveal(), "type": "mobile", "us_formattable": false }))
-        .collect();
-    let email = Some(details.email.reveal()).filter(|email| !email.is_empty());
-    let mut fields = json!({ "email": email, "phones": phones });
-    let mut own = |key: &str, text: &str| {
-        if let Some(fields) = fields.as_object_mut() {
-            fields.insert(key.to_owned(), json!(text));
-        }
+    let odd = match place % 10 {
+        0 if place > 0 => json!({ "integration_record_id": format!("former-clinic-{place}") }),
+        2 | 7 => json!({ "external_link_id": record.id.as_str() }),
+        5 => json!({ "last_name": "Examplar" }),
+        _ => json!({}),
     };
-    let mut family = details.last_name.reveal().clone();
-    match place % 10 {
-        0 if place > 0 => own("integration_record_id", &format!("former-clinic-{place}")),
-        2 | 7 => own("external_link_id", record.id.as_str()),
-        5 => family = format!("{family}-Examplar"),
-        _ => {}
-    }
-    let born = details.birth_date.reveal().map(|day| day.to_string());
-    memberships.add_patient(details.first_name.reveal(), &family, born.as_deref(), &fields)
+    memberships.add_person(&record.details, &odd)
 }

@@ -75,7 +75,7 @@ pub async fn link(home: &Home, practice: &PracticeId, hub: &ValdSim) -> Result<(
     store.forget_links(practice, &vald()).await?;
     store.link_practice(&settings, secrets).await?;
     if is_first {
-        give_consents(home, &settings, vald(), |number| number % 3 != 2).await?;
+        give_consents(home, &settings, vald(), |number, _| number % 3 != 2).await?;
     }
     Ok(())
 }

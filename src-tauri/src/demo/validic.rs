@@ -44,7 +44,7 @@ pub async fn link(home: &Home, practice: &PracticeId, devices: &ValidicSim) -> R
     store.forget_links(practice, &validic).await?;
     store.link_practice(&settings, vec![(token, Some(SecretString::from(TOKEN)))]).await?;
     if is_first {
-        give_consents(home, &settings, validic, |number| number % 4 == 0).await?;
+        give_consents(home, &settings, validic, |number, _| number % 4 == 0).await?;
     }
     Ok(())
 }

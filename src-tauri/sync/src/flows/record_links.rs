@@ -31,8 +31,9 @@ use plan::{Known, Plan, plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many patients a pass brings forward.
-const AT_ONCE: usize = 16;
+/// How many patients a pass brings forward: few, because what somebody decides waits for its end, and each takes about two
+/// seconds at the pace that is kept.
+const AT_ONCE: usize = 4;
 /// How many records are read from the book in one go.
 const READ_AT_ONCE: usize = 500;
 /// How often the partner is asked what changed there (Hint sheet §6: every few minutes).

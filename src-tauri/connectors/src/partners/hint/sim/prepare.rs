@@ -1,5 +1,6 @@
 //! What tests and demonstrations lay ready: people, staff, invoices, merges, and what becomes of keys.
 
+use domain::people::PersonDetails;
 use serde_json::{Value, json};
 
 use super::state::{SimState, wire_instant};
@@ -53,6 +54,17 @@ impl HintSim {
             "import_source": null,
         });
         self.add(Kind::Patient, "pat", usual, fields)
+    }
+
+    /// A person whom a clinic knows joins, with these fields over what the clinic says.
+    pub fn add_person(&self, person: &PersonDetails, fields: &Value) -> String {
+        let phone = |number: &str| json!({ "number": number, "type": "mobile", "us_formattable": false });
+        let phones: Vec<Value> = person.phones.iter().map(|number| phone(number.reveal())).collect();
+        let email = Some(person.email.reveal()).filter(|email| !email.is_empty());
+        let mut known = json!({ "email": email, "phones": phones });
+        lay_over(&mut known, fields);
+        let born = person.birth_date.reveal().map(|day| day.to_string());
+        self.add_patient(person.first_name.reveal(), person.last_name.reveal(), born.as_deref(), &known)
     }
 
     /// A practitioner joins.
