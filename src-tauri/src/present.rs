@@ -419,10 +419,7 @@ fn leg_view(practice: &PracticeState, leg: Leg, inputs: &Inputs<'_>) -> (Light, 
         return (Light::Down, None);
     }
     let since = note.and_then(|note| note.proven_at).unwrap_or(set_up_at);
-    let who = match leg {
-        Leg::System => "the practice database".to_owned(),
-        other => health::who(&other),
-    };
+    let who = if leg == Leg::System { "the practice database".to_owned() } else { health::who(&leg) };
     let clock = settings.zone.wall_clock(since).0.format("%H:%M");
     let problem = ProblemView {
         code: ErrorCode::EngineStopped,

@@ -105,6 +105,13 @@ async function everyday(window, patients, book, take) {
   await window.press(/^(Change|Link) VALD Hub/);
   await window.shows("Links of a former system", 10);
   await take("link-vald");
+  await window.press(/^Back to Connections$/);
+  await window.press(/^Change Validic/);
+  await window.shows("Form of the API", 10);
+  await window.press(/^Where to find it: Token$/);
+  await take("link-validic");
+  await take("link-validic-narrow", NARROW);
+  await devices(window, book, take);
   await window.screen(6, "Settings");
   await take("settings");
 
@@ -121,6 +128,25 @@ async function everyday(window, patients, book, take) {
   await patients.consent("revoked");
   await window.shows("Something is not working.", 60);
   await take("overview-consent-revoked");
+}
+
+/** Somebody who agreed to Validic, with the code for the phone. */
+async function devices(window, book, take) {
+  const people = await book.rows(
+    `SELECT first_name, last_name FROM patient
+      WHERE NOT deceased AND birth_date < '1990-01-01' AND last_name NOT GLOB '*[^A-Za-z]*' ORDER BY id LIMIT 20`,
+  );
+  for (const { first_name: first, last_name: last } of people) {
+    await window.screen(4, "Patients");
+    if ((await window.text()).includes("Back to the search")) await window.press(/^Back to the search$/);
+    await window.fill(/^Find a patient$/, `${first} ${last}`);
+    await window.press(new RegExp(`^${last}, ${first}`), 30);
+    if ((await window.shows("Devices at Validic", 30)).includes("Connect a device")) break;
+  }
+  await window.press(/^Connect a device$/);
+  await window.shows("scan this code", 20);
+  await take("patient-devices");
+  await take("patient-devices-narrow", NARROW);
 }
 
 /** A booking whose time was given away at the desk while the line was down, too late for Healthengine to ask again. */

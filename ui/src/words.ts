@@ -207,7 +207,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
     todo: "Open Connections to renew what it was given to sign in with.",
   },
   notLinkedYet: {
-    wrong: "This patient is not known there yet.",
+    wrong: "This patient is not linked yet.",
     todo: "See what is missing below.",
   },
   patientUnknown: {

@@ -37,7 +37,9 @@ describe("a partner whose form is drawn from its card", () => {
     const { user } = await open("healthy");
     await go(user, "Connections");
     await user.click(screen.getByRole("button", { name: "Link Validic to Richmond Physiotherapy" }));
-    expect(screen.getByText("It stands in the Validic dashboard beside the organisation id.")).toBeInTheDocument();
+    expect(
+      screen.getByText("It stands in the Validic dashboard beside the organisation id."),
+    ).toBeInTheDocument();
     await user.type(screen.getByLabelText("Organisation id"), "60c76d42");
     await user.type(screen.getByLabelText("Token"), "wrong");
     await user.click(screen.getByRole("button", { name: "Test" }));
@@ -58,8 +60,13 @@ describe("a partner whose form is drawn from its card", () => {
     await user.click(screen.getByRole("button", { name: "Unlink Validic" }));
     expect(screen.getByText(/Patients stay registered at Validic/)).toBeVisible();
     await user.click(screen.getByRole("button", { name: "Unlink" }));
-    expect(fake.asked.find((each) => each.command === "unlinkAccount")?.with).toEqual(["richmond", "validic"]);
-    expect(await screen.findByRole("button", { name: "Link Validic to Richmond Physiotherapy" })).toBeVisible();
+    expect(fake.asked.find((each) => each.command === "unlinkAccount")?.with).toEqual([
+      "richmond",
+      "validic",
+    ]);
+    expect(
+      await screen.findByRole("button", { name: "Link Validic to Richmond Physiotherapy" }),
+    ).toBeVisible();
   });
 
   it("stands under what needs somebody when it does not work", async () => {

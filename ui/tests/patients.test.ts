@@ -326,7 +326,7 @@ describe("quick open", () => {
     await user.keyboard("alice{Enter}");
     await screen.findByRole("option", { selected: true });
     await user.keyboard("{Enter}");
-    expect(await screen.findByText(/This patient has no profile in VALD Hub yet/)).toBeVisible();
+    expect(await screen.findByText(/This patient is not linked yet/)).toBeVisible();
     expect(fake.asked.map((each) => each.command)).not.toContain("closeQuickOpen");
   });
 

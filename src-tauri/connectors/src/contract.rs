@@ -41,12 +41,15 @@ pub trait Subject: Send + Sync {
 
     /// What a refusal with 403 means for this partner.
     fn forbidden_means(&self) -> &'static str {
-        "no consent"
+        NO_CONSENT
     }
 
     /// Everything personal and secret that goes over the wire in [`Self::read`] and [`Self::write`].
     fn private(&self) -> Vec<String>;
 }
+
+/// What a refusal with 403 means, unless a partner says otherwise.
+const NO_CONSENT: &str = "no consent";
 
 /// Short enough for a test, long enough for loopback on a busy machine.
 const IMPATIENT: Deadlines = Deadlines {
@@ -97,10 +100,9 @@ struct Case {
 impl Case {
     /// A partner that does not say how long to wait may have a time of its own.
     fn fits(&self, subject: &impl Subject, told: &str) -> bool {
-        let expected = match self.fault {
-            Fault::Forbidden => self.expected.replace("no consent", subject.forbidden_means()),
-            _ => self.expected.to_owned(),
-        };
+        let forbidden =
+            if matches!(self.fault, Fault::Forbidden) { subject.forbidden_means() } else { NO_CONSENT };
+        let expected = self.expected.replace(NO_CONSENT, forbidden);
         told == expected || self.expected.ends_with("slow down") && told.starts_with(self.expected)
     }
 
@@ -124,7 +126,7 @@ fn read_cases() -> Vec<Case> {
         (Fault::Slow { milliseconds: AGES }, "unreachable"),
         (Fault::SlowAnswer { milliseconds: AGES }, "unreachable"),
         (Fault::Unauthorised, "not authorised"),
-        (Fault::Forbidden, "no consent"),
+        (Fault::Forbidden, NO_CONSENT),
         (Fault::TooManyRequests { retry_after_seconds: Some(9) }, "slow down 9 s"),
         (Fault::ServerError, "unreachable"),
         (Fault::Unavailable { retry_after_seconds: Some(7) }, "slow down 7 s"),
@@ -210,7 +212,7 @@ fn in_words(error: &ReadError) -> String {
             format!("slow down {} s", TimeDelta::num_seconds(wait))
         }
         ReadError::NotAuthorised => "not authorised".to_owned(),
-        ReadError::NoConsent => "no consent".to_owned(),
+        ReadError::NoConsent => NO_CONSENT.to_owned(),
         ReadError::NotFound => "not found".to_owned(),
         ReadError::Garbled(_) => "garbled".to_owned(),
         ReadError::Invalid(why) => format!("invalid: {why}"),

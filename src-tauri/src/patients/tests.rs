@@ -67,9 +67,11 @@ async fn a_patient_is_found_linked_first_and_opened() {
     let shown = card(desk, practice, &agreed).await.expect("a card");
     assert_eq!(shown.patient.vald.as_ref().map(|vald| vald.state), Some(ValdPatientState::Linked));
     assert_eq!(shown.links.iter().map(|link| link.state.as_str()).collect::<Vec<_>>(), ["linked"]);
-    let what: Vec<&str> = shown.left.iter().rev().map(|line| line.what.as_str()).collect();
+    let left = shown.left.iter().rev().filter(|line| line.partner == "vald");
+    let what: Vec<&str> = left.map(|line| line.what.as_str()).collect();
     assert_eq!(what, ["consent_given", "sent", "opened"]);
-    assert_eq!(shown.left[1].consent, shown.consents.first().map(|consent| consent.number));
+    let consent = shown.consents.iter().find(|consent| consent.partner == "vald");
+    assert_eq!(shown.left[1].consent, consent.map(|consent| consent.number));
 
     let coming = today(desk, practice).await.expect("a day");
     let visits: Vec<&VisitView> = coming.practitioners.iter().flat_map(|column| &column.visits).collect();
@@ -102,7 +104,7 @@ async fn what_is_said_about_consent_is_recorded_by_somebody_and_holds_at_once() 
     let (agreed, unasked) = clinic.two_patients().await;
     let (desk, practice) = (&clinic.desk, &clinic.practice);
     let refused = async |input: ConsentInput, patient: &PatientRef| {
-        give_consent(desk, practice, patient, input).await.expect_err("refused").code
+        give_consent(desk, practice, patient, "vald", input).await.expect_err("refused").code
     };
     assert_eq!(refused(consent(None, "  "), &unasked).await, ErrorCode::InputInvalid);
     assert_eq!(refused(consent(None, &"m".repeat(101)), &unasked).await, ErrorCode::InputInvalid);
@@ -112,10 +114,10 @@ async fn what_is_said_about_consent_is_recorded_by_somebody_and_holds_at_once() 
     assert_eq!(refused(consent(None, "Kim"), &PatientRef::new("nobody")).await, ErrorCode::PatientUnknown);
     assert_eq!(clinic.store().consent(practice, &vald(), &unasked).await.expect("reads"), None);
 
-    give_consent(desk, practice, &unasked, consent(Some("A parent"), "Kim")).await.expect("records");
+    give_consent(desk, practice, &unasked, "vald", consent(Some("A parent"), "Kim")).await.expect("records");
     linked(&clinic, &unasked).await;
     linked(&clinic, &agreed).await;
-    withdraw_consent(desk, practice, &agreed, "Kim".into()).await.expect("records");
+    withdraw_consent(desk, practice, &agreed, "vald", "Kim".into()).await.expect("records");
     let error = hub_page::open(desk, practice, &agreed, true).await.expect_err("no page");
     assert!(error.message.contains("withdrawn"), "{error:?}");
     let shown = card(desk, practice, &agreed).await.expect("a card");
@@ -124,7 +126,7 @@ async fn what_is_said_about_consent_is_recorded_by_somebody_and_holds_at_once() 
         Some((ValdPatientState::Withdrawn, false))
     );
     // Somebody whose record is gone takes consent back all the same.
-    withdraw_consent(desk, practice, &PatientRef::new("gone"), "Kim".into()).await.expect("records");
+    withdraw_consent(desk, practice, &PatientRef::new("gone"), "vald", "Kim".into()).await.expect("records");
     let ended = links(desk, practice, Some("linked")).await.expect("a list");
     assert!(ended.iter().any(|link| link.patient_id == unasked.as_str()));
     assert_eq!(

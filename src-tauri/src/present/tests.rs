@@ -94,7 +94,7 @@ pub fn practice(proven: i64) -> PracticeState {
 fn failing(practice: &mut PracticeState, leg: Leg, kind: ProblemKind, since: i64) {
     let problem = Problem { kind, sentence: format!("{} does not work.", leg.name()) };
     practice.legs.insert(
-        leg,
+        leg.clone(),
         LegNote {
             failing_since: Some(ago(since)),
             ..health::failed(practice.legs.get(&leg), problem, now())
@@ -310,9 +310,9 @@ fn a_problem_speaks_for_the_silent_ones() {
 
 #[test]
 fn each_kind_of_problem_has_its_light() {
-    let check = |leg, kind, since, headline, light| {
+    let check = |leg: Leg, kind, since, headline, light| {
         let mut practice = practice(4);
-        failing(&mut practice, leg, kind, since);
+        failing(&mut practice, leg.clone(), kind, since);
         let (shown, worst, ..) = lights(&Scene::of(practice));
         assert_eq!((shown, worst), (headline, light), "{leg:?} {kind:?} {since}");
     };

@@ -36,8 +36,11 @@ pub struct Linkable {
     /// How it introduces itself.
     pub card: &'static Card,
     /// Opens an account; nothing is sent yet.
-    pub open: fn(&Account<'_>, &Http) -> Result<Arc<dyn Partner>, SetupError>,
+    pub open: Opening,
 }
+
+/// How an account is opened.
+pub type Opening = fn(&Account<'_>, &Http) -> Result<Arc<dyn Partner>, SetupError>;
 
 impl Linkable {
     /// Its id, which is the name of its folder.
@@ -55,6 +58,11 @@ impl Linkable {
 /// The partner with this name, if its account is drawn from its card.
 pub fn linkable(name: &str) -> Option<&'static Linkable> {
     LINKABLE.iter().find(|linkable| linkable.card.name == name)
+}
+
+/// The names of the partners that are told about patients only where these consent.
+pub fn of_patients() -> impl Iterator<Item = &'static str> {
+    [vald::NAME].into_iter().chain(LINKABLE.iter().map(|linkable| linkable.card.name))
 }
 
 /// How every partner introduces itself, in the order in which people see them.

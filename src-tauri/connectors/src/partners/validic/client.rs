@@ -21,6 +21,8 @@ const PER_HOUR: u32 = 2000;
 
 /// Entries on one page. As many as the list of users takes (contract sheet §3); fewer may come.
 const PAGE: &str = "1000";
+/// The same for users in the form of 2015, which gives out no more.
+const LEGACY_PAGE: &str = "200";
 /// More pages than these no clinic has.
 const MOST_PAGES: u64 = 100;
 
@@ -175,16 +177,43 @@ impl Client {
     }
 
     /// Who is registered under a name. By its name: the partner's own id in its place is answered with 404 (contract
-    /// sheet §3). The form of 2015 has no such question.
+    /// sheet §3).
     pub async fn enrolled(&self, name: &SyncId) -> Result<Option<Enrolled>, ReadError> {
         if self.form == Form::LegacyV1 {
-            return Err(ReadError::Invalid("this form of the API cannot be asked for a name".to_owned()));
+            return self.legacy_listed(name).await;
         }
         match read(self.get(&self.users(&["users", name.as_str()]), &[]).await?) {
             Ok(reply) => translate::enrolled(reply.json()?, name).map(Some),
             Err(ReadError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The form of 2015 cannot be asked for a name, but lists everybody, a page at a time. That is dear, and done only
+    /// where an answer was lost.
+    async fn legacy_listed(&self, name: &SyncId) -> Result<Option<Enrolled>, ReadError> {
+        let mut seen = 0;
+        for _ in 0..MOST_PAGES {
+            let offset = seen.to_string();
+            let query = [("limit", LEGACY_PAGE), ("offset", offset.as_str())];
+            let reply = read(self.get(&self.users(&["users.json"]), &query).await?)?;
+            let wire::LegacyUsers { users } = reply.json()?;
+            if users.is_empty() {
+                return Ok(None);
+            }
+            seen += users.len();
+            for user in users {
+                match user.uid {
+                    Some(uid) if uid == name.as_str() => {
+                        let id = ForeignProfileId::new(user.id);
+                        return Ok(Some(Enrolled { id, page: None, devices: None }));
+                    }
+                    Some(_) => {}
+                    None => return Err(ReadError::Invalid("its list of patients names nobody".to_owned())),
+                }
+            }
+        }
+        Ok(None)
     }
 
     pub async fn renew_page(&self, name: &SyncId, id: &ForeignProfileId) -> Result<DevicePage, WriteError> {
@@ -302,10 +331,7 @@ fn checked_organisation(typed: &str) -> Result<String, SetupError> {
 /// 401 is a token that does not belong to the organisation, 403 one that is not taken at all (contract sheet §3): both are
 /// mended by entering the right one.
 fn ours(error: ReadError) -> ReadError {
-    match error {
-        ReadError::NoConsent => ReadError::NotAuthorised,
-        other => other,
-    }
+    if matches!(error, ReadError::NoConsent) { ReadError::NotAuthorised } else { error }
 }
 
 fn our_write(error: WriteError) -> WriteError {
@@ -334,19 +360,21 @@ fn written(reply: Reply) -> Result<Reply, WriteError> {
             let words = if words.is_empty() { unexplained } else { words };
             Err(WriteError::Refused(Refusal::Other(words)))
         }
-        other => Err(other),
+        other @ (WriteError::Untouched(_) | WriteError::Unknown(_) | WriteError::Refused(_)) => Err(other),
     }
 }
 
 /// Which status a name gets that is there already is not written down (contract sheet §3, §13): 409, or 422 about the
-/// name.
+/// name that does not find fault with its form.
 fn is_taken(reply: &Reply) -> bool {
     match reply.status.as_u16() {
         409 => true,
         422 => {
             let said = translate::said(&reply.body);
             let words = said.words.to_lowercase();
-            said.fields.contains("uid") || words.contains("already") || words.contains("taken")
+            let is_about_form = words.contains("invalid") || words.contains("blank");
+            let is_about_name = said.fields.contains("uid") && !is_about_form;
+            is_about_name || words.contains("already") || words.contains("taken")
         }
         _ => false,
     }

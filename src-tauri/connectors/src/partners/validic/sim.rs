@@ -12,6 +12,7 @@
 //!   `Retry-After`;
 //! - pages of connections are given out by `page` and `limit` where [`Conduct::pages`] says so, and else the first page
 //!   comes whatever is asked for;
+//! - the form of 2015 lists users with their names, as [`Conduct::lists_names`] says, and leaves `offset` of them out;
 //! - a name that was removed may be used again after five minutes;
 //! - the page of a patient is served here, with a button for each of some devices.
 
@@ -72,6 +73,8 @@ pub struct Conduct {
     pub page_size: usize,
     /// Whether the answer to a new user, and to a question about one, holds the page.
     pub tells_page: bool,
+    /// Whether the list of users of the form of 2015 says their names.
+    pub lists_names: bool,
     /// Whether refusals are JSON that says to be text.
     pub json_as_text: bool,
 }
@@ -86,6 +89,7 @@ impl Default for Conduct {
             pages: true,
             page_size: 100,
             tells_page: true,
+            lists_names: true,
             json_as_text: false,
         }
     }

@@ -119,3 +119,17 @@ pub struct LegacyRenewed {
 pub struct LegacyRenewedUser {
     pub authentication_token: String,
 }
+
+/// A page of users, in the form of 2015.
+#[derive(Deserialize)]
+pub struct LegacyUsers {
+    pub users: Vec<LegacyListed>,
+}
+
+/// A user in a list, in the form of 2015. Not every organisation's list says the name.
+#[derive(Deserialize)]
+pub struct LegacyListed {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub uid: Option<String>,
+}

@@ -1,6 +1,7 @@
 //! Consents that a practice holds in its system: where the profile says that they stand, and what their values mean.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::{Days, NaiveTime, TimeDelta};
 use domain::consent::Agreement;
@@ -8,7 +9,8 @@ use domain::consent::in_practice::{Answer, Answered, Mapping, Since};
 use domain::ids::{PartnerId, PatientRef};
 use domain::private::Private;
 use domain::time::PracticeTime;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
@@ -19,14 +21,23 @@ use super::session::{Known, Session};
 use super::statement::Statement;
 use super::value::{Column, Rows, Value};
 use super::{SqlPractice, run};
+use crate::partners;
 
-/// The partners whose consents a profile may map.
+/// Where consents stand, by the partner that they are for.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawConsents {
-    vald: Option<RawConsent>,
-    validic: Option<RawConsent>,
-    hint: Option<RawConsent>,
+pub(super) struct RawConsents(BTreeMap<Consenting, RawConsent>);
+
+/// A partner whose consents a profile may map.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Consenting(&'static str);
+
+impl<'de> Deserialize<'de> for Consenting {
+    fn deserialize<D: Deserializer<'de>>(key: D) -> Result<Self, D::Error> {
+        static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| partners::of_patients().collect());
+        let key = String::deserialize(key)?;
+        let known = NAMES.iter().find(|name| **name == key);
+        known.map(|name| Self(name)).ok_or_else(|| D::Error::unknown_field(&key, &NAMES))
+    }
 }
 
 #[derive(Deserialize)]
@@ -42,9 +53,8 @@ pub(super) struct RawConsent {
 }
 
 impl RawConsents {
-    pub(super) fn by_partner(&self) -> Vec<(&'static str, &RawConsent)> {
-        let all = [("vald", &self.vald), ("validic", &self.validic), ("hint", &self.hint)];
-        all.into_iter().filter_map(|(partner, raw)| Some((partner, raw.as_ref()?))).collect()
+    pub(super) fn by_partner(&self) -> impl Iterator<Item = (&'static str, &RawConsent)> {
+        self.0.iter().map(|(partner, raw)| (partner.0, raw))
     }
 }
 

@@ -596,8 +596,7 @@ impl Reader<'_> {
     }
 
     fn consents(&self, raw: &RawConsents) -> Result<BTreeMap<&'static str, ConsentQuery>, ProfileError> {
-        let mapped =
-            raw.by_partner().into_iter().map(|(partner, raw)| Ok((partner, self.consent(partner, raw)?)));
+        let mapped = raw.by_partner().map(|(partner, raw)| Ok((partner, self.consent(partner, raw)?)));
         mapped.collect()
     }
 

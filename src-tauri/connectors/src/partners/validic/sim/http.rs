@@ -86,7 +86,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub fn new(status: u16, words: &'static str) -> Answer {
+    pub fn because(status: u16, words: &'static str) -> Answer {
         Answer::Refused(Self { status, words, field: None })
     }
 
@@ -131,7 +131,7 @@ async fn handle(
     let (answer, more) = match struck.instead_of_effect() {
         Some(instead) => {
             let status = instead.status.unwrap_or_default();
-            (Refused::new(status, "struck by a fault"), instead.headers)
+            (Refused::because(status, "struck by a fault"), instead.headers)
         }
         None => (shared.state.change(|state| act(state, &arrival, now)), Vec::new()),
     };
@@ -183,7 +183,7 @@ fn act(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Answer {
     state.spent.1 += 1;
     if state.spent.1 > state.conduct.per_hour {
         state.beyond += 1;
-        return Refused::new(429, "Rate limit exceeded");
+        return Refused::because(429, "Rate limit exceeded");
     }
     let legacy = arrival.pieces().first() == Some(&"v1");
     let token = match legacy {
@@ -193,10 +193,10 @@ fn act(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Answer {
             .or_else(|| Some(arrival.json()?.get("access_token")?.as_str()?.to_owned())),
     };
     if token.as_ref() != Some(&state.token) {
-        return Refused::new(403, "Invalid authentication credentials");
+        return Refused::because(403, "Invalid authentication credentials");
     }
     if arrival.organisation() != state.organization_id {
-        return Refused::new(401, "Token is not authorized to access organization");
+        return Refused::because(401, "Token is not authorized to access organization");
     }
     if legacy { routes::legacy(state, arrival, now) } else { routes::inform(state, arrival, now) }
 }

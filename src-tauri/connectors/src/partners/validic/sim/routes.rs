@@ -19,7 +19,7 @@ pub fn inform(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
         ("GET", ["users", uid]) => match state.users.get(*uid) {
             Some(user) => Answer::Json(200, whole(state, user)),
             // The service's own id in this place is answered like a stranger's name (contract sheet §3).
-            None => Refused::new(404, "not found"),
+            None => Refused::because(404, "not found"),
         },
         ("PUT", ["users", uid]) => relocate(state, arrival, uid, now),
         ("DELETE", ["users", uid]) => match state.remove(uid, now) {
@@ -30,18 +30,18 @@ pub fn inform(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
                 }
                 Answer::Json(200, body)
             }
-            None => Refused::new(404, "not found"),
+            None => Refused::because(404, "not found"),
         },
         ("POST", ["users", uid, "marketplace"]) => {
             let address = state.address.clone();
             match state.renew(uid, now) {
                 Some(user) => Answer::Json(201, json!({ "marketplace": marketplace(&address, user) })),
-                None => Refused::new(404, "not found"),
+                None => Refused::because(404, "not found"),
             }
         }
         ("GET", ["users", uid, "apps"]) => match state.users.get(*uid) {
             Some(user) if !user.sources.is_empty() => Answer::Json(200, json!({ "apps": sources(user) })),
-            Some(_) | None => Refused::new(404, "not found"),
+            Some(_) | None => Refused::because(404, "not found"),
         },
         ("GET", ["connections"]) => connections(state, arrival, now),
         _ => no_such_call(),
@@ -49,7 +49,7 @@ pub fn inform(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
 }
 
 fn no_such_call() -> Answer {
-    Refused::new(404, "not found")
+    Refused::because(404, "not found")
 }
 
 /// A name is longer than 3 and shorter than 255 letters, digits and single hyphens, none of them at an end (§3).
@@ -61,9 +61,11 @@ fn is_name(uid: &str) -> bool {
 
 fn make(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Answer {
     if !arrival.headers.to_ascii_lowercase().contains("content-type: application/json") {
-        return Refused::new(400, "Content-Type must be application/json");
+        return Refused::because(400, "Content-Type must be application/json");
     }
-    let Some(body) = arrival.json() else { return Refused::new(400, "There was an error with your request") };
+    let Some(body) = arrival.json() else {
+        return Refused::because(400, "There was an error with your request");
+    };
     let Some(uid) = body.get("uid").and_then(Value::as_str) else {
         return Refused::about("uid", 422, "can't be blank");
     };
@@ -81,8 +83,10 @@ fn make(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Answer {
 }
 
 fn relocate(state: &mut SimState, arrival: &Arrival, uid: &str, now: DateTime<Utc>) -> Answer {
-    let Some(body) = arrival.json() else { return Refused::new(400, "There was an error with your request") };
-    let Some(user) = state.users.get_mut(uid) else { return Refused::new(404, "not found") };
+    let Some(body) = arrival.json() else {
+        return Refused::because(400, "There was an error with your request");
+    };
+    let Some(user) = state.users.get_mut(uid) else { return Refused::because(404, "not found") };
     let place = |key| body.get("location").and_then(|location| location.get(key)).and_then(Value::as_str);
     if let Some(timezone) = place("timezone") {
         user.timezone = timezone.to_owned();
@@ -98,7 +102,7 @@ fn list(state: &SimState, arrival: &Arrival) -> Answer {
     let number =
         |name, default: usize| arrival.parameter(name).map_or(Some(default), |text| text.parse().ok());
     let (Some(limit), Some(offset)) = (number("limit", 100), number("offset", 0)) else {
-        return Refused::new(400, "There was an error with your request");
+        return Refused::because(400, "There was an error with your request");
     };
     let limit = limit.clamp(1, 1000);
     let wanted = arrival.parameter("q[]").and_then(|q| q.strip_prefix("uid=").map(str::to_owned));
@@ -124,10 +128,10 @@ fn connections(state: &SimState, arrival: &Arrival, now: DateTime<Utc>) -> Answe
         Some(text) => text.parse::<NaiveDate>().ok(),
     };
     let (Some(first), Some(last)) = (day("start_date"), day("end_date")) else {
-        return Refused::new(400, "Invalid date");
+        return Refused::because(400, "Invalid date");
     };
     if first > last || (last - first).num_days() >= LONGEST_SPAN {
-        return Refused::new(400, "Date range must not exceed 30 days");
+        return Refused::because(400, "Date range must not exceed 30 days");
     }
     let within = |connection: &&SimConnection| (first..=last).contains(&connection.at.date_naive());
     let all: Vec<&SimConnection> = state.connections.iter().filter(within).collect();
@@ -217,6 +221,7 @@ pub fn legacy(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
                 None => Refused::about("uid", 409, "already exists"),
             }
         }
+        ("GET", ["users.json"]) => legacy_list(state, arrival),
         ("GET", ["users", id, "refresh_token.json"]) => {
             let uid = named(state, id).unwrap_or_default();
             match state.renew(&uid, now) {
@@ -224,16 +229,31 @@ pub fn legacy(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> An
                     let user = json!({ "_id": user.id, "authentication_token": user.token });
                     Answer::Json(200, json!({ "code": 200, "message": "Ok", "user": user }))
                 }
-                None => Refused::new(404, "not found"),
+                None => Refused::because(404, "not found"),
             }
         }
         ("DELETE", ["users", id]) => {
             let uid = named(state, id.trim_end_matches(".json")).unwrap_or_default();
             match state.remove(&uid, now) {
                 Some(_) => Answer::Json(200, json!({ "code": 200, "message": "Ok" })),
-                None => Refused::new(404, "not found"),
+                None => Refused::because(404, "not found"),
             }
         }
         _ => no_such_call(),
     }
+}
+
+/// Users of the form of 2015, of which `offset` are left out.
+fn legacy_list(state: &SimState, arrival: &Arrival) -> Answer {
+    let number = |name, default: usize| {
+        arrival.parameter(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or(default)
+    };
+    let (limit, offset) = (number("limit", 100).clamp(1, 200), number("offset", 0));
+    let listed = |user: &SimUser| match state.conduct.lists_names {
+        true => json!({ "_id": user.id, "uid": user.uid }),
+        false => json!({ "_id": user.id }),
+    };
+    let users: Vec<Value> = state.users.values().skip(offset).take(limit).map(listed).collect();
+    let summary = json!({ "status": 200, "message": "OK", "results": state.users.len(), "offset": offset, "limit": limit });
+    Answer::Json(200, json!({ "summary": summary, "users": users }))
 }
