@@ -49,6 +49,8 @@ pub enum Resource {
     Department,
     /// Staff.
     User,
+    /// Webhooks.
+    Hook,
 }
 
 /// What is done with it.
@@ -58,6 +60,7 @@ enum Verb {
     Get,
     Create,
     Amend,
+    Delete,
 }
 
 /// Who may spend how much of a budget.
@@ -93,6 +96,7 @@ impl Resource {
             Resource::Reason => &["reason"],
             Resource::Department => &["department"],
             Resource::User => &["user"],
+            Resource::Hook => &["hook", "webhook"],
         }
     }
 
@@ -108,6 +112,7 @@ impl Resource {
             Resource::Reason => "reasons",
             Resource::Department => "departments",
             Resource::User => "users",
+            Resource::Hook => "webhooks",
         }
     }
 
@@ -119,6 +124,7 @@ impl Resource {
             Resource::Shift | Resource::ShiftType => "Calendar: Shifts",
             Resource::Reason => "Settings: Reasons",
             Resource::User => "Profile: User profile page",
+            Resource::Hook => "Settings: Integration settings",
             Resource::Department => return None,
         })
     }
@@ -141,7 +147,7 @@ impl Resource {
             (Resource::Department, Verb::List) => 300,
             (Resource::Department, _) => 1200,
             (_, Verb::List) => 100,
-            (_, Verb::Get | Verb::Create | Verb::Amend) => 300,
+            (_, Verb::Get | Verb::Create | Verb::Amend | Verb::Delete) => 300,
         }
     }
 }
@@ -179,6 +185,7 @@ impl Budget {
 pub struct Client {
     endpoint: Endpoint,
     base: String,
+    account: String,
     budgets: Mutex<BTreeMap<(Resource, Verb), Budget>>,
     clock: Arc<dyn Clock>,
 }
@@ -244,7 +251,7 @@ impl Client {
             .with_shared_key(&account)
             .with_rights_apart()
             .with_plain_bodies();
-        Ok(Self { endpoint, base: addresses.api, budgets: Mutex::default(), clock })
+        Ok(Self { endpoint, base: addresses.api, account, budgets: Mutex::default(), clock })
     }
 
     /// The time.
@@ -373,6 +380,22 @@ impl Client {
         let path = [what.path(), &[id.as_str(), ""]].concat();
         let changed = self.endpoint.amend(&path, body, Haste::Normal).await;
         changed.map_err(|error| self.heard_writing(what, Verb::Amend, error))
+    }
+
+    /// Deletes something for good; what is gone already is done.
+    pub async fn delete(&self, what: Resource, id: u64) -> Result<(), WriteError> {
+        self.may_write(what, Verb::Delete)?;
+        let id = id.to_string();
+        let path = [what.path(), &[id.as_str(), ""]].concat();
+        match self.endpoint.delete(&path, &[], Haste::Normal).await {
+            Err(WriteError::Untouched(ReadError::NotFound)) => Ok(()),
+            ended => ended.map_err(|error| self.heard_writing(what, Verb::Delete, error)),
+        }
+    }
+
+    /// A short text that differs whenever the account does.
+    pub fn account(&self) -> String {
+        self.account.clone()
     }
 
     /// Whether a request may go out now, which is then counted.
