@@ -65,6 +65,9 @@ export class PracticeDraft {
   provetHost = $state("https://provetcloud.com");
   provetId = $state("");
   clientId = $state("");
+  provetWebhookUrl = $state("");
+  /** The registration that was accepted, whose secret stays where it is; null where the secret is typed. */
+  registration = $state<string | null>(null);
   password = $state("");
   write = $state(false);
   locations = $state<string[]>([]);
@@ -121,6 +124,7 @@ export class PracticeDraft {
         this.provetHost = setup.address.host;
         this.provetId = setup.address.provetId;
         this.clientId = setup.address.clientId;
+        this.provetWebhookUrl = setup.address.webhookUrl;
         break;
     }
     this.vald = setup.vald && keptVald(setup.vald);
@@ -134,6 +138,16 @@ export class PracticeDraft {
       this.features = [...setup.healthengine.features];
       this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
+  }
+
+  /** Begins with a registration that was accepted. */
+  accept(registration: string, address: SystemAddress): void {
+    if (address.engine !== "provet") return;
+    this.profile = "provet";
+    this.provetHost = address.host;
+    this.provetId = address.provetId;
+    this.clientId = address.clientId;
+    this.registration = registration;
   }
 
   #address(profile: ProfileView): SystemAddress {
@@ -154,6 +168,7 @@ export class PracticeDraft {
           host: this.provetHost.trim(),
           provetId: this.provetId.trim(),
           clientId: this.clientId.trim(),
+          webhookUrl: this.provetWebhookUrl.trim(),
         };
     }
   }
@@ -167,6 +182,7 @@ export class PracticeDraft {
       locations: [...this.locations],
       documentsIn: this.documentsIn.trim(),
       documentsOut: this.documentsOut.trim(),
+      registration: this.registration,
     };
   }
 
