@@ -25,7 +25,7 @@ use domain::matching::{Decision, Settled};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::documents::{
     DocumentDesk, DocumentInbox, DocumentLedger, DocumentSource, DocumentsAsked, FeatureSwitch, Fetched,
-    FilingError, Placed,
+    FilingError, Placed, Staged,
 };
 use domain::ports::partner::{
     AvailabilityBoard, BookingDesk, DayOffer, Incoming, OfferAsked, Partner, SnapshotReader, Waiting,
@@ -332,16 +332,21 @@ impl DocumentInbox for Reaped<dyn PracticeSystem> {
         self.reaper.touch(self.inbox().check()).await
     }
 
-    async fn stage(
-        &self,
-        order: &DocumentOrder,
-        content: Private<Vec<u8>>,
-    ) -> Result<Private<String>, FilingError> {
+    fn stages_in_our_records(&self) -> bool {
+        self.inbox().stages_in_our_records()
+    }
+
+    async fn stage(&self, order: &DocumentOrder, content: Private<Vec<u8>>) -> Result<Staged, FilingError> {
         self.reaper.touch(self.inbox().stage(order, content)).await
     }
 
-    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
-        self.reaper.touch(self.inbox().place(key, ticket)).await
+    async fn place(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        held: Option<Private<Vec<u8>>>,
+    ) -> Result<Placed, FilingError> {
+        self.reaper.touch(self.inbox().place(key, ticket, held)).await
     }
 
     async fn discard(&self, key: &DocumentKey) -> Result<(), FilingError> {
@@ -638,14 +643,25 @@ impl DocumentLedger for Reaped<dyn Store> {
         self.reaper.touch(self.port.move_document(key, from, to, now)).await
     }
 
+    async fn hold_document(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.reaper.touch(self.port.hold_document(key, ticket, content, now)).await
+    }
+
     async fn keep_document(
         &self,
         key: &DocumentKey,
+        from: &DocumentState,
         booking: &ForeignBookingId,
         content: Private<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.reaper.touch(self.port.keep_document(key, booking, content, now)).await
+        self.reaper.touch(self.port.keep_document(key, from, booking, content, now)).await
     }
 
     async fn postpone_document(&self, key: &DocumentKey, until: DateTime<Utc>) -> Result<(), StoreError> {
@@ -857,10 +873,11 @@ impl Consents for Reaped<dyn Store> {
         &self,
         practice: &PracticeId,
         partner: &PartnerId,
+        read_with: &str,
         answers: &[DecidedAnswer],
         now: DateTime<Utc>,
     ) -> Result<(u64, u64), StoreError> {
-        self.reaper.touch(self.port.keep_answers(practice, partner, answers, now)).await
+        self.reaper.touch(self.port.keep_answers(practice, partner, read_with, answers, now)).await
     }
 
     async fn last_consent(&self) -> Result<i64, StoreError> {

@@ -15,6 +15,7 @@ use connectors::partners::healthengine::sim::{
 use connectors::partners::vald::Vald;
 use connectors::partners::{self, Account, Linkable};
 use connectors::practices;
+use connectors::practices::openemr::sim::OpenEmrSim;
 use domain::booking::{BookingKey, BookingState, Entry, Step};
 use domain::ids::{ForeignBookingId, LocationRef, PartnerId, PracticeId};
 use domain::ports::clock::Clock;
@@ -26,7 +27,7 @@ use domain::ports::store::{
 };
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
+    DocumentRoutes, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind, SecretName,
     SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -95,9 +96,20 @@ impl Wiring {
     pub fn practice(&self, settings: &PracticeSettings) -> Result<Arc<dyn PracticeSystem>, Problem> {
         let clock = Arc::new(self.clock.clone());
         let secret = settings.system.provet.as_ref().map(|_| SecretString::from(AtProvet::SECRET));
-        practices::open(&settings.system, secret, settings.zone, &self.profiles, &self.http, clock)
-            .map(practices::Opened::system)
-            .map_err(|error| Problem { kind: ProblemKind::Other, sentence: error.to_string() })
+        let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
+        let practice =
+            practices::open(&settings.system, secret, settings.zone, &self.profiles, &self.http, clock)
+                .map_err(|error| other(error.to_string()))?;
+        let practice = match &settings.system.documents.api {
+            None => practice,
+            Some(api) => {
+                let (secret, password) = (OpenEmrSim::CLIENT_SECRET.into(), OpenEmrSim::PASSWORD.into());
+                practice
+                    .with_document_api(api, Some(&secret), Some(&password), &self.http)
+                    .map_err(|error| other(error.to_string()))?
+            }
+        };
+        Ok(practice.system())
     }
 
     /// The Healthengine account of some settings.
@@ -354,7 +366,7 @@ impl World {
                     vec![LocationRef::new(location.to_string())]
                 }),
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
                 provet: self.staff_of(practice).provet_account(),
             },
             healthengine: Some(HealthengineSettings {

@@ -40,6 +40,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::accounts::unlink_account,
             commands::accounts::connect_device,
             commands::joined::join_candidates,
+            commands::joined::join_others,
             commands::joined::decide_joined,
             commands::joined::open_at_partner,
             commands::joined::former_names,

@@ -20,7 +20,7 @@ use connectors::practices::demo::DemoError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::store::{SettingsBook, StoreError, Wish};
-use people::{AuditTo, Connecting, ConsentTo, OpenWhat, PatientsTo, partner_names};
+use people::{AuditTo, CarryingOver, Connecting, ConsentTo, Deciding, OpenWhat, PatientsTo, partner_names};
 use serde::Serialize;
 use std::error::Error;
 use std::ffi::OsString;
@@ -136,10 +136,11 @@ enum Command {
     /// Registers a patient who agreed to that, and prints where they connect devices of their own
     Connect(Connecting),
     /// Opens a patient's page at a partner in the browser
-    Open {
-        #[command(subcommand)]
-        what: OpenWhat,
-    },
+    Open(OpenWhat),
+    /// Says which record of a partner's is a patient's, a practitioner's or an invoice's, or is not
+    Decide(Deciding),
+    /// Shows what a former program left at a partner, and carries it over
+    Former(CarryingOver),
     /// The audit trail: what left this computer, and who agreed to that
     Audit {
         #[command(subcommand)]
@@ -481,7 +482,9 @@ fn obey(words: Words, desktop: Option<Desktop>) -> Result<ExitCode, Failure> {
             people::links(folder, &clock, practice.as_deref(), partner.as_deref(), form)?;
         }
         Command::Connect(what) => people::connect(folder, &clock, &what)?,
-        Command::Open { what } => people::open(folder, &clock, &what)?,
+        Command::Open(what) => people::open(folder, &clock, &what)?,
+        Command::Decide(what) => people::decide(folder, &clock, what)?,
+        Command::Former(what) => people::former(folder, &clock, &what)?,
         Command::Audit { to: AuditTo::Export { file } } => {
             return people::audit_export(folder, &clock, &file);
         }
@@ -626,6 +629,11 @@ mod tests {
             "links",
             "links --practice a --partner hint --json",
             "open vald --practice a --patient 7 --print",
+            "open hint --practice a --patient 7 --print",
+            "decide hint --practice a --patient 7 --same pat-1 --by Kim",
+            "decide hint --practice a --practitioner 7 --not-same pct-1 --by Kim",
+            "former hint --practice a --json",
+            "former hint --practice a --carry-over --by Kim",
             "audit export trail.csv",
         ] {
             let words: Vec<&str> =
@@ -646,6 +654,12 @@ mod tests {
             "consent give --practice a --partner fax --patient 7 --by Kim",
             "links --partner fax",
             "open vald --practice a",
+            "open fax --practice a --patient 7",
+            "decide hint --practice a --patient 7 --by Kim",
+            "decide hint --practice a --patient 7 --same pat-1 --not-same pat-2 --by Kim",
+            "decide hint --practice a --patient 7 --invoice 8 --same pat-1 --by Kim",
+            "decide hint --practice a --patient 7 --same pat-1",
+            "former hint --practice a --carry-over",
             "audit export",
             "--hidden --quick-open",
         ] {

@@ -162,6 +162,7 @@ pub async fn decide_shrunk_list(
     let list = list_name(list);
     let wish = match decision {
         ListDecision::SendShorter => Wish::AcceptShrink(list.to_owned()),
+        // The window offers it for no other lists than those of the configuration and for appointments.
         ListDecision::LookAgain => Wish::ResyncConfiguration,
     };
     practices::resync(running.store().as_ref(), &practice, &[wish], desk.now()).await?;

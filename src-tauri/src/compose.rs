@@ -241,25 +241,43 @@ pub struct Sockets {
     pub http: Http,
 }
 
+/// The secrets of a practice system; none where it needs none, or where one is missing.
+#[derive(Default)]
+pub struct SystemSecrets {
+    /// Of the database's account.
+    pub password: Option<SecretString>,
+    /// Of this program's registration at the system's own API for documents.
+    pub api_client_secret: Option<SecretString>,
+    /// Of the user under whose name documents are put there.
+    pub api_password: Option<SecretString>,
+}
+
 impl Sockets {
     /// The same, for whoever has to know how it is reached.
     pub fn open_practice(
         &self,
         settings: &PracticeSettings,
-        password: Option<SecretString>,
+        secrets: SystemSecrets,
     ) -> Result<Opened, Problem> {
+        let wrong = |error: &dyn std::error::Error| misset(format!("{}.", capitalised(&error_chain(error))));
+        let SystemSecrets { password, api_client_secret, api_password } = secrets;
         let clock = self.clock.clone();
-        practices::open(&settings.system, password, settings.zone, &self.profiles, &self.http, clock)
-            .map_err(|error| misset(format!("{}.", capitalised(&error_chain(&error)))))
+        let opened =
+            practices::open(&settings.system, password, settings.zone, &self.profiles, &self.http, clock)
+                .map_err(|error| wrong(&error))?;
+        let Some(api) = &settings.system.documents.api else { return Ok(opened) };
+        opened
+            .with_document_api(api, api_client_secret.as_ref(), api_password.as_ref(), &self.http)
+            .map_err(|error| wrong(&error))
     }
 
     /// The practice system behind these settings. Connects to nothing yet.
     pub fn practice_system(
         &self,
         settings: &PracticeSettings,
-        password: Option<SecretString>,
+        secrets: SystemSecrets,
     ) -> Result<Arc<dyn PracticeSystem>, Problem> {
-        Ok(self.open_practice(settings, password)?.system())
+        Ok(self.open_practice(settings, secrets)?.system())
     }
 
     /// The Healthengine account behind these settings. Connects to nothing yet.
@@ -358,8 +376,17 @@ impl AppConnect {
         &self,
         settings: &PracticeSettings,
     ) -> Result<Arc<dyn PracticeSystem>, Problem> {
-        let password = self.secret(&settings.id, SecretKind::SystemPassword).await?;
-        self.sockets.practice_system(settings, password)
+        let secrets = self.system_secrets(&settings.id).await?;
+        self.sockets.practice_system(settings, secrets)
+    }
+
+    /// The secrets of a practice's system.
+    pub async fn system_secrets(&self, practice: &PracticeId) -> Result<SystemSecrets, Problem> {
+        Ok(SystemSecrets {
+            password: self.secret(practice, SecretKind::SystemPassword).await?,
+            api_client_secret: self.secret(practice, SecretKind::DocumentApiClientSecret).await?,
+            api_password: self.secret(practice, SecretKind::DocumentApiPassword).await?,
+        })
     }
 
     /// The practice's VALD account with its credentials; none where it is not linked.
@@ -485,7 +512,7 @@ impl Connect for AppConnect {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
+    use domain::settings::{DocumentRoutes, SystemSettings, WriteMode};
 
     fn home(dir: &Path) -> Home {
         let key = dir.join("the.key");
@@ -508,7 +535,7 @@ mod tests {
                 write: WriteMode::None,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
                 provet: None,
             },
             healthengine: Some(HealthengineSettings {

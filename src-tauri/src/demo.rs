@@ -1,5 +1,5 @@
-//! `demo`: a made-up clinic on SQLite with Healthengine, VALD Hub and Validic simulated on loopback, in a folder of its
-//! own.
+//! `demo`: a made-up clinic on SQLite with Healthengine, VALD Hub, Validic and Hint simulated on loopback, in a folder of
+//! its own.
 //!
 //! | file in the folder | what for |
 //! |---|---|
@@ -9,8 +9,9 @@
 //! | `healthengine.port` | where the simulator listened, so that a bookmark of its page stays good |
 //!
 //! The simulated VALD Hub remembers nothing between two starts, so that every start sends it the profiles anew. Neither
-//! does the simulated Validic, so that nobody is registered there at a start.
+//! do the simulated Validic and Hint, so that nobody is registered or linked there at a start.
 
+mod hint;
 #[cfg(test)]
 pub mod made_up;
 mod vald;
@@ -24,6 +25,7 @@ use chrono_tz::Tz;
 use connectors::partners::healthengine::sim::{
     Consent, HealthengineSim, HealthengineSimConfig, SimPractice, SimStartError,
 };
+use connectors::partners::hint::sim::HintSim;
 use connectors::partners::vald::sim::ValdSim;
 use connectors::partners::validic::sim::ValidicSim;
 use connectors::practices::demo as clinic;
@@ -34,7 +36,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::{Consents, Leg, SettingsBook};
 use domain::private::{Private, SecretString};
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
+    DocumentRoutes, Feature, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SecretKind,
     SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -62,6 +64,7 @@ pub struct Demo {
     simulator: HealthengineSim,
     hub: ValdSim,
     devices: ValidicSim,
+    memberships: HintSim,
 }
 
 impl Demo {
@@ -107,7 +110,9 @@ impl Demo {
         vald::link(&home, &PracticeId::new(PRACTICE), &hub).await?;
         let devices = validic::start(&home).await?;
         validic::link(&home, &PracticeId::new(PRACTICE), &devices).await?;
-        Ok(Self { home, simulator, hub, devices })
+        let memberships = hint::start(&home).await?;
+        hint::link(&home, &PracticeId::new(PRACTICE), &memberships).await?;
+        Ok(Self { home, simulator, hub, devices, memberships })
     }
 
     /// The address of the page "Act as a patient".
@@ -117,6 +122,7 @@ impl Demo {
 
     /// Stops the simulators, and returns when they have saved what they know.
     pub async fn stop(self) {
+        self.memberships.stop().await;
         self.devices.stop().await;
         self.hub.stop().await;
         self.simulator.stop().await;
@@ -228,7 +234,7 @@ fn settings(id: PracticeId, book: PathBuf, base_url: String) -> PracticeSettings
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: Some(HealthengineSettings {
@@ -266,6 +272,7 @@ async fn give_consents(
 ) -> Result<(), Failure> {
     let now = home.clock().now();
     let today = settings.zone.today(now);
+    let takes_photos = partner.as_str() == connectors::partners::vald::NAME;
     let book = home.connections().practice_system(settings).await?;
     let people = read_everybody(book.as_ref())
         .await
@@ -280,7 +287,10 @@ async fn give_consents(
             practice: settings.id.clone(),
             partner: partner.clone(),
             patient,
-            said: Said::Yes(Agreement { guardian, photo_and_video: number.is_multiple_of(2) }),
+            said: Said::Yes(Agreement {
+                guardian,
+                photo_and_video: takes_photos && number.is_multiple_of(2),
+            }),
             how: ConsentHow::CollectedBefore,
             recorded_by: Private::new(RECORDED_BY.to_owned()),
             wording: "2026-1".to_owned(),

@@ -207,8 +207,8 @@ pub async fn consult(
 async fn system(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
     let id = Some(&settings.id);
     let linked = async {
-        let password = connections.secret(&settings.id, SecretKind::SystemPassword).await?;
-        connections.sockets().open_practice(settings, password)
+        let secrets = connections.system_secrets(&settings.id).await?;
+        connections.sockets().open_practice(settings, secrets)
     };
     let practice = match linked.await {
         Ok(practice) => practice,
@@ -404,14 +404,15 @@ fn landing_verdict(account: &ValdSettings) -> Result<String, String> {
     }
 }
 
-/// What of the extra features that are asked for can be served, and whether their folders can be used.
+/// What of the extra features that are asked for can be served, and whether their folders, or the practice system's API,
+/// can be used.
 async fn features(report: &mut Report, connections: &AppConnect, settings: &PracticeSettings) {
     let id = Some(&settings.id);
     let Some(account) = settings.healthengine.as_ref().filter(|account| !account.features.is_empty()) else {
         return;
     };
-    let Ok(password) = connections.secret(&settings.id, SecretKind::SystemPassword).await else { return };
-    let Ok(practice) = connections.sockets().open_practice(settings, password) else { return };
+    let Ok(secrets) = connections.system_secrets(&settings.id).await else { return };
+    let Ok(practice) = connections.sockets().open_practice(settings, secrets) else { return };
     for feature in Feature::ALL.into_iter().filter(|feature| account.wants(*feature)) {
         let result = extra::tried(feature, practice.as_system()).await;
         report.add_part("feature", id, Some(feature.name().to_owned()), result);

@@ -2,6 +2,7 @@
 //! somebody at the desk asked for, and wait until somebody accepts or refuses them. Whoever knows the address can send
 //! one, so that nothing is used before: a practice that is linked already keeps its credentials unless the new ones work.
 
+use crate::compose::SystemSecrets;
 use crate::desktop::Desk;
 use crate::inputs;
 use crate::present::instant;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use connectors::http::fingerprint;
 use connectors::practices::provet;
 use domain::ports::clock::Clock;
-use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
+use domain::ports::store::{Leg, Problem, SettingsBook, StoreError, Vault};
 use domain::ports::webhooks::{Registrar, Taken};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{PracticeSettings, Registration, SecretKind, SecretName};
@@ -153,10 +154,10 @@ pub async fn accept(desk: &Desk, id: &str) -> Result<Option<SystemAddress>, UiEr
         account.token_url = None;
     }
     let connections = running.home.connections();
-    let system = connections
-        .sockets()
-        .practice_system(&settings, Some(secret.clone()))
-        .map_err(|problem| failure(ErrorCode::InputInvalid, problem.sentence))?;
+    let misset = |problem: Problem| failure(ErrorCode::InputInvalid, problem.sentence);
+    let others = connections.system_secrets(&settings.id).await.map_err(misset)?;
+    let secrets = SystemSecrets { password: Some(secret.clone()), ..others };
+    let system = connections.sockets().practice_system(&settings, secrets).map_err(misset)?;
     system.check().await.map_err(|error| of_connection(Leg::System, &error))?;
     let name = SecretName::of(&settings.id, SecretKind::SystemPassword);
     store.link_practice(&settings, vec![(name, Some(secret))]).await?;

@@ -52,6 +52,18 @@ pub fn is_email(text: &str) -> bool {
     sides && text.chars().all(plausible)
 }
 
+/// The name of a site of a practice system, as its addresses hold it.
+pub fn site(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.');
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(is_plain) {
+        return Err(
+            "a site's name holds letters, digits, \"-\" and \".\", as in its addresses; usually it is \"default\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// A folder for documents, as a whole path. Whether it is there is another question: its drive may be away.
 pub fn document_folder(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
@@ -92,6 +104,12 @@ mod tests {
         for bad in ["", "  ", "import", "./x", "/a\nb"] {
             assert!(document_folder(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_site_cannot_lead_elsewhere() {
+        assert_eq!(site(" default "), Ok("default".to_owned()));
+        assert!(["", "..", "a/b", "a b", "a?b"].iter().all(|bad| site(bad).is_err()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod vald;
 
+use crate::compose::SystemSecrets;
 use crate::desktop::Desk;
 use crate::hookup;
 use crate::inputs;
@@ -11,9 +12,10 @@ use crate::present::people::sentence;
 use crate::provision::same_account;
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
-    EngineKind, Environment, ErrorCode, FeatureName, FeatureTest, HealthengineInput, HealthengineSetupView,
-    HealthengineTest, LiveHours, NamedView, NextAppointment, PracticeInput, PracticeSetupView, ProblemView,
-    ProfileView, SystemAddress, SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
+    DocumentApiInput, DocumentApiSetupView, EngineKind, Environment, ErrorCode, FeatureName, FeatureTest,
+    HealthengineInput, HealthengineSetupView, HealthengineTest, LiveHours, NamedView, NextAppointment,
+    PracticeInput, PracticeSetupView, ProblemView, ProfileView, SystemAddress, SystemInput, SystemTest,
+    TimeRange, UiError, WriteAbility,
 };
 use crate::webhook_path;
 use chrono::NaiveDate;
@@ -25,8 +27,8 @@ use domain::ports::partner::Waiting;
 use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, LiveDay, LiveHours as Hours, PracticeSettings,
-    ProvetSettings, SecretKind, SecretName, SystemSettings, WriteMode,
+    DocumentApi, DocumentRoutes, Feature, HealthengineSettings, LiveDay, LiveHours as Hours,
+    PracticeSettings, ProvetSettings, SecretKind, SecretName, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, Horizon, MinuteOfDay, PracticeZone};
 use percent_encoding::percent_decode_str;
@@ -58,7 +60,23 @@ pub async fn test_system(
     let before = before.as_ref();
     let system = system_settings(desk.folder().path(), input, before)?;
     let moved = system_moved(&system, before);
-    let password = secret(desk, before, SecretKind::SystemPassword, input.password.as_deref(), moved).await?;
+    let api = input.documents_api.as_ref();
+    let api_moved = system.documents.api.as_ref().is_some_and(|api| document_api_moved(api, before));
+    let typed = |read: fn(&DocumentApiInput) -> Option<&str>| api.map_or(Some(""), read);
+    let (client_secret, api_password) =
+        (typed(|api| api.client_secret.as_deref()), typed(|api| api.password.as_deref()));
+    let secrets = SystemSecrets {
+        password: secret(desk, before, SecretKind::SystemPassword, input.password.as_deref(), moved).await?,
+        api_client_secret: secret(
+            desk,
+            before,
+            SecretKind::DocumentApiClientSecret,
+            client_secret,
+            api_moved,
+        )
+        .await?,
+        api_password: secret(desk, before, SecretKind::DocumentApiPassword, api_password, api_moved).await?,
+    };
     let settings = PracticeSettings {
         id: PracticeId::new(practice.unwrap_or(NOT_LINKED_YET)),
         name: String::new(),
@@ -72,7 +90,7 @@ pub async fn test_system(
     let connections = desk.running()?.home.connections();
     let system = connections
         .sockets()
-        .practice_system(&settings, password)
+        .practice_system(&settings, secrets)
         .map_err(|problem| failure(ErrorCode::InputInvalid, problem.sentence))?;
     make_demo_clinic(&settings.system, zone.today(desk.now())).await?;
     let began = Instant::now();
@@ -242,7 +260,7 @@ async fn save(
         return Err(failure(ErrorCode::AlreadyLinked, said));
     }
     let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
-    need_vald_credentials(&store, &settings, &secrets).await?;
+    need_credentials(&store, &settings, &secrets).await?;
     for kind in SecretKind::PATHS {
         let path = store.secret(&SecretName::of(id, kind)).await?;
         secrets.extend(
@@ -284,6 +302,10 @@ async fn secrets(
     for (kind, typed) in typed_secrets(input) {
         let moved = match kind {
             SecretKind::SystemPassword | SecretKind::SystemWebhookPath => system_moved,
+            SecretKind::DocumentApiClientSecret | SecretKind::DocumentApiPassword => {
+                let api = settings.system.documents.api.as_ref();
+                api.is_some_and(|api| document_api_moved(api, before))
+            }
             SecretKind::HealthengineApiKey
             | SecretKind::HealthenginePracticeKey
             | SecretKind::HealthengineWebhookPath => account_moved,
@@ -302,7 +324,11 @@ async fn secrets(
 }
 
 /// What was typed for each secret. Without an account its keys are empty, so that they are forgotten.
-fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 5] {
+fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 7] {
+    let (api_secret, api_password) = match &input.system.documents_api {
+        Some(api) => (api.client_secret.as_deref(), api.password.as_deref()),
+        None => (Some(""), Some("")),
+    };
     let (api_key, practice_key) = match &input.healthengine {
         Some(account) => (account.api_key.as_deref(), account.practice_key.as_deref()),
         None => (Some(""), Some("")),
@@ -313,6 +339,8 @@ fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 5] {
     };
     [
         (SecretKind::SystemPassword, input.system.password.as_deref()),
+        (SecretKind::DocumentApiClientSecret, api_secret),
+        (SecretKind::DocumentApiPassword, api_password),
         (SecretKind::HealthengineApiKey, api_key),
         (SecretKind::HealthenginePracticeKey, practice_key),
         (SecretKind::ValdClientId, client_id),
@@ -321,22 +349,33 @@ fn typed_secrets(input: &PracticeInput) -> [(SecretKind, Option<&str>); 5] {
 }
 
 /// An account without its credentials would only ever say that they are missing.
-async fn need_vald_credentials(
+async fn need_credentials(
     store: &store::Store,
     settings: &PracticeSettings,
     changed: &[(SecretName, Option<SecretString>)],
 ) -> Result<(), UiError> {
-    if settings.vald.is_none() {
-        return Ok(());
-    }
-    for kind in [SecretKind::ValdClientId, SecretKind::ValdClientSecret] {
-        let name = SecretName::of(&settings.id, kind);
-        let there = match changed.iter().find(|(changed, _)| *changed == name) {
-            Some((_, secret)) => secret.is_some(),
-            None => store.secret(&name).await?.is_some(),
-        };
-        if !there {
-            return Err(bad_input("The client id and the client secret of VALD are both needed."));
+    let needed = [
+        (
+            settings.vald.is_some(),
+            [SecretKind::ValdClientId, SecretKind::ValdClientSecret],
+            "The client id and the client secret of VALD are both needed.",
+        ),
+        (
+            settings.system.documents.api.is_some(),
+            [SecretKind::DocumentApiClientSecret, SecretKind::DocumentApiPassword],
+            "The client secret and the user's password of the API for documents are both needed.",
+        ),
+    ];
+    for (_, kinds, sentence) in needed.into_iter().filter(|(is_linked, ..)| *is_linked) {
+        for kind in kinds {
+            let name = SecretName::of(&settings.id, kind);
+            let there = match changed.iter().find(|(changed, _)| *changed == name) {
+                Some((_, secret)) => secret.is_some(),
+                None => store.secret(&name).await?.is_some(),
+            };
+            if !there {
+                return Err(bad_input(sentence));
+            }
         }
     }
     Ok(())
@@ -404,6 +443,13 @@ fn system_settings(
     input: &SystemInput,
     before: Option<&PracticeSettings>,
 ) -> Result<SystemSettings, UiError> {
+    let inward = document_folder(&input.documents_in)?;
+    let api = input.documents_api.as_ref().map(document_api).transpose()?;
+    if inward.is_some() && api.is_some() {
+        return Err(bad_input(
+            "Documents from patients go into a folder or through the API: leave one of them empty.",
+        ));
+    }
     Ok(SystemSettings {
         profile: input.profile.clone(),
         url: address(folder, input, before.map(|before| before.system.url.as_str()))?,
@@ -415,11 +461,28 @@ fn system_settings(
         locations: (!input.locations.is_empty())
             .then(|| input.locations.iter().map(|id| LocationRef::new(id.as_str())).collect()),
         poll_seconds: SYSTEM_POLL,
-        documents: DocumentFolders {
-            inward: document_folder(&input.documents_in)?,
-            outward: document_folder(&input.documents_out)?,
-        },
+        documents: DocumentRoutes { inward, api, outward: document_folder(&input.documents_out)? },
         provet: provet_account(&input.address, before)?,
+    })
+}
+
+/// The API as it is stored.
+fn document_api(input: &DocumentApiInput) -> Result<DocumentApi, UiError> {
+    let or_usual = |typed: &str, usual: &str| {
+        let typed = typed.trim();
+        if typed.is_empty() { usual.to_owned() } else { typed.to_owned() }
+    };
+    let (client_id, user) = (input.client_id.trim(), input.user.trim());
+    if client_id.is_empty() || user.is_empty() {
+        return Err(bad_input("The API for documents needs a client id and a user."));
+    }
+    let wrong = |wrong| bad_input(format!("The API for documents: {wrong}."));
+    Ok(DocumentApi {
+        url: inputs::web_address(&input.url).map_err(wrong)?,
+        site: inputs::site(&or_usual(&input.site, DocumentApi::USUAL_SITE)).map_err(wrong)?,
+        client_id: client_id.to_owned(),
+        user: user.to_owned(),
+        category: or_usual(&input.category, DocumentApi::USUAL_CATEGORY),
     })
 }
 
@@ -595,6 +658,15 @@ fn system_moved(system: &SystemSettings, before: Option<&PracticeSettings>) -> b
     before.is_none_or(|before| goes_to(&before.system) != goes_to(system))
 }
 
+/// Whether the API for documents is another one than before, or another account there, to which stored secrets must not
+/// go.
+fn document_api_moved(api: &DocumentApi, before: Option<&PracticeSettings>) -> bool {
+    let known = before.and_then(|before| before.system.documents.api.as_ref());
+    let account =
+        |api: &DocumentApi| (api.url.clone(), api.site.clone(), api.client_id.clone(), api.user.clone());
+    known.is_some_and(|known| account(known) != account(api))
+}
+
 /// Whether the account is another one than before, to which stored keys must not go.
 fn account_moved(account: &HealthengineSettings, before: Option<&PracticeSettings>) -> bool {
     before
@@ -758,6 +830,8 @@ fn typed_or_stored(
         (None, Some(_)) if moved => {
             let what = match kind {
                 SecretKind::SystemPassword => "password",
+                SecretKind::DocumentApiClientSecret => "client secret of the API for documents",
+                SecretKind::DocumentApiPassword => "password of the API's user",
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
                 SecretKind::HealthengineWebhookPath | SecretKind::SystemWebhookPath => "public address",
@@ -801,6 +875,14 @@ fn setup(settings: &PracticeSettings, known: &[SecretKind]) -> PracticeSetupView
             .unwrap_or_default(),
         documents_in: settings.system.documents.inward.clone().unwrap_or_default(),
         documents_out: settings.system.documents.outward.clone().unwrap_or_default(),
+        documents_api: settings.system.documents.api.as_ref().map(|api| DocumentApiSetupView {
+            url: api.url.clone(),
+            site: api.site.clone(),
+            client_id: api.client_id.clone(),
+            user: api.user.clone(),
+            category: api.category.clone(),
+            has_secrets: has(SecretKind::DocumentApiClientSecret) && has(SecretKind::DocumentApiPassword),
+        }),
         live_hours: account.map(|account| live_hours_view(&account.live_hours)).unwrap_or_default(),
         healthengine: account.map(|account| HealthengineSetupView {
             practice_id: account.practice_id.clone(),
@@ -834,6 +916,7 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
         engine: EngineKind::Provet,
         makes_own_file: false,
         can_write: true,
+        takes_documents: false,
         own: false,
         problem: None,
     };
@@ -847,6 +930,7 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
             },
             makes_own_file: listed.name == practices::demo::NAME,
             can_write: profile.can_write(),
+            takes_documents: profile.takes_documents(),
             own: listed.own,
             problem: None,
         },
@@ -856,6 +940,7 @@ pub fn profiles(profiles: &Path) -> Vec<ProfileView> {
             engine: EngineKind::Sqlite,
             makes_own_file: false,
             can_write: false,
+            takes_documents: false,
             own: listed.own,
             problem: Some(ProblemView {
                 code: ErrorCode::ProfileInvalid,
@@ -882,6 +967,7 @@ mod tests {
             locations: Vec::new(),
             documents_in: String::new(),
             documents_out: String::new(),
+            documents_api: None,
             registration: None,
         }
     }
@@ -955,10 +1041,10 @@ mod tests {
             live_hours: LiveHours::default(),
         };
         let typed = typed_secrets(&input).map(|(_, typed)| typed);
-        assert_eq!(typed, [None, Some("typed"), None, Some("an-id"), None]);
+        assert_eq!(typed, [None, Some(""), Some(""), Some("typed"), None, Some("an-id"), None]);
         (input.healthengine, input.vald) = (None, None);
         let typed = typed_secrets(&input).map(|(_, typed)| typed);
-        assert_eq!(typed, [None, Some(""), Some(""), Some(""), Some("")]);
+        assert_eq!(typed, [None, Some(""), Some(""), Some(""), Some(""), Some(""), Some("")]);
         let stored = Some(SecretString::from("stored"));
         let chosen = typed_or_stored(SecretKind::HealthengineApiKey, typed[1], stored, false);
         assert!(chosen.expect("forgotten").is_none());
@@ -1061,6 +1147,41 @@ mod tests {
         assert!(
             said(|input| input.groups[0].location_id = Some("3".into())).message.contains("not for both")
         );
+    }
+
+    #[test]
+    fn an_api_for_documents_is_taken_as_it_was_meant_and_not_beside_a_folder() {
+        let address = SystemAddress::Sqlite { path: "/clinic.db".into() };
+        let api = DocumentApiInput {
+            url: " https://emr.example.com/openemr/ ".into(),
+            site: " ".into(),
+            client_id: " a-client ".into(),
+            client_secret: None,
+            user: "files".into(),
+            password: None,
+            category: String::new(),
+        };
+        let stored = |change: fn(&mut SystemInput)| {
+            let mut input = SystemInput { documents_api: Some(api.clone()), ..system(address.clone()) };
+            change(&mut input);
+            system_settings(Path::new("/data"), &input, None).map(|system| system.documents.api)
+        };
+        let taken = stored(|_| {}).expect("taken").expect("an API");
+        assert_eq!(taken.url, "https://emr.example.com/openemr");
+        assert_eq!((taken.site.as_str(), taken.category.as_str()), ("default", "Medical Record"));
+        let said = |change| stored(change).expect_err("refused").message;
+        assert!(said(|input| input.documents_in = "/srv/import".into()).contains("leave one of them empty"));
+        assert!(
+            said(|input| input.documents_api.as_mut().expect("one").url = "http://emr".into())
+                .contains("https://")
+        );
+        assert!(
+            said(|input| input.documents_api.as_mut().expect("one").user = " ".into()).contains("a user")
+        );
+        let mut before = crate::present::tests::settings();
+        before.system.documents.api = Some(taken.clone());
+        assert!(!document_api_moved(&DocumentApi { category: "x".into(), ..taken.clone() }, Some(&before)));
+        assert!(document_api_moved(&DocumentApi { user: "x".into(), ..taken }, Some(&before)));
     }
 
     #[test]

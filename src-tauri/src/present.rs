@@ -28,7 +28,7 @@ use people::ValdOfBookings;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
-use sync::state::{EngineState, PracticeState};
+use sync::state::{EngineState, PracticeState, Shrinking};
 use sync::webhooks::Trust;
 
 mod accounts;
@@ -240,7 +240,7 @@ fn attention(
         if let Some(healthengine) = &practice.healthengine
             && let Some(problem) = &healthengine.problem
             && matches!(healthengine.light, Light::Down | Light::Attention)
-            && practice.shrunk_lists.is_empty()
+            && practice.shrunk_lists.iter().all(|list| list.list == ListKind::Consents)
         {
             let known =
                 shared.iter().find(|(code, _)| *code == problem.code).and_then(|(_, at)| all.get_mut(*at));
@@ -310,7 +310,8 @@ fn practice_view(practice: &PracticeState, inputs: &Inputs<'_>) -> PracticeView 
         });
         let further: Vec<Option<Light>> = reached.chain([profiles]).collect();
         let worst = worst_of(&[book.as_slice(), &further].concat());
-        if matches!(worst, Light::Ok | Light::Working) && (undecided() || !practice.shrinking.is_empty()) {
+        let in_doubt = practice.shrinking.iter().any(Shrinking::is_of_the_book);
+        if matches!(worst, Light::Ok | Light::Working) && (undecided() || in_doubt) {
             Light::Attention
         } else if worst == Light::Ok && (!waiting.is_empty() || progress.is_some()) {
             Light::Working
@@ -363,10 +364,11 @@ fn severity(light: Light) -> u8 {
 }
 
 /// The lists, by the engine's names and the window's.
-const LISTS: [(&str, ListKind); 3] = [
+const LISTS: [(&str, ListKind); 4] = [
     (sync::flows::availability::RESOURCES, ListKind::Resources),
     (sync::flows::availability::APPOINTMENT_TYPES, ListKind::AppointmentTypes),
     (sync::flows::changes::APPOINTMENTS, ListKind::Appointments),
+    (sync::flows::people::CONSENTS, ListKind::Consents),
 ];
 
 /// What the window calls a list of the engine.

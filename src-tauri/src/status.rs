@@ -3,7 +3,7 @@
 use crate::patients::vald;
 use chrono::{DateTime, SecondsFormat, Utc};
 use connectors::partners;
-use domain::ids::PartnerId;
+use domain::ids::{PartnerId, PracticeId};
 use domain::link::LinkState;
 use domain::ports::store::{
     BookingCounts, BookingLedger, Leg, LegNote, Links, Marks, ProblemKind, SettingsBook, StoreError,
@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use store::Store;
 use sync::flows::availability::AVAILABILITY;
-use sync::flows::changes::DOUBTFUL;
+use sync::flows::changes::APPOINTMENTS;
+use sync::flows::doubt::doubtful_mark;
+use sync::flows::people::CONSENTS;
 use sync::health::{self, Health};
 
 /// `status --json` (`interface.md`).
@@ -94,6 +96,9 @@ fn instant<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> R
 /// What is said while too many appointments are gone to believe it.
 const DOUBT: &str = "Most appointments that were booked on Healthengine are gone from the book. Nothing of it is told there until somebody says on Connections that this is right.";
 
+/// The same of consents.
+const DOUBT_OF_CONSENTS: &str = "Most consents for VALD Hub are gone from the practice system. Nobody's is withdrawn because of that until somebody says on Connections that this is right.";
+
 /// What is said while links wait for somebody.
 const UNDECIDED: &str = "Some patients need somebody to decide or to supply something. The Patients screen lists them, and the command links says why.";
 
@@ -107,6 +112,13 @@ struct Known {
     links: BTreeMap<PartnerId, BTreeMap<LinkState, u32>>,
     /// Most appointments of bookings are gone from the book, and somebody has to say whether that is right.
     doubtful: bool,
+    /// The same of consents that the practice system holds.
+    doubtful_consents: bool,
+}
+
+/// Whether a list waits for somebody.
+async fn waits(store: &Store, practice: &PracticeId, list: &str) -> Result<bool, StoreError> {
+    Ok(!store.marks(practice, &doubtful_mark(list)).await?.is_empty())
 }
 
 impl Status {
@@ -126,7 +138,8 @@ impl Status {
                     counts: store.counts(&settings.id).await?,
                     published_at: marks.iter().map(|mark| mark.at).max(),
                     links,
-                    doubtful: !store.marks(&settings.id, DOUBTFUL).await?.is_empty(),
+                    doubtful: waits(store, &settings.id, APPOINTMENTS).await?,
+                    doubtful_consents: waits(store, &settings.id, CONSENTS).await?,
                 };
                 practices.push(practice(&settings, &known, now));
             }
@@ -181,20 +194,21 @@ fn practice(settings: &PracticeSettings, known: &Known, now: DateTime<Utc>) -> P
                 .or_else(|| known.doubtful.then(|| DOUBT.to_owned())),
         }
     });
-    let mut of_partner = |title, partner: PartnerId, leg| {
-        let (status, reach) = links_status(title, known.links.get(&partner), judged(leg));
+    let mut of_partner = |title, partner: PartnerId, leg, doubt| {
+        let (status, reach) = links_status(title, known.links.get(&partner), judged(leg), doubt);
         // Only what does not work at all concerns the practice; patients who wait for somebody are not urgent.
         if reach == Health::Down {
             worst = worst.max(reach);
         }
         status
     };
-    let vald = settings.vald.as_ref().map(|_| of_partner("VALD Hub", vald(), Leg::Profiles));
+    let doubt = known.doubtful_consents.then_some(DOUBT_OF_CONSENTS);
+    let vald = settings.vald.as_ref().map(|_| of_partner("VALD Hub", vald(), Leg::Profiles, doubt));
     let mut accounts: BTreeMap<&'static str, Option<LinksStatus>> = BTreeMap::new();
     for linkable in partners::LINKABLE {
         let linked = settings.accounts.get(&linkable.id());
         let leg = Leg::Account(linkable.id());
-        let status = linked.map(|_| of_partner(linkable.card.title, linkable.id(), leg));
+        let status = linked.map(|_| of_partner(linkable.card.title, linkable.id(), leg, None));
         accounts.insert(linkable.card.name, status);
     }
     PracticeStatus {
@@ -215,18 +229,21 @@ fn links_status(
     title: &'static str,
     links: Option<&BTreeMap<LinkState, u32>>,
     (health, error): (Health, Option<String>),
+    doubt: Option<&str>,
 ) -> (LinksStatus, Health) {
     let of = |states: &[LinkState]| states.iter().filter_map(|state| links?.get(state)).sum::<u32>();
     let failed = of(&[LinkState::Failed, LinkState::Conflict]);
     let needs_person = of(&[LinkState::NeedsPerson]);
-    let undecided = if failed + needs_person > 0 { Health::Attention } else { Health::Ok };
+    let undecided = (failed + needs_person > 0).then_some(UNDECIDED);
+    let attention = doubt.or(undecided);
+    let at_best = if attention.is_some() { Health::Attention } else { Health::Ok };
     let status = LinksStatus {
         title,
-        health: health.max(undecided).word(),
+        health: health.max(at_best).word(),
         linked: of(&[LinkState::Linked]),
         pending: of(&[LinkState::Pending]),
         failed,
-        error: error.or_else(|| (undecided != Health::Ok).then(|| UNDECIDED.to_owned())),
+        error: error.or_else(|| attention.map(str::to_owned)),
         needs_person,
     };
     (status, health)
@@ -345,8 +362,7 @@ impl PracticeStatus {
 mod tests {
     use super::*;
     use domain::failure::ReadError;
-    use domain::ids::PracticeId;
-    use domain::settings::{DocumentFolders, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
+    use domain::settings::{DocumentRoutes, HealthengineSettings, LiveHours, SystemSettings, WriteMode};
 
     fn settings(enabled: bool) -> PracticeSettings {
         PracticeSettings {
@@ -360,7 +376,7 @@ mod tests {
                 write: WriteMode::Sql,
                 locations: None,
                 poll_seconds: 5,
-                documents: DocumentFolders::default(),
+                documents: DocumentRoutes::default(),
                 provet: None,
             },
             healthengine: Some(HealthengineSettings {
@@ -390,6 +406,7 @@ mod tests {
             published_at: Some(at("2026-11-20T03:00:00.123Z")),
             links: BTreeMap::new(),
             doubtful: false,
+            doubtful_consents: false,
         };
         serde_json::to_value(practice(&settings(enabled), &known, at("2026-11-20T03:04:10Z"))).unwrap()
     }
@@ -427,6 +444,7 @@ mod tests {
                 BTreeMap::from([(LinkState::Linked, 310), (LinkState::Pending, 4), (LinkState::Ended, 2)]),
             )]),
             doubtful: false,
+            doubtful_consents: false,
         };
         let json = |known: &Known| serde_json::to_value(practice(&settings, known, now)).unwrap();
         let expected =
@@ -439,6 +457,10 @@ mod tests {
         assert_eq!(refused["vald"]["failed"], 1);
         known.links.get_mut(&vald()).unwrap().insert(LinkState::NeedsPerson, 3);
         assert!(practice(&settings, &known, now).vald.unwrap().needs_person == 3);
+        known.doubtful_consents = true;
+        let doubt = json(&known);
+        assert_eq!((&doubt["vald"]["health"], &doubt["health"]), (&"attention".into(), &"ok".into()));
+        assert!(doubt["vald"]["error"].as_str().unwrap().contains("Most consents"), "{doubt}");
 
         let broken = health::problem(Leg::Profiles, &ReadError::NotAuthorised);
         known.notes.insert(Leg::Profiles, health::failed(Some(&proven), broken, now));

@@ -68,7 +68,10 @@ pub use day::{
     StoryEntryView, StoryLine, StretchKind, StretchView,
 };
 
-pub use joined::{FormerNamesView, JoinCandidateView, JoinedView};
+pub use joined::{
+    FormerFitView, FormerNamesView, FormerRowView, JoinCandidateView, JoinChoice, JoinKind, JoinNameView,
+    JoinOtherCandidateView, JoinOtherView, JoinedView, JoiningView,
+};
 pub use people::{
     ConsentHowView, ConsentInput, ConsentView, GroupRuleView, LeftView, LinkView, PatientCardView,
     PatientHits, PatientQuery, PatientView, TodayColumnView, TodayView, ValdInput, ValdPatientState,
@@ -574,9 +577,9 @@ pub struct ProgressView {
 pub struct ShrunkListView {
     /// Which list.
     pub list: ListKind,
-    /// How many entries Healthengine has.
+    /// How many entries Healthengine has, or how many had agreed.
     pub before: u32,
-    /// How many the book has now.
+    /// How many the book, or the practice system, has now.
     pub now: u32,
     /// The names that are gone, the first twenty.
     pub missing: Vec<String>,
@@ -584,7 +587,7 @@ pub struct ShrunkListView {
     pub noticed_at: String,
 }
 
-/// The lists that Healthengine holds of a practice.
+/// The lists that can shrink: those that Healthengine holds of a practice, and the consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub enum ListKind {
@@ -594,15 +597,17 @@ pub enum ListKind {
     AppointmentTypes,
     /// The appointments of bookings, which Healthengine holds as bookings.
     Appointments,
+    /// Consents that the practice system holds; the entries are numbers of records, and nothing is sent.
+    Consents,
 }
 
 /// What a person says about a list that shrank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub enum ListDecision {
-    /// They really left: send the shorter list.
+    /// They really left: send the shorter list, or withdraw the consents.
     SendShorter,
-    /// Read the book again now.
+    /// Read the book again now. Consents are read again by themselves when the practice system changes.
     LookAgain,
 }
 
@@ -1337,6 +1342,8 @@ pub struct ProfileView {
     pub makes_own_file: bool,
     /// True if the profile knows how to write.
     pub can_write: bool,
+    /// Whether documents can go through the practice system's own API.
+    pub takes_documents: bool,
     /// True if it lies in the data folder, false if it is shipped.
     pub own: bool,
     /// A mistake in the file, with line and column; such a profile cannot be chosen.
@@ -1430,8 +1437,48 @@ pub struct SystemInput {
     pub documents_in: String,
     /// The folder into which the practice lays documents for patients; empty for the profile's.
     pub documents_out: String,
+    /// The practice system's own API for documents from patients; none where there is none, or a folder.
+    pub documents_api: Option<DocumentApiInput>,
     /// The registration that was accepted, whose secret stands for the password; none where it is typed.
     pub registration: Option<String>,
+}
+
+/// A practice system's own API for documents, as typed on the linking screen.
+#[derive(Clone, Debug, PartialEq, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentApiInput {
+    /// Where the practice system is opened in a browser.
+    pub url: String,
+    /// Which of its sites; empty for the usual one.
+    pub site: String,
+    /// The id under which this program is registered there.
+    pub client_id: String,
+    /// None keeps what is stored.
+    pub client_secret: Option<String>,
+    /// The user under whose name documents are put there.
+    pub user: String,
+    /// None keeps what is stored.
+    pub password: Option<String>,
+    /// The category that documents are put into; empty for the usual one.
+    pub category: String,
+}
+
+/// The same without its secrets, as the linking screen shows it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentApiSetupView {
+    /// Where the practice system is opened in a browser.
+    pub url: String,
+    /// Which of its sites.
+    pub site: String,
+    /// The id under which this program is registered there.
+    pub client_id: String,
+    /// The user under whose name documents are put there.
+    pub user: String,
+    /// The category that documents are put into.
+    pub category: String,
+    /// True if the client's secret and the user's password are stored.
+    pub has_secrets: bool,
 }
 
 /// What a test of a practice system found.
@@ -1612,6 +1659,8 @@ pub struct PracticeSetupView {
     pub documents_in: String,
     /// The folder into which the practice lays documents for patients; empty for the profile's.
     pub documents_out: String,
+    /// The practice system's own API for documents from patients; none where there is none, or a folder.
+    pub documents_api: Option<DocumentApiSetupView>,
     /// None before Healthengine is linked.
     pub healthengine: Option<HealthengineSetupView>,
     /// None before VALD Hub is linked.

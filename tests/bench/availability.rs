@@ -15,8 +15,7 @@ use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::private::SecretString;
 use domain::settings::{
-    AppSettings, DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings,
-    WriteMode,
+    AppSettings, DocumentRoutes, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, WriteMode,
 };
 use domain::time::Horizon;
 use store::{Store, StoreKey};
@@ -162,7 +161,7 @@ fn settings(url: String, base_url: String) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: Some(HealthengineSettings {

@@ -12,7 +12,7 @@ use domain::matching::{self};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
-use domain::settings::{DocumentFolders, SystemSettings, WriteMode};
+use domain::settings::{DocumentRoutes, SystemSettings, WriteMode};
 use sync::flows::people;
 use sync::state::PeopleReading;
 use tests::mariadb::Server;
@@ -228,7 +228,7 @@ pub async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result
         write: WriteMode::None,
         locations: None,
         poll_seconds: 5,
-        documents: DocumentFolders::default(),
+        documents: DocumentRoutes::default(),
         provet: None,
     };
     let folder = tempfile::tempdir()?;

@@ -6,13 +6,14 @@ use connectors::partners::healthengine::sim::{
     AttachmentAnswer, Feature as Offered, PatientDocument, SimState, SnapshotDateType,
 };
 use connectors::practices::SHIPPED;
+use connectors::practices::openemr::sim::{OpenEmrConduct, OpenEmrSim, SimDocument};
 use connectors::sim::faults::{Fault as Wire, FaultRule};
 use domain::booking::BookingState;
 use domain::documents::{DocumentKey, DocumentRefusal, DocumentState, LARGEST_BYTES};
-use domain::ids::{ForeignDocumentId, PartnerId, PatientRef, PracticeId};
+use domain::ids::{DocumentRef, ForeignDocumentId, PartnerId, PatientRef, PracticeId};
 use domain::ports::clock::Clock;
 use domain::ports::documents::DocumentLedger;
-use domain::settings::{DocumentFolders, Feature};
+use domain::settings::{DocumentApi, DocumentRoutes, Feature};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ enum To {
     Folder,
     /// Into our own records: there is no folder.
     Records,
+    /// Into the patient's record, through the practice system's own API.
+    Api,
 }
 
 /// A clinic with these features, whose engine does not run yet.
@@ -55,7 +58,7 @@ async fn unstarted(system: System, to: To, features: &[Feature]) -> World {
         Some(path.to_str().unwrap().to_owned())
     };
     let inward = if to == To::Folder { folder("in") } else { None };
-    let folders = DocumentFolders { inward, outward: folder("out") };
+    let folders = DocumentRoutes { inward, outward: folder("out"), api: None };
     if to == To::Records {
         without_a_folder(&world);
     }
@@ -77,6 +80,139 @@ fn without_a_folder(world: &World) {
     let profiles = world.folder().join("profiles");
     std::fs::create_dir_all(&profiles).unwrap();
     std::fs::write(profiles.join("demo.toml"), own.join("\n")).unwrap();
+}
+
+/// Lets documents go through OpenEMR's own API. The demo clinic's book gets OpenEMR's tables for documents, into which
+/// the API writes, and the clinic's own profile names the API as OpenEMR's does.
+async fn with_api(world: &World) -> OpenEmrSim {
+    let file = world.book_file("p1");
+    let tables = "CREATE TABLE documents (id INTEGER PRIMARY KEY, foreign_id INTEGER, name TEXT UNIQUE);
+                  CREATE TABLE categories (id INTEGER PRIMARY KEY, name TEXT, parent INTEGER);
+                  INSERT INTO categories VALUES (1, 'Categories', 0), (2, 'Medical Record', 1);";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(tables).unwrap();
+    let on_stored = Box::new(move |document: &SimDocument| {
+        let insert = "INSERT INTO documents (id, foreign_id, name) VALUES (?1, ?2, ?3)";
+        let row = (document.id, document.patient.parse::<i64>().unwrap(), &document.name);
+        // A second copy would be refused here, and loudly.
+        rusqlite::Connection::open(&file).unwrap().execute(insert, row).unwrap();
+    });
+    let clock = world.clock.clone();
+    let sim =
+        OpenEmrSim::start(OpenEmrConduct::default(), std::sync::Arc::new(move || clock.now()), on_stored)
+            .await
+            .unwrap();
+    let of = |name: &str| SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap().1;
+    let (from, to) = ("[documents.api]", "# What to give");
+    let api = of("openemr").split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let profiles = world.folder().join("profiles");
+    std::fs::create_dir_all(&profiles).unwrap();
+    std::fs::write(profiles.join("demo.toml"), format!("{}\n{from}{api}", of("demo"))).unwrap();
+    let api = DocumentApi {
+        url: sim.url(),
+        site: "default".into(),
+        client_id: OpenEmrSim::CLIENT.into(),
+        user: OpenEmrSim::USER.into(),
+        category: "Medical Record".into(),
+    };
+    world.change_settings("p1", |settings| settings.system.documents.api = Some(api)).await;
+    sim
+}
+
+/// How often each content stands in a patient's record.
+fn in_records(sim: &OpenEmrSim) -> BTreeMap<Vec<u8>, usize> {
+    sim.inspect(|state| {
+        let mut all = BTreeMap::new();
+        for document in &state.documents {
+            *all.entry(document.content.clone()).or_default() += 1;
+        }
+        all
+    })
+}
+
+#[tokio::test]
+async fn a_patients_document_reaches_the_record_through_the_practice_systems_own_api() {
+    let mut world = unstarted(System::Demo, To::Api, &[Feature::AttachDocuments]).await;
+    let api = with_api(&world).await;
+    world.start().await;
+    world.all_published("p1").await;
+    let is_on = |state: &SimState| state.has_feature(&account("p1"), Offered::AttachDocuments);
+    world.until("the feature is switched on", is_on).await;
+    let (booking, patient) = standing(&world).await;
+    let first = attach(&world, &form("first").for_booking(booking));
+    assert!(answered(&world, first).await.inserted);
+    assert_eq!(state_of(&world, first).await, Some(DocumentState::Told(Some(DocumentRef::new("341")))));
+    assert_eq!(noted(&world, booking, first), 0, "it stands where staff look for it");
+    let stands = api.inspect(|state| state.documents[0].clone());
+    assert_eq!((stands.patient, stands.category), (patient.to_string(), "/medicalrecord".to_owned()));
+    assert!(stands.name.contains("healthengine") && stands.name.ends_with(".pdf"), "{}", stands.name);
+
+    // Somebody switches the API off: what comes is held in our records, also when Healthengine takes it back.
+    api.administer(|conduct| conduct.rest_api = false);
+    let second = attach(&world, &form("second").for_booking(booking));
+    world.pass(30).await;
+    assert!(matches!(state_of(&world, second).await, Some(DocumentState::Filing(_))));
+    assert_eq!(kept(&world, second).await, Some(b"second".to_vec()));
+    let told = world.told().await;
+    let says = |word: &str| {
+        told.iter().filter(|line| line.kind == "look/documents" && line.text.contains(word)).count()
+    };
+    assert_eq!(says("REST API switched off"), 1, "{told:?}");
+    world.sim.expire_document(&account("p1"), second).unwrap();
+    world.stop().await;
+    world.start().await;
+    api.administer(|conduct| conduct.rest_api = true);
+    until_state(&world, second, &DocumentState::Told(Some(DocumentRef::new("342")))).await;
+    assert_eq!(kept(&world, second).await, None);
+
+    // What OpenEMR's white list does not hold is opened from the booking.
+    api.administer(|conduct| conduct.white_list = vec!["image/png".into()]);
+    let third = attach(&world, &form("third").for_booking(booking));
+    assert!(answered(&world, third).await.inserted);
+    assert_eq!((kept(&world, third).await, noted(&world, booking, third)), (Some(b"third".to_vec()), 1));
+    assert_eq!(in_records(&api), [(b"first".to_vec(), 1), (b"second".to_vec(), 1)].into());
+    assert_eq!(files(world.folder()).into_keys().filter(|name| name.ends_with(".pdf")).count(), 0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_at_the_api_and_with_a_restart_it_is_filed_once() {
+    let mut world = unstarted(System::Demo, To::Api, &[Feature::AttachDocuments]).await;
+    let api = with_api(&world).await;
+    world.start().await;
+    world.all_published("p1").await;
+    let (booking, _) = standing(&world).await;
+    for (method, path) in [
+        ("POST", "/oauth2/default/token"),
+        ("GET", "/apis/default/api/patient/*/document"),
+        ("POST", "/apis/default/api/patient/*/document"),
+    ] {
+        for fault in [
+            Wire::Refuse,
+            Wire::CutAfterEffect,
+            Wire::TruncatedBody,
+            Wire::GarbledJson,
+            Wire::ServerError,
+            Wire::Unavailable { retry_after_seconds: Some(7) },
+        ] {
+            let content = format!("{method} {path} {fault:?}");
+            api.revoke_tokens();
+            api.add_fault(FaultRule::once(fault).on(method, path));
+            let request = attach(&world, &form(&content).for_booking(booking));
+            world.pass(6).await;
+            world.stop().await;
+            world.start().await;
+            assert!(answered(&world, request).await.inserted, "{content}");
+            assert_eq!(in_records(&api).get(content.as_bytes()), Some(&1), "{content}");
+            assert_eq!(kept(&world, request).await, None, "{content}");
+            api.clear_faults();
+        }
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_leaves_one_document_in_the_record() {
+    walk(System::Demo, To::Api).await;
 }
 
 /// The same, running, with everything published and the features switched on.
@@ -528,12 +664,14 @@ struct Trial {
     booking: i64,
     patient: i64,
     worlds: usize,
+    api: Option<OpenEmrSim>,
     picked_up: BTreeMap<Vec<u8>, usize>,
 }
 
 impl Trial {
     async fn new(system: System, to: To) -> Self {
         let world = unstarted(system, to, &[Feature::AttachDocuments]).await;
+        let api = if to == To::Api { Some(with_api(&world).await) } else { None };
         let mut ward = Ward::new(world, everything).await;
         ward.step().await;
         let (patient, details) = ward.world.known_patient();
@@ -543,7 +681,7 @@ impl Trial {
         }
         ward.world.stands_once(booking);
         ward.turn_to(documents).await;
-        Self { ward, to, booking, patient, worlds: 0, picked_up: BTreeMap::new() }
+        Self { ward, to, booking, patient, worlds: 0, api, picked_up: BTreeMap::new() }
     }
 
     /// Files two documents with faults at the given touches. Returns how many touches it had, and what is wrong.
@@ -558,7 +696,9 @@ impl Trial {
         // The program has just started, so that it compares the features too.
         self.ward.turn_to(documents).await;
         self.ward.reaper.plan(faults);
-        for _ in 0..60 {
+        // A try at the API is waited for until it has settled.
+        let (steps, seconds) = if self.to == To::Api { (150, 10) } else { (60, 1) };
+        for _ in 0..steps {
             self.ward.step().await;
             // The practice system is quick: nothing that is in its folder can be looked for there afterwards.
             if self.to == To::Folder {
@@ -571,7 +711,7 @@ impl Trial {
             if ended {
                 break;
             }
-            self.ward.world.clock.move_by(TimeDelta::seconds(1));
+            self.ward.world.clock.move_by(TimeDelta::seconds(seconds));
         }
         let touches = self.ward.reaper.touches();
         self.ward.reaper.plan(&[]);
@@ -586,19 +726,25 @@ impl Trial {
         let world = &self.ward.world;
         let mut wrong = Vec::new();
         let state = state_of(world, request).await;
-        if state != Some(DocumentState::Told(None)) {
+        let is_told = match &state {
+            Some(DocumentState::Told(None)) => true,
+            Some(DocumentState::Told(Some(_))) => self.to == To::Api,
+            _ => false,
+        };
+        if !is_told {
             wrong.push(format!("{content}: the ledger says {state:?}"));
         }
         let answer = world.sim.inspect(|state| answer_of(state, request));
         if !answer.as_ref().is_some_and(|answer| answer.inserted) {
             wrong.push(format!("{content}: Healthengine was told {answer:?}"));
         }
+        let filed = self.api.as_ref().map_or_else(|| self.picked_up.clone(), in_records);
         let found = (
-            self.picked_up.get(content.as_bytes()).copied().unwrap_or_default(),
+            filed.get(content.as_bytes()).copied().unwrap_or_default(),
             noted(world, self.booking, request),
             kept(world, request).await.is_some_and(|kept| kept == content.as_bytes()),
         );
-        let expected = if self.to == To::Folder { (1, 0, false) } else { (0, 1, true) };
+        let expected = if self.to == To::Records { (0, 1, true) } else { (1, 0, false) };
         if found != expected {
             wrong.push(format!("{content}: filed, noted, kept: {found:?}"));
         }

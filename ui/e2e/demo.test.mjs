@@ -14,6 +14,8 @@ const SECONDS_TO_TURN_AMBER = 20;
 /** The light is red once nothing was proven for two minutes. */
 const SECONDS_TO_TURN_RED = 150;
 const SECONDS_TO_RECOVER = 60;
+/** A rejection helps the patient for twenty seconds. */
+const TOO_LATE_MS = 21_000;
 
 describe("the demo clinic", () => {
   let data;
@@ -170,6 +172,43 @@ describe("the demo clinic", () => {
     await window.shows("Everything is in step.", SECONDS_TO_RECOVER);
     context.diagnostic(`in step ${since(healed)} after the network was mended`);
     assert.equal((await book.at(time)).length, 1);
+  });
+
+  test("a booking whose time was given away while the line was down is placed by hand, in one click", async () => {
+    const time = await patients.freeTime(10, 12);
+    await patients.fault({ fault: { kind: "refuse" } });
+    const bookingId = await patients.book(time, {
+      firstname: "Theo",
+      lastname: "Sample",
+      dob: "1988-08-08",
+    });
+    await book.take(time);
+    const booked = performance.now();
+    await until("it is too late for a rejection", 30, () => performance.now() - booked > TOO_LATE_MS);
+    await patients.heal();
+    await window.screen(3, "Bookings");
+    const text = await window.shows("Theo Sample could not be put into your book", SECONDS_TO_RECOVER);
+    assert.match(text, /Put it at another time/);
+    // Nothing was written beside the walk-in before somebody said so.
+    assert.equal((await book.at(time)).length, 1);
+    assert.equal((await patients.booking(bookingId)).confirmedAt, null);
+    await window.press(/^Put it beside/);
+    await patients.confirmed(bookingId, SECONDS_TO_CONFIRM);
+    const standing = await book.at(time);
+    assert.equal(standing.length, 2);
+    assert.equal(standing.filter((each) => each.last_name === "Sample").length, 1);
+    await window.screen(1, "Overview");
+    await window.shows("Everything is in step.", SECONDS_TO_RECOVER);
+  });
+
+  test("the day shows book and Healthengine side by side, and why a time is taken", async () => {
+    await window.screen(1, "Overview");
+    await window.press(/^Day of /);
+    await window.shows("Healthengine shows this day as your book has it.", 30);
+    await window.press(/^Why\? .* taken in your book/);
+    await window.shows("Copy as a paragraph", 10);
+    await window.keys("Escape");
+    await window.hides("Copy as a paragraph", 5);
   });
 
   test("pausing stops the sync in words, and resuming takes it up", async () => {

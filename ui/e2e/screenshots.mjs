@@ -112,6 +112,7 @@ async function everyday(window, patients, book, take) {
   await take("link-validic");
   await take("link-validic-narrow", NARROW);
   await devices(window, book, take);
+  await memberships(window, book, take);
   await window.screen(6, "Settings");
   await take("settings");
 
@@ -128,6 +129,37 @@ async function everyday(window, patients, book, take) {
   await patients.consent("revoked");
   await window.shows("Something is not working.", 60);
   await take("overview-consent-revoked");
+}
+
+/** Memberships at Hint: who is joined, who needs somebody, and what a former program left. */
+async function memberships(window, book, take) {
+  await window.screen(5, "Connections");
+  if ((await window.text()).includes("Back to Connections")) await window.press(/^Back to Connections$/);
+  await window.press(/^Change Hint/);
+  await window.shows("What is joined", 10);
+  // As many as have a membership, at two requests a second.
+  await window.hides("Joining with Hint", 240);
+  await window.fill(/^Recorded by$/, "Kim");
+  await window.press(/^Practitioners and invoices$/);
+  await window.shows("Names alone are not enough", 20);
+  await window.press(/^Look at the links of a former program$/);
+  await window.shows(/[Cc]an be carried over/, 20);
+  await take("link-hint");
+  await take("link-hint-narrow", NARROW);
+
+  await window.screen(4, "Patients");
+  if ((await window.text()).includes("Back to the search")) await window.press(/^Back to the search$/);
+  await window.shows("Needs somebody", 20);
+  await take("patients-needing");
+  // The one who has another family name at Hint.
+  const [{ name }] = await book.rows(
+    "SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = 45",
+  );
+  await window.press(new RegExp(`^Show ${name}$`));
+  await window.press(/^Compare the records$/);
+  await window.shows("Same person", 20);
+  await take("patient-card-hint");
+  await take("patient-card-hint-narrow", NARROW);
 }
 
 /** Somebody who agreed to Validic, with the code for the phone. */

@@ -170,6 +170,23 @@ const valdTested = async (page) => {
   await page.getByRole("checkbox", { name: "This is our organisation" }).check();
   await page.getByRole("button", { name: "Add a group for some patients only" }).click();
 };
+const compare = (name) => async (page) => {
+  await card(name)(page);
+  await page.getByRole("textbox", { name: "Recorded by" }).last().fill("Kim");
+  await page.getByRole("button", { name: "Compare the records" }).click();
+  await page.getByRole("group").first().waitFor();
+};
+const joining = async (page) => {
+  await connections(page);
+  await page.getByRole("button", { name: /^Change Hint/ }).click();
+  await page.getByRole("textbox", { name: "Recorded by" }).fill("Kim");
+  await page.getByRole("button", { name: "Practitioners and invoices" }).click();
+  await page.getByRole("button", { name: /links of a former program/ }).click();
+  await page
+    .getByText(/an be carried over/)
+    .first()
+    .waitFor();
+};
 const noHours = async (page) => {
   await hours(page);
   await page.getByRole("button", { name: "Sunday: off" }).click();
@@ -254,6 +271,11 @@ const PICTURES = [
   ["quick-open", "several", quick("ngu"), {}, BOX],
   ["quick-open-right-to-left", "healthy", quick("80"), {}, BOX],
   ["quick-open-refused", "healthy", quickRefused, {}, BOX],
+  ["connections", "joining", connections, { phone: PHONE }],
+  ["link-hint", "joining", joining, { phone: PHONE, large: SMALL }],
+  ["patient-card-undecided", "joining", compare("jo"), { phone: PHONE, large: SMALL }],
+  ["patient-card-conflict", "joining", compare("1207")],
+  ["patient-card-joined", "joining", compare("raman")],
   ["vald", "no-vald", vald("Link"), { phone: PHONE }],
   ["vald-tested", "healthy", valdTested, { phone: PHONE, large: SMALL }],
 ];

@@ -1,5 +1,6 @@
 // What is typed on the linking screen before it is saved. Secrets live here only, until they are sent.
 import type {
+  DocumentApiInput,
   Environment,
   FeatureName,
   HealthengineInput,
@@ -73,6 +74,14 @@ export class PracticeDraft {
   locations = $state<string[]>([]);
   documentsIn = $state("");
   documentsOut = $state("");
+  documentsUrl = $state("");
+  documentsSite = $state("");
+  documentsClientId = $state("");
+  documentsClientSecret = $state("");
+  documentsUser = $state("");
+  documentsPassword = $state("");
+  documentsCategory = $state("");
+  hasDocumentSecrets = $state(false);
 
   wantsHealthengine = $state(true);
   practiceId = $state("");
@@ -109,6 +118,12 @@ export class PracticeDraft {
     this.locations = [...setup.locations];
     this.documentsIn = setup.documentsIn;
     this.documentsOut = setup.documentsOut;
+    this.documentsUrl = setup.documentsApi?.url ?? "";
+    this.documentsSite = setup.documentsApi?.site ?? "";
+    this.documentsClientId = setup.documentsApi?.clientId ?? "";
+    this.documentsUser = setup.documentsApi?.user ?? "";
+    this.documentsCategory = setup.documentsApi?.category ?? "";
+    this.hasDocumentSecrets = setup.documentsApi?.hasSecrets ?? false;
     this.hours = copyOfHours(setup.liveHours);
     switch (setup.address.engine) {
       case "sqlite":
@@ -182,7 +197,23 @@ export class PracticeDraft {
       locations: [...this.locations],
       documentsIn: this.documentsIn.trim(),
       documentsOut: this.documentsOut.trim(),
+      documentsApi: profile.takesDocuments ? this.documentsApi() : null,
       registration: this.registration,
+    };
+  }
+
+  /** None where no address is given. */
+  documentsApi(): DocumentApiInput | null {
+    if (this.documentsUrl.trim() === "") return null;
+    const secret = (typed: string) => (typed === "" && this.hasDocumentSecrets ? null : typed);
+    return {
+      url: this.documentsUrl.trim(),
+      site: this.documentsSite.trim(),
+      clientId: this.documentsClientId.trim(),
+      clientSecret: secret(this.documentsClientSecret),
+      user: this.documentsUser.trim(),
+      password: secret(this.documentsPassword),
+      category: this.documentsCategory.trim(),
     };
   }
 

@@ -14,9 +14,14 @@ import type {
   FailedDeliveriesView,
   FeatureName,
   FeatureView,
+  FormerFitView,
+  FormerNamesView,
   Freshness,
   Headline,
   HistoryEntry,
+  JoinedView,
+  JoiningView,
+  JoinNameView,
   Light,
   ListKind,
   ListenerView,
@@ -396,6 +401,64 @@ export function consentWords(title: string): string {
   return `The patient connects devices of their own at ${title}. It learns neither who the patient is nor anything from the record: a random name stands for the patient, and only this PC knows whose it is.`;
 }
 
+/** How it stands with a patient's record at a partner that joins records. */
+export function joinedState(joined: JoinedView): string {
+  if (joined.linked) return `Linked: either system finds the other’s record.`;
+  if (joined.withdrawn) return "Consent was refused or withdrawn.";
+  if (joined.undecided) return "Somebody has to say who is meant.";
+  if (joined.allowed) return "Consent is recorded. The record is looked for.";
+  return "Nobody has asked for consent yet.";
+}
+
+/** What somebody agrees to where records are joined. */
+export function joinConsentWords(title: string): string {
+  return `${title} is asked whether it has the patient: name, birth date, e-mail address and phone numbers go there for that. Our number for the patient is kept beside the record there, until consent is withdrawn.`;
+}
+
+/** How many a partner has, and what former programs left beside them. */
+export function joiningCounts(title: string, joining: JoiningView): string {
+  return [
+    `${title} has ${counted(joining.records, "patient")}`,
+    ...(joining.former > 0 ? [`${counted(joining.former, "link")} of a former program`] : []),
+  ].join(", ");
+}
+
+export function joiningProgress(title: string, value: ProgressView): string {
+  return `Joining with ${title}: ${count(value.done)} of ${counted(value.total, "patient")}`;
+}
+
+/** What can be said of what a former program left. */
+export const FORMER_FITS: Record<FormerFitView, string> = {
+  fits: "can be carried over",
+  withoutConsent: "waits for consent",
+  doubtful: "may be somebody else",
+  ambiguous: "named twice",
+  unknown: "not in your book",
+};
+
+/** What is found before anything is carried over. */
+export function formerCounts(found: FormerNamesView): string[] {
+  const line = (words: string, many: number) => (many > 0 ? [`${words}: ${count(many)}`] : []);
+  return [
+    ...line("Can be carried over, because the name leads to the same person in your book", found.fitting),
+    ...line("Would fit, and wait for the patient’s consent", found.withoutConsent),
+    ...line("May be somebody else; say so on the patient’s card", found.doubtful),
+    ...line("Left alone, because two records name the same patient", found.ambiguous),
+    ...line("Left alone, because they name nobody in your book", found.unknown),
+    ...line("Linked already", found.replaced),
+  ];
+}
+
+/** A practitioner by name; an invoice by its number, day and total. */
+export function joinName(name: JoinNameView): string {
+  if (name.date === null && name.totalInCents === null) return name.name || "without a name";
+  return [
+    name.name === "" ? "without a number" : `no. ${name.name}`,
+    ...(name.date === null ? [] : [plainDate(name.date)]),
+    ...(name.totalInCents === null ? [] : [(name.totalInCents / 100).toFixed(2)]),
+  ].join(", ");
+}
+
 export function valdProgress(value: ProgressView): string {
   return `Bringing patients to VALD Hub: ${count(value.done)} of ${counted(value.total, "patient")}`;
 }
@@ -404,10 +467,36 @@ const LISTS: Record<ListKind, string> = {
   resources: "practitioners",
   appointmentTypes: "appointment types",
   appointments: "booked appointments",
+  consents: "consents for VALD Hub",
 };
 
 export function listName(list: ListKind): string {
   return LISTS[list];
+}
+
+/** How somebody says that so many really left a list, and what comes of it. */
+export function shrunkWords(list: ListKind, gone: number): { label: string; question: string; yes: string } {
+  switch (list) {
+    case "appointments":
+      return {
+        label: "They are off",
+        question: `Healthengine cancels ${counted(gone, "booking")}, and the patients hear of it.`,
+        yes: "Cancel them",
+      };
+    case "consents":
+      return {
+        label: "They withdrew",
+        question: `${counted(gone, "consent")} count as withdrawn, and those profiles are kept in step no longer.`,
+        yes: "Withdraw them",
+      };
+    case "resources":
+    case "appointmentTypes":
+      return {
+        label: "They have left",
+        question: `Healthengine takes ${counted(gone, "entry", "entries")} off your list, with all their free times.`,
+        yes: "Send the shorter list",
+      };
+  }
 }
 
 const STATES: Record<BookingState, string> = {

@@ -125,6 +125,36 @@ describe("linking a practice", () => {
     expect(screen.queryByRole("button", { name: "Continue" })).toBeNull();
   });
 
+  it("takes an API for documents where the profile knows one, and says at once what is wrong with it", async () => {
+    const opened = await openConnections("empty");
+    const { user, fake } = opened;
+    await toSystem(opened);
+    await fillSystem(opened, "reception-server", "companion", "made-up");
+    await user.click(screen.getByText("For your IT: ways for documents"));
+    expect(screen.queryByRole("textbox", { name: "Client id" })).toBeNull();
+    await user.type(field("Instead of a folder: OpenEMR’s own API"), "https://emr.example.com/openemr");
+    await user.type(field("Client id"), "a-client");
+    await user.type(secret("Client secret"), "wrong");
+    await user.type(field("User"), "files");
+    await user.type(secret("The user’s password"), "made-up");
+    await press(opened, "Test");
+    expect(await main().findByText(/does not take the client id/)).toBeVisible();
+    const sent = fake.asked.findLast((each) => each.command === "testPracticeSystem");
+    expect(sent?.with[1]).toMatchObject({
+      documentsApi: {
+        url: "https://emr.example.com/openemr",
+        site: "",
+        clientId: "a-client",
+        clientSecret: "wrong",
+        user: "files",
+        password: "made-up",
+        category: "",
+      },
+    });
+    await user.click(screen.getByRole("radio", { name: /^Demo clinic/ }));
+    expect(screen.queryByRole("textbox", { name: /own API/ })).toBeNull();
+  });
+
   it("puts a refused password at its field", async () => {
     const opened = await openConnections("empty");
     await toSystem(opened);
@@ -268,6 +298,21 @@ describe("linked practices", () => {
       with: ["richmond", "resources", "sendShorter"],
     });
     expect(main().queryByText(/Ana Petrović, Jo/)).toBeNull();
+  });
+
+  it("ask before so many consents are withdrawn", async () => {
+    const opened = await openConnections("consents-gone");
+    expect(screen.getByText(/has 4 consents for VALD Hub left; it had 310/)).toBeVisible();
+    expect(screen.getByText(/record 19 and record 20 and 286 more/)).toBeVisible();
+    expect(main().queryByRole("button", { name: "Look again" })).toBeNull();
+    await press(opened, "They withdrew");
+    expect(screen.getByText(/306 consents count as withdrawn/)).toBeVisible();
+    await press(opened, "Withdraw them");
+    expect(opened.fake.asked.at(-1)).toEqual({
+      command: "decideShrunkList",
+      with: ["richmond", "consents", "sendShorter"],
+    });
+    expect(main().queryByText(/it had 310/)).toBeNull();
   });
 
   it("show what is wrong with a leg", async () => {

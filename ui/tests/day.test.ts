@@ -124,6 +124,9 @@ describe("the day beside Healthengine", () => {
     await user.keyboard("{Enter}");
     expect(await why().findByText(/^Seen in your book: 2:00/)).toBeVisible();
     expect(time("Ana Petrović", "2:15")).toHaveAttribute("aria-pressed", "true");
+    await user.keyboard("{Escape}");
+    expect(screen.getByText(/^Press any time of the day/)).toBeVisible();
+    await vi.waitFor(() => expect(time("Ana Petrović", "2:15")).toHaveFocus());
     await user.keyboard("{Home}");
     await vi.waitFor(() => expect(time("Ana Petrović", "8:00")).toHaveFocus());
   });

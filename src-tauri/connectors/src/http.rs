@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError, WriteError};
 use domain::ports::clock::Clock;
+use domain::ports::register::LastWord;
 use domain::private::{ExposeSecret, SecretString};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
@@ -35,7 +36,7 @@ mod turns;
 use budget::Budget;
 pub use reason::short_reason;
 use refusals::{Refusals, Standing};
-pub use tokens::{TokenClient, Tokens, TokensAsked};
+pub use tokens::{Grant, TokenClient, TokenError, Tokens};
 use turns::{Turn, Turns};
 
 /// A body of more bytes than this is sent compressed.
@@ -427,7 +428,8 @@ impl Endpoint {
         counted_in: &'static str,
     ) -> Result<(T, Option<usize>), ReadError> {
         let request = self.client.request(Method::GET, self.url_with(path, query));
-        let answer = self.exchange(path, request, Haste::Normal).await.map_err(|failure| failure.error)?;
+        let answer =
+            self.exchange(path, request, Haste::Normal, None).await.map_err(|failure| failure.error)?;
         let count = answer.headers.get(counted_in).and_then(|count| count.to_str().ok()?.trim().parse().ok());
         Ok((decode(&answer.body.map_err(|failure| failure.error)?)?, count))
     }
@@ -443,22 +445,25 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
     ) -> Result<Option<T>, WriteError> {
         let refuses = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
-        Ok(self.answered(Method::PATCH, path, body, &refuses, Haste::Normal).await?.refusal())
+        let answered = self.answered(Method::PATCH, path, body, &refuses, Haste::Normal, None).await;
+        Ok(answered.map_err(Failure::of_write)?.refusal())
     }
 
-    /// Posts to `path`, and answers what a refusal with 400 says; none where it worked. A refusal that cannot be read is
-    /// one that says nothing.
+    /// Posts to `path` unless the last word is no, and answers what a refusal with 400 says; none where it worked. A
+    /// refusal that cannot be read is one that says nothing.
     ///
     /// # Errors
-    /// Sorted by whether it may have been written.
+    /// Sorted by how far it came.
     pub async fn write_unless_refused<T: DeserializeOwned + Default>(
         &self,
         path: &[&str],
         body: &(impl Serialize + Sync),
         haste: Haste,
-    ) -> Result<Option<T>, WriteError> {
-        let answered = self.answered(Method::POST, path, body, &[StatusCode::BAD_REQUEST], haste).await?;
-        Ok(answered.refusal())
+        last_word: &dyn LastWord,
+    ) -> Result<Option<T>, SendError> {
+        let refuses = [StatusCode::BAD_REQUEST];
+        let answered = self.answered(Method::POST, path, body, &refuses, haste, Some(last_word)).await;
+        Ok(answered.map_err(Failure::of_sent)?.refusal())
     }
 
     /// Creates something at `path`, and answers what was made, or what a refusal with 400 says; one that cannot be read
@@ -472,7 +477,8 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Answered<T, Value>, WriteError> {
-        self.answered(Method::POST, path, body, &[StatusCode::BAD_REQUEST], haste).await?.read()
+        let answered = self.answered(Method::POST, path, body, &[StatusCode::BAD_REQUEST], haste, None).await;
+        answered.map_err(Failure::of_write)?.read()
     }
 
     /// Changes some fields of what is at `path`, and answers likewise.
@@ -485,7 +491,9 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         haste: Haste,
     ) -> Result<Answered<T, Value>, WriteError> {
-        self.answered(Method::PATCH, path, body, &[StatusCode::BAD_REQUEST], haste).await?.read()
+        let answered =
+            self.answered(Method::PATCH, path, body, &[StatusCode::BAD_REQUEST], haste, None).await;
+        answered.map_err(Failure::of_write)?.read()
     }
 
     /// Sends something, and gives the bodies of what was done and of what was refused with one of these statuses.
@@ -496,23 +504,40 @@ impl Endpoint {
         body: &(impl Serialize + Sync),
         refuses: &[StatusCode],
         haste: Haste,
-    ) -> Result<Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>>, WriteError> {
-        let request = self.sending(method, path, Some(body), haste).map_err(Failure::of_write)?;
-        let arrived = self.send(path, request, haste).await.map_err(Failure::of_write)?;
+        last_word: Option<&dyn LastWord>,
+    ) -> Result<Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>>, Failure> {
+        let request = self.sending(method, path, Some(body), haste)?;
+        let arrived = self.send(path, request, haste, last_word).await?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await;
         if refuses.contains(&status) {
             return Ok(Answered::Refused(body.ok()));
         }
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
-            Some(failure) => Err(failure.of_write()),
+            Some(failure) => Err(failure),
             None => Ok(Answered::Done(body)),
         }
     }
 
-    /// Sends a library's request for a token to this very address, and gives it the answer. A token service explains
-    /// little (VALD sheet §9): whatever it finds wrong with the request is the credentials, which are all that differs
-    /// between one that works and one that does not.
+    /// Posts to `path` unless the last word is no. The status alone says whether it worked.
+    ///
+    /// # Errors
+    /// Sorted by how far it came.
+    pub async fn write_unless_forbidden(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+        haste: Haste,
+        last_word: &dyn LastWord,
+    ) -> Result<(), SendError> {
+        let request = self.sending(Method::POST, path, Some(body), haste).map_err(Failure::of_sent)?;
+        self.exchange(path, request, haste, Some(last_word)).await.map(|_| ()).map_err(Failure::of_sent)
+    }
+
+    /// Sends a library's request for a token to this very address, and gives it the answer, a refusal in the standard's
+    /// words included (RFC 6749 §5.2). Apart from that a token service explains little (VALD sheet §9): whatever it finds
+    /// wrong with the request is the credentials, which are all that differs between one that works and one that does
+    /// not.
     async fn relay_for_token(
         &self,
         request: http::Request<Vec<u8>>,
@@ -523,12 +548,13 @@ impl Endpoint {
         let address = Url::parse(&parts.uri.to_string()).unwrap_or_else(|_| self.base.clone());
         let request = self.client.request(parts.method, address).headers(parts.headers).body(body);
         let request = request.timeout(self.deadline(Haste::Normal));
-        let arrived = self.send_once(&[], request).await.map_err(|failure| failure.error)?;
+        let arrived = self.send_once(&[], request, None).await.map_err(|failure| failure.error)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let status = if (400..=403).contains(&status.as_u16()) { StatusCode::UNAUTHORIZED } else { status };
         self.heard(status);
         let body = collect(arrived).await;
-        if let Some(failure) = refusal(status, &headers, &[]) {
+        let explains = status == StatusCode::UNAUTHORIZED && body.as_deref().is_ok_and(names_an_error);
+        if let Some(failure) = refusal(status, &headers, &[]).filter(|_| !explains) {
             return Err(failure.error);
         }
         let mut answer = http::Response::new(body.map_err(|failure| failure.error)?);
@@ -585,10 +611,29 @@ impl Endpoint {
             })?;
             request = request.header(CONTENT_TYPE, "application/json").body(json);
         }
-        let arrived = self.send(path, request, Haste::Normal).await.map_err(Failure::of_write)?;
+        let arrived = self.send(path, request, Haste::Normal, None).await.map_err(Failure::of_write)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await.map_err(Failure::of_write)?;
         Ok(Reply { status, headers, body })
+    }
+
+    /// Posts one file in a form (`multipart/form-data`, RFC 7578), with `query` behind the path, and reads JSON from the
+    /// answer. The body is made here, and not by the library, so that it can be sent once more with a new token.
+    ///
+    /// # Errors
+    /// Sorted by whether it may have been written.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        file: &FormFile<'_>,
+    ) -> Result<T, WriteError> {
+        let (content_type, body) = file.form();
+        let request = self.client.request(Method::POST, self.url_with(path, query));
+        let request = request.header(CONTENT_TYPE, content_type).body(body);
+        let answer = self.exchange(path, request, Haste::Bulk, None).await.map_err(Failure::of_write)?;
+        let body = answer.body.map_err(Failure::of_write)?;
+        decode(&body).map_err(WriteError::Unknown)
     }
 
     /// Reads what stands at `path` below the base address, at most `most_bytes` of it: none where it is longer.
@@ -597,7 +642,7 @@ impl Endpoint {
     /// Sorted by what can be done about it.
     pub async fn read_bulk(&self, path: &[&str], most_bytes: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let request = self.client.request(Method::GET, self.url(path));
-        let arrived = self.send(path, request, Haste::Bulk).await.map_err(|failure| failure.error)?;
+        let arrived = self.send(path, request, Haste::Bulk, None).await.map_err(|failure| failure.error)?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let worked = status.is_success();
         let limit = if worked { most_bytes } else { LARGEST_ANSWER_BYTES };
@@ -612,15 +657,10 @@ impl Endpoint {
     /// Deletes what is at `path`.
     ///
     /// # Errors
-    /// Sorted by whether it may have been deleted.
-    pub async fn delete(
-        &self,
-        path: &[&str],
-        query: &[(&str, &str)],
-        haste: Haste,
-    ) -> Result<(), WriteError> {
+    /// Sorted by how far it came.
+    pub async fn delete(&self, path: &[&str], query: &[(&str, &str)], haste: Haste) -> Result<(), SendError> {
         let request = self.client.request(Method::DELETE, self.url_with(path, query));
-        self.exchange(path, request, haste).await.map(|_| ()).map_err(Failure::of_write)
+        self.exchange(path, request, haste, None).await.map(|_| ()).map_err(Failure::of_sent)
     }
 
     async fn post(
@@ -630,7 +670,7 @@ impl Endpoint {
         haste: Haste,
     ) -> Result<Answer, Failure> {
         let request = self.sending(Method::POST, path, body, haste)?;
-        self.exchange(path, request, haste).await
+        self.exchange(path, request, haste, None).await
     }
 
     fn sending(
@@ -709,12 +749,13 @@ impl Endpoint {
         path: &[&str],
         request: reqwest::RequestBuilder,
         haste: Haste,
+        last_word: Option<&dyn LastWord>,
     ) -> Result<Arrived, Failure> {
         self.may_ask(path)?;
         let request = request.headers(self.headers.clone()).timeout(self.deadline(haste));
         let arrived = match &self.tokens {
-            Some(tokens) => self.send_with_token(tokens, path, request).await?,
-            None => self.send_once(path, request).await?,
+            Some(tokens) => self.send_with_token(tokens, path, request, last_word).await?,
+            None => self.send_once(path, request, last_word).await?,
         };
         self.heard(arrived.response.status());
         Ok(arrived)
@@ -725,20 +766,28 @@ impl Endpoint {
         tokens: &Tokens,
         path: &[&str],
         request: reqwest::RequestBuilder,
+        last_word: Option<&dyn LastWord>,
     ) -> Result<Arrived, Failure> {
         let again = request.try_clone();
         let token = tokens.current().await.map_err(Failure::before)?;
-        let arrived = self.send_once(path, request.bearer_auth(token.expose_secret())).await?;
+        let arrived = self.send_once(path, request.bearer_auth(token.expose_secret()), last_word).await?;
         let refused = arrived.response.status() == StatusCode::UNAUTHORIZED;
         let Some(again) = again.filter(|_| refused) else { return Ok(arrived) };
         // Gives the turn to others while a token is fetched.
         drop(arrived);
         tokens.forget(&token).await;
-        let token = tokens.current().await.map_err(Failure::before)?;
-        self.send_once(path, again.bearer_auth(token.expose_secret())).await
+        let token = tokens.current().await.map_err(Failure::turned_away)?;
+        let arrived = self.send_once(path, again.bearer_auth(token.expose_secret()), last_word).await;
+        // Whatever becomes of the second try, the first one left.
+        arrived.map_err(|failure| Failure { reach: failure.reach.max(Reach::TurnedAway), ..failure })
     }
 
-    async fn send_once(&self, path: &[&str], request: reqwest::RequestBuilder) -> Result<Arrived, Failure> {
+    async fn send_once(
+        &self,
+        path: &[&str],
+        request: reqwest::RequestBuilder,
+        last_word: Option<&dyn LastWord>,
+    ) -> Result<Arrived, Failure> {
         let request = match &self.secret_query {
             Some((key, secret)) => request.query(&[(key, secret.expose_secret())]),
             None => request,
@@ -747,6 +796,11 @@ impl Endpoint {
             Some((turns, apart)) => Some(turns.next(*apart).await),
             None => None,
         };
+        if let Some(last_word) = last_word
+            && !last_word.may_leave().await
+        {
+            return Err(Failure::before(ReadError::Unreachable(Box::new(HttpFailure::HeldBack))));
+        }
         // The account may have been replaced while we waited.
         self.still_in_use(path)?;
         if let Some((budget, clock)) = &self.budget {
@@ -761,7 +815,7 @@ impl Endpoint {
 
     async fn get(&self, path: &[&str], query: &[(&str, &str)], haste: Haste) -> Result<Vec<u8>, ReadError> {
         let request = self.client.request(Method::GET, self.url_with(path, query));
-        let answer = self.exchange(path, request, haste).await.map_err(|failure| failure.error)?;
+        let answer = self.exchange(path, request, haste, None).await.map_err(|failure| failure.error)?;
         answer.body.map_err(|failure| failure.error)
     }
 
@@ -770,8 +824,9 @@ impl Endpoint {
         path: &[&str],
         request: reqwest::RequestBuilder,
         haste: Haste,
+        last_word: Option<&dyn LastWord>,
     ) -> Result<Answer, Failure> {
-        let arrived = self.send(path, request, haste).await?;
+        let arrived = self.send(path, request, haste, last_word).await?;
         let (status, headers) = (arrived.response.status(), arrived.response.headers().clone());
         let body = collect(arrived).await;
         match refusal(status, &headers, body.as_deref().unwrap_or_default()) {
@@ -779,6 +834,72 @@ impl Endpoint {
             None => Ok(Answer { headers, body }),
         }
     }
+}
+
+/// A file in a form.
+pub struct FormFile<'a> {
+    /// What the form calls it.
+    pub field: &'static str,
+    /// What the file is called: letters, digits, `_`, `-` and `.` only, so that no quoting is needed.
+    pub name: &'a str,
+    /// Its media type.
+    pub format: &'a str,
+    /// What is in it.
+    pub content: &'a [u8],
+}
+
+impl FormFile<'_> {
+    /// The header that describes the body, and the body. The boundary is a digest of the content, which no content
+    /// holds.
+    fn form(&self) -> (String, Vec<u8>) {
+        let digest = Sha256::digest(self.content);
+        let boundary = digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let Self { field, name, format, content } = self;
+        let mut body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: {format}\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        (format!("multipart/form-data; boundary={boundary}"), body)
+    }
+}
+
+/// Whether the other side's certificate is what kept us from asking it.
+pub fn is_about_certificate(error: &ReadError) -> bool {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        let found_io = found.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = found.downcast_ref::<rustls::Error>();
+        let tls = tls.or_else(|| found_io.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if tls.is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = found.source();
+    }
+    false
+}
+
+/// The status with which the other side said that it failed; none where it said something else, or nothing.
+pub fn failed_with(error: &ReadError) -> Option<u16> {
+    match error.source()?.downcast_ref()? {
+        HttpFailure::ServerFailed(status) => Some(*status),
+        HttpFailure::NotConnected(_)
+        | HttpFailure::TimedOut(_)
+        | HttpFailure::Broken(_)
+        | HttpFailure::Redirected(_)
+        | HttpFailure::TooLarge
+        | HttpFailure::NotJson(_)
+        | HttpFailure::Retired
+        | HttpFailure::HeldBack => None,
+    }
+}
+
+/// Whether a body is a refusal in the words of the standard for tokens.
+fn names_an_error(body: &[u8]) -> bool {
+    let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    body.is_some_and(|body| body.get("error").is_some_and(serde_json::Value::is_string))
 }
 
 /// The head of an answer. Until its body was read or given up, it is nobody else's turn.
@@ -859,31 +980,53 @@ impl Answered<Result<Vec<u8>, Failure>, Option<Vec<u8>>> {
     }
 }
 
+/// How far a request came that did not work, from the least on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// Nothing of it left this computer.
+    Nowhere,
+    /// It arrived, and the other side did nothing about it.
+    TurnedAway,
+    /// It may have arrived, and the other side may have acted on it.
+    Unknown,
+}
+
 /// A request that did not work.
 #[derive(Debug)]
 struct Failure {
-    /// Whether the other side may have acted on it.
-    maybe_done: bool,
+    reach: Reach,
     error: ReadError,
 }
 
 impl Failure {
     fn before(error: ReadError) -> Self {
-        Self { maybe_done: false, error }
+        Self { reach: Reach::Nowhere, error }
+    }
+
+    fn turned_away(error: ReadError) -> Self {
+        Self { reach: Reach::TurnedAway, error }
     }
 
     fn after(error: ReadError) -> Self {
-        Self { maybe_done: true, error }
+        Self { reach: Reach::Unknown, error }
     }
 
     fn of_sending(error: reqwest::Error) -> Self {
         let never_connected = error.is_connect() || error.is_builder();
-        let error = ReadError::Unreachable(Box::new(HttpFailure::from(error)));
-        Self { maybe_done: !never_connected, error }
+        let reach = if never_connected { Reach::Nowhere } else { Reach::Unknown };
+        Self { reach, error: ReadError::Unreachable(Box::new(HttpFailure::from(error))) }
     }
 
     fn of_write(self) -> WriteError {
-        if self.maybe_done { WriteError::Unknown(self.error) } else { WriteError::Untouched(self.error) }
+        self.of_sent().into()
+    }
+
+    fn of_sent(self) -> SendError {
+        match self.reach {
+            Reach::Nowhere => SendError::NotSent(self.error),
+            Reach::TurnedAway => SendError::TurnedAway(self.error),
+            Reach::Unknown => SendError::Unknown(self.error),
+        }
     }
 }
 
@@ -914,6 +1057,9 @@ pub enum HttpFailure {
     /// Nothing is sent for this account any more.
     #[error("the account was replaced")]
     Retired,
+    /// It may not be sent any more.
+    #[error("held back at the last moment")]
+    HeldBack,
 }
 
 impl From<reqwest::Error> for HttpFailure {
@@ -972,12 +1118,12 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failu
         200..=299 => return None,
         300..=399 => Failure::after(ReadError::Unreachable(Box::new(HttpFailure::Redirected(code)))),
         // 428 is a key of another kind than the one that is asked for (Hint sheet §2).
-        401 | 428 => Failure::before(ReadError::NotAuthorised),
-        403 => Failure::before(ReadError::NoConsent),
-        404 | 410 => Failure::before(ReadError::NotFound),
+        401 | 428 => Failure::turned_away(ReadError::NotAuthorised),
+        403 => Failure::turned_away(ReadError::NoConsent),
+        404 | 410 => Failure::turned_away(ReadError::NotFound),
         408 => Failure::after(failed()),
-        429 => Failure::before(ReadError::SlowDown { retry_after: patience(headers) }),
-        400..=499 => Failure::before(ReadError::Invalid(reason_in(code, body))),
+        429 => Failure::turned_away(ReadError::SlowDown { retry_after: patience(headers) }),
+        400..=499 => Failure::turned_away(ReadError::Invalid(reason_in(code, body))),
         // A gateway in between may say this after the request went through.
         503 => Failure::after(ReadError::SlowDown { retry_after: patience(headers) }),
         _ => Failure::after(failed()),

@@ -2,7 +2,8 @@
 //!
 //! A document is filed exactly once. `Received` means that the practice holds nothing of it; `Filing` is recorded when
 //! its content lies ready and before the practice can see it, and the next step from there is to look whether it was
-//! put into place; `Kept` is recorded together with the content itself.
+//! put into place; `Kept` is recorded together with the content itself, and so is `Filing` where nothing but our own
+//! records can hold the content ready.
 
 use crate::ids::{
     AppointmentRef, DocumentRef, ForeignBookingId, ForeignDocumentId, PartnerId, PatientRef, PracticeId,
@@ -151,8 +152,9 @@ impl DocumentState {
         use DocumentState as S;
         match (self, next) {
             (S::Received, S::Filing(_) | S::Kept | S::Refused(_) | S::Dropped) => true,
-            // Another name, where somebody else took the first; or the folder is not in use any more.
-            (S::Filing(_), S::Filing(_) | S::Filed(_) | S::Received) => true,
+            // Another name, where somebody else took the first; or the folder is not in use any more; or the practice
+            // system turned it away, so that it has nothing of it.
+            (S::Filing(_), S::Filing(_) | S::Filed(_) | S::Received | S::Kept) => true,
             (S::Kept, S::Filed(_)) => true,
             (S::Filed(known), S::Told(told)) => known == told,
             (S::Refused(why), S::Rejected(said)) => why == said,
@@ -380,9 +382,10 @@ mod tests {
         for from in &all {
             let follow = all.iter().filter(|to| from.may_become(to)).count();
             assert_eq!(follow == 0, from.is_final(), "{from:?}");
-            // What the practice may hold is never refused, dropped, or kept beside.
+            // What the practice may hold is never refused or dropped, and what it holds is never kept beside.
             if !matches!(from, S::Received) {
-                assert!(!from.may_become(&S::Kept) && !from.may_become(&S::Dropped));
+                assert!(!from.may_become(&S::Dropped));
+                assert_eq!(from.may_become(&S::Kept), matches!(from, S::Filing(_)));
                 assert!(!from.may_become(&S::Refused(DocumentRefusal::Empty)));
             }
         }

@@ -55,6 +55,39 @@ pub enum WriteError {
     Unknown(#[source] ReadError),
 }
 
+/// Something that was not taken, sorted by how far it came. A trail of what left this computer has to tell the first from
+/// the others; where only the writing matters, [`WriteError`] does.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Nothing of it left this computer: there was no connection, no token to go with it, or it was held back.
+    #[error("not sent")]
+    NotSent(#[source] ReadError),
+    /// It reached the other side, which took nothing of it.
+    #[error("sent, and turned away")]
+    TurnedAway(#[source] ReadError),
+    /// It may have arrived, and may or may not have been taken.
+    #[error("unknown whether it was taken")]
+    Unknown(#[source] ReadError),
+}
+
+impl From<SendError> for WriteError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotSent(error) | SendError::TurnedAway(error) => WriteError::Untouched(error),
+            SendError::Unknown(error) => WriteError::Unknown(error),
+        }
+    }
+}
+
+impl SendError {
+    /// What lies beneath it, whatever came of the sending.
+    pub fn into_cause(self) -> ReadError {
+        match self {
+            SendError::NotSent(error) | SendError::TurnedAway(error) | SendError::Unknown(error) => error,
+        }
+    }
+}
+
 /// Why something asked for will not be done, in a sentence that goes into the booking's history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -55,8 +55,8 @@ pub struct SystemSettings {
     pub locations: Option<Vec<LocationRef>>,
     /// How often the practice database is looked at for changes, in seconds.
     pub poll_seconds: u32,
-    /// The folders through which documents come and go, where the clinic names its own.
-    pub documents: DocumentFolders,
+    /// How documents come and go, where the clinic says so itself.
+    pub documents: DocumentRoutes,
     /// The practice's account at Provet Cloud, where its book is kept there.
     pub provet: Option<ProvetSettings>,
 }
@@ -91,14 +91,39 @@ pub struct Registration {
     pub client_id: String,
 }
 
-/// The folders of a practice system for documents, as whole paths. One that is not named is the profile's, if it has
-/// any.
+/// How documents come and go: through folders, as whole paths, or inwards through the practice system's own API. A
+/// folder that is not named is the profile's, if it has any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DocumentFolders {
+pub struct DocumentRoutes {
     /// Where the practice system picks documents up (`interface.md`, `documents_in`).
     pub inward: Option<String>,
     /// Where the practice lays documents for its patients (`documents_out`).
     pub outward: Option<String>,
+    /// The practice system's own API, which then takes in what would go into a folder.
+    pub api: Option<DocumentApi>,
+}
+
+/// A practice system's own API for documents (`interface.md`, `documents_api`). The client's secret and the user's
+/// password are the secrets `<practice>/system/documents_api/client_secret` and `…/password`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentApi {
+    /// Where the practice system is opened in a browser, no slash at the end: `https://emr.example.com/openemr`.
+    pub url: String,
+    /// Which of its sites, `default` unless it has several.
+    pub site: String,
+    /// The id under which this program is registered there.
+    pub client_id: String,
+    /// Whose name stands at the documents: a user of the practice system.
+    pub user: String,
+    /// The category that documents are put into, from the top: `Medical Record`, `Patient Information/Forms`.
+    pub category: String,
+}
+
+impl DocumentApi {
+    /// The site of an installation that has only one.
+    pub const USUAL_SITE: &str = "default";
+    /// The category that every installation begins with.
+    pub const USUAL_CATEGORY: &str = "Medical Record";
 }
 
 /// Who enters bookings into the book (`interface.md`, `write`).
@@ -216,6 +241,8 @@ impl PracticeSettings {
             SecretKind::HealthengineWebhookPath => self.healthengine.as_ref()?.webhook_url.as_deref(),
             SecretKind::SystemWebhookPath => self.system.provet.as_ref()?.webhook_url.as_deref(),
             SecretKind::SystemPassword
+            | SecretKind::DocumentApiClientSecret
+            | SecretKind::DocumentApiPassword
             | SecretKind::HealthengineApiKey
             | SecretKind::HealthenginePracticeKey
             | SecretKind::ValdClientId
@@ -398,6 +425,10 @@ impl SecretName {
 pub enum SecretKind {
     /// The password of the practice database, or the client secret of a system that is reached over REST.
     SystemPassword,
+    /// The secret of this program's registration at the practice system's own API.
+    DocumentApiClientSecret,
+    /// The password of the user under whose name documents are put there.
+    DocumentApiPassword,
     /// Healthengine's consumer key.
     HealthengineApiKey,
     /// Healthengine's practice key.
@@ -425,8 +456,10 @@ impl SecretKind {
 
     /// The kinds that people give us, but for those of the partners' cards. Unlinking a practice forgets every secret of
     /// it.
-    pub const ALL: [SecretKind; 5] = [
+    pub const ALL: [SecretKind; 7] = [
         SecretKind::SystemPassword,
+        SecretKind::DocumentApiClientSecret,
+        SecretKind::DocumentApiPassword,
         SecretKind::HealthengineApiKey,
         SecretKind::HealthenginePracticeKey,
         SecretKind::ValdClientId,
@@ -436,6 +469,8 @@ impl SecretKind {
     fn path(self) -> String {
         let (partner, key) = match self {
             SecretKind::SystemPassword => ("system", "password"),
+            SecretKind::DocumentApiClientSecret => ("system", "documents_api/client_secret"),
+            SecretKind::DocumentApiPassword => ("system", "documents_api/password"),
             SecretKind::HealthengineApiKey => ("healthengine", "api_key"),
             SecretKind::HealthenginePracticeKey => ("healthengine", "practice_key"),
             SecretKind::HealthengineWebhookPath => ("healthengine", "webhook_path"),

@@ -6,10 +6,11 @@ use crate::compose::{DataFolder, Home};
 use crate::devices;
 use crate::found::Found;
 use crate::hub_page;
+use crate::joined;
 use crate::links::LinkList;
 use crate::patients::{self, vald};
 use crate::present::people::typed;
-use crate::view::UiError;
+use crate::view::{JoinChoice, JoinKind, UiError};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
 use connectors::partners;
@@ -120,20 +121,81 @@ pub enum How {
     CollectedBefore,
 }
 
-#[derive(Subcommand)]
-pub enum OpenWhat {
-    /// Opens the patient's page in VALD Hub
-    Vald {
-        /// The practice's id
-        #[arg(long, value_name = "ID")]
-        practice: String,
-        /// The patient, by the practice system's key
-        #[arg(long, value_name = "PMSID")]
-        patient: String,
-        /// Prints the address, and opens nothing
-        #[arg(long)]
-        print: bool,
-    },
+#[derive(Args)]
+pub struct OpenWhat {
+    /// The partner whose page it is
+    #[arg(value_name = "PARTNER", value_parser = PossibleValuesParser::new(partner_names()))]
+    partner: String,
+    /// The practice's id
+    #[arg(long, value_name = "ID")]
+    practice: String,
+    /// The patient, by the practice system's key
+    #[arg(long, value_name = "PMSID")]
+    patient: String,
+    /// Prints the address, and opens nothing
+    #[arg(long)]
+    print: bool,
+}
+
+#[derive(Args)]
+pub struct Deciding {
+    /// The partner whose record it is
+    #[arg(value_name = "PARTNER")]
+    partner: String,
+    /// The practice's id
+    #[arg(long, value_name = "ID")]
+    practice: String,
+    #[command(flatten)]
+    what: Joined,
+    #[command(flatten)]
+    answer: SameOrNot,
+    /// Who says so
+    #[arg(long, value_name = "NAME")]
+    by: String,
+}
+
+/// By the practice system's key.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Joined {
+    /// The patient, by the practice system's key
+    #[arg(long, value_name = "PMSID")]
+    patient: Option<String>,
+    /// The practitioner, by the practice system's key
+    #[arg(long, value_name = "PMSID")]
+    practitioner: Option<String>,
+    /// The invoice, by the practice system's key
+    #[arg(long, value_name = "PMSID")]
+    invoice: Option<String>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct SameOrNot {
+    /// It is this record of the partner's, by the partner's id
+    #[arg(long, value_name = "RECORD")]
+    same: Option<String>,
+    /// It is not this record; where it is linked, it is unlinked
+    #[arg(long, value_name = "RECORD")]
+    not_same: Option<String>,
+}
+
+#[derive(Args)]
+pub struct CarryingOver {
+    /// The partner at which a former program left its links
+    #[arg(value_name = "PARTNER")]
+    partner: String,
+    /// The practice's id
+    #[arg(long, value_name = "ID")]
+    practice: String,
+    /// Carries over what fits; without this, nothing is changed
+    #[arg(long, requires = "by")]
+    carry_over: bool,
+    /// Who looked at it
+    #[arg(long, value_name = "NAME", default_value = "")]
+    by: String,
+    #[command(flatten)]
+    form: Form,
 }
 
 #[derive(Args)]
@@ -383,16 +445,95 @@ struct MarketplaceAddress {
 
 /// `open`.
 pub fn open(folder: DataFolder, clock: &Arc<dyn Clock>, what: &OpenWhat) -> Result<(), Failure> {
-    let OpenWhat::Vald { practice, patient, print: only_print } = what;
+    let OpenWhat { partner, practice, patient, print: only_print } = what;
     let home = open_if_there(folder, clock)?.ok_or_else(|| no_such_practice(practice))?;
     let store = home.store();
     practices_of(&store, Some(practice))?;
     let (practice, patient) = (PracticeId::new(practice), PatientRef::new(patient));
+    if PartnerId::new(partner) == vald() {
+        if *only_print {
+            let page = once(hub_page::find(&store, &practice, &patient))??;
+            return Ok(print(&format!("{}\n", page.address))?);
+        }
+        return Ok(once(hub_page::show(&store, &practice, &patient, clock.as_ref()))??);
+    }
+    let connections = home.connections();
+    let page = once(joined::page(&connections, &store, (&practice, &patient), partner, clock.now()))??;
     if *only_print {
-        let page = once(hub_page::find(&store, &practice, &patient))??;
         return Ok(print(&format!("{}\n", page.address))?);
     }
-    Ok(once(hub_page::show(&store, &practice, &patient, clock.as_ref()))??)
+    Ok(once(joined::show(&store, page))??)
+}
+
+/// `decide`: what somebody says about a link. The engine takes it up, also one that is started later.
+pub fn decide(folder: DataFolder, clock: &Arc<dyn Clock>, what: Deciding) -> Result<(), Failure> {
+    let Deciding { partner, practice, what: Joined { patient, practitioner, invoice }, answer, by } = what;
+    let home = open_if_there(folder, clock)?.ok_or_else(|| no_such_practice(&practice))?;
+    let store = home.store();
+    practices_of(&store, Some(&practice))?;
+    let things =
+        [(JoinKind::Patient, patient), (JoinKind::Practitioner, practitioner), (JoinKind::Invoice, invoice)];
+    let named = things.into_iter().find_map(|(kind, key)| Some((kind, key?)));
+    let (kind, local_id) = named.ok_or_else(|| Failure::new("Say whose link it is."))?;
+    let same = answer.same.is_some();
+    let record = answer.same.or(answer.not_same);
+    let record_id = record.ok_or_else(|| Failure::new("Say which record of the partner's is meant."))?;
+    let choice = JoinChoice { partner, kind, local_id, record_id, same };
+    once(joined::decided(&store, &PracticeId::new(practice), choice, &by, clock.now()))??;
+    Ok(print("decision: recorded\n")?)
+}
+
+/// `former`: what a former program left, and carrying it over.
+pub fn former(folder: DataFolder, clock: &Arc<dyn Clock>, what: &CarryingOver) -> Result<(), Failure> {
+    let home = open_if_there(folder, clock)?.ok_or_else(|| no_such_practice(&what.practice))?;
+    let store = home.store();
+    practices_of(&store, Some(&what.practice))?;
+    let (connections, practice) = (home.connections(), PracticeId::new(what.practice.as_str()));
+    let found = once(joined::former_names(&connections, &store, &practice, &what.partner))??;
+    let carried = match what.carry_over {
+        true => {
+            let whose = (&practice, what.partner.as_str());
+            Some(once(joined::carry(&connections, &store, whose, &what.by, clock.now()))??)
+        }
+        false => None,
+    };
+    let shown = FormerCounts {
+        fitting: found.fitting,
+        without_consent: found.without_consent,
+        doubtful: found.doubtful,
+        ambiguous: found.ambiguous,
+        unknown: found.unknown,
+        replaced: found.replaced,
+        carried_over: carried,
+    };
+    print_as(what.form, &shown, || shown.text())
+}
+
+/// `former --json`.
+#[derive(serde::Serialize)]
+struct FormerCounts {
+    fitting: u32,
+    without_consent: u32,
+    doubtful: u32,
+    ambiguous: u32,
+    unknown: u32,
+    replaced: u32,
+    carried_over: Option<u32>,
+}
+
+impl FormerCounts {
+    /// For people; nobody is named.
+    fn text(&self) -> String {
+        let Self { fitting, without_consent, doubtful, ambiguous, unknown, replaced, carried_over } = self;
+        let carried = match carried_over {
+            Some(carried) => format!("carried over: {carried}, on their way\n"),
+            None => String::new(),
+        };
+        format!(
+            "can be carried over: {fitting}\nwait for consent: {without_consent}\nmay be somebody else: {doubtful}\nnamed \
+             twice: {ambiguous}\nnot in the book: {unknown}\nlinked already: {replaced}\n{carried}"
+        )
+    }
 }
 
 /// `audit export`.

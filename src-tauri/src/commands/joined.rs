@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::joined;
-use crate::view::{FormerNamesView, JoinCandidateView, UiError};
+use crate::view::{FormerNamesView, JoinCandidateView, JoinChoice, JoinOtherView, UiError};
 use domain::ids::{PatientRef, PracticeId};
 
 /// Everybody at the partner who could be a patient, beside the clinic's own record.
@@ -18,20 +18,27 @@ pub async fn join_candidates(
     joined::candidates(&desk, &practice, &patient, &partner).await
 }
 
-/// Records that a record of the partner's is a patient's, or is not.
+/// The practitioners, and the invoices that wait for somebody, beside the partner's.
+#[tauri::command]
+#[specta::specta]
+pub async fn join_others(
+    desk: Shared<'_>,
+    practice_id: String,
+    partner: String,
+) -> Result<Vec<JoinOtherView>, UiError> {
+    joined::others(&desk, &PracticeId::new(practice_id), &partner).await
+}
+
+/// Records that a record of the partner's is a thing of the clinic's, or is not.
 #[tauri::command]
 #[specta::specta]
 pub async fn decide_joined(
     desk: Shared<'_>,
     practice_id: String,
-    patient_id: String,
-    partner: String,
-    record_id: String,
-    same: bool,
+    choice: JoinChoice,
     recorded_by: String,
 ) -> Result<(), UiError> {
-    let (practice, patient) = (PracticeId::new(practice_id), PatientRef::new(patient_id));
-    joined::decide(&desk, &practice, &patient, &partner, (record_id, same), &recorded_by).await
+    joined::decide(&desk, &PracticeId::new(practice_id), choice, &recorded_by).await
 }
 
 /// Opens the partner's page about a linked patient.

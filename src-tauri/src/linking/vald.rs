@@ -11,7 +11,7 @@ use crate::vald_account;
 use crate::view::{ErrorCode, GroupRuleView, NamedView, UiError, ValdInput, ValdSetupView, ValdTest};
 use connectors::partners::vald::{Region, SearchFailed, find_region, landing, tenant_id};
 use domain::audit::{AuditEvent, AuditLine};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{LocationRef, PatientRef, PracticeId, ResourceRef};
 use domain::ports::partner::Partner;
 use domain::ports::register::ProfileRegister;
@@ -349,15 +349,15 @@ pub async fn remove_former_links(
     let removed = register.forget_former_links().await;
     let after = match &removed {
         Ok(()) => Some(AuditEvent::FormerLinksRemoved),
-        Err(WriteError::Refused(_)) => Some(AuditEvent::Refused),
-        Err(WriteError::Untouched(_)) => Some(AuditEvent::NotSent),
+        Err(SendError::TurnedAway(_)) => Some(AuditEvent::Refused),
+        Err(SendError::NotSent(_)) => Some(AuditEvent::NotSent),
         // The line before says all that is known.
-        Err(WriteError::Unknown(_)) => None,
+        Err(SendError::Unknown(_)) => None,
     };
     if let Some(after) = after {
         store.audit(&[line(after)]).await?;
     }
-    removed.map_err(|error| of_write(Leg::Profiles, &error))
+    removed.map_err(|error| of_write(Leg::Profiles, &error.into()))
 }
 
 #[cfg(test)]
@@ -366,6 +366,7 @@ mod tests {
     use crate::demo::made_up::MadeUp;
     use crate::system_open;
     use connectors::partners::vald::{Listed, NotFound};
+    use connectors::sim::faults::{Fault, FaultRule};
     use domain::link::{Link, LinkState};
     use domain::private::Private;
 
@@ -469,6 +470,36 @@ mod tests {
         store.save_links(&[link], &[]).await.expect("saves");
         assert_eq!(remove("Wattle Street Allied Health", "Kim").await, Err(ErrorCode::InputInvalid));
         assert_eq!(removed(), 3);
+        clinic.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_removal_that_failed_is_said_to_have_stayed_here_only_where_nobody_was_reached() {
+        let clinic = MadeUp::paused().await;
+        let (practice, store) = (clinic.practice.clone(), clinic.store());
+        let trail = async || -> Vec<AuditEvent> {
+            let before = store.audited(0, 10_000).await.expect("reads").len();
+            let removed =
+                remove_former_links(&clinic.desk, &practice, "Wattle Street Allied Health", "Kim".to_owned());
+            assert!(removed.await.is_err());
+            let lines = store.audited(0, 10_000).await.expect("reads");
+            lines.iter().skip(before).map(|entry| entry.line.what).collect()
+        };
+        let fails = |fault| {
+            clinic.hub().clear_faults();
+            clinic.hub().add_fault(FaultRule::always(fault).on("DELETE", "/profiles/syncids"));
+        };
+        fails(Fault::CutAfterEffect);
+        assert_eq!(trail().await, [AuditEvent::Sent], "nobody knows");
+        fails(Fault::TooManyRequests { retry_after_seconds: None });
+        assert_eq!(trail().await, [AuditEvent::Sent, AuditEvent::Refused]);
+        clinic.hub().clear_faults();
+        let mut settings = store.practices().await.expect("reads").remove(0);
+        if let Some(account) = &mut settings.vald {
+            account.profile_url = "http://127.0.0.1:9".into();
+        }
+        store.save_practice(&settings).await.expect("saves");
+        assert_eq!(trail().await, [AuditEvent::Sent, AuditEvent::NotSent]);
         clinic.stop().await;
     }
 

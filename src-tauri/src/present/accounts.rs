@@ -1,6 +1,6 @@
 //! Partners whose form is drawn from their card → what the window shows of them.
 
-use super::{Inputs, instant, leg_view};
+use super::{Inputs, instant, joined, leg_view};
 use crate::view::{AccountView, CardFieldKind, CardFieldView, Light, PartnerCardView};
 use connectors::card::{Field, FieldKind};
 use connectors::partners;
@@ -67,6 +67,10 @@ pub(super) fn account_views(practice: &PracticeState, inputs: &Inputs<'_>) -> Ve
             pending: of(&[LinkState::Pending]),
             needs_person,
             failed,
+            joining: linkable
+                .card
+                .joins_records
+                .then(|| joined::joining(practice.records.get(&linkable.id()))),
             last_answer_at: practice.legs.get(&leg).and_then(|note| note.proven_at).map(instant),
             problem,
         }

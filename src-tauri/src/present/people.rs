@@ -331,8 +331,9 @@ pub(super) fn vald_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option
     let progress = known.sending.filter(|(done, total)| done < total);
     let (needs_person, failed) =
         (of(&[LinkState::NeedsPerson]), of(&[LinkState::Failed, LinkState::Conflict]));
+    let in_doubt = practice.shrinking.iter().any(|doubt| !doubt.is_of_the_book());
     let light = match light {
-        Light::Ok | Light::Working if needs_person + failed > 0 => Light::Attention,
+        Light::Ok | Light::Working if needs_person + failed > 0 || in_doubt => Light::Attention,
         Light::Ok if progress.is_some() => Light::Working,
         Light::Ok | Light::Working | Light::Attention | Light::Down | Light::Paused | Light::Unknown => light,
     };

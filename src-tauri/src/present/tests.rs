@@ -9,10 +9,10 @@ use domain::matching::Decision;
 use domain::people::PatientRecord;
 use domain::private::Private;
 use domain::settings::{
-    DocumentFolders, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
+    DocumentRoutes, HealthengineSettings, LiveHours, PracticeSettings, SystemSettings, ValdSettings,
 };
 use domain::time::{PracticeTime, Seconds};
-use sync::state::{ProfilesState, ResourceState};
+use sync::state::{ProfilesState, ResourceState, Shrinking};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -39,7 +39,7 @@ pub fn settings() -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: Some(HealthengineSettings {
@@ -631,6 +631,33 @@ fn profiles_that_wait_for_a_person_colour_their_card_and_nothing_else() {
     assert_eq!(view.attention, []);
     let fine = Scene::of(with_vald(&[(LinkState::Linked, 310)])).view();
     assert_eq!(fine.practices[0].vald.as_ref().map(|vald| vald.light), Some(Light::Ok));
+}
+
+#[test]
+fn consents_that_are_gone_in_a_crowd_ask_somebody_and_turn_no_light() {
+    let mut doubtful = with_vald(&[(LinkState::Linked, 310)]);
+    doubtful.shrinking.push(Shrinking {
+        list: sync::flows::people::CONSENTS,
+        digest: "a digest".into(),
+        from: 310,
+        to: 4,
+        missing: vec!["record 7".into()],
+        noticed_at: now(),
+    });
+    let view = Scene::of(doubtful.clone()).view();
+    let practice = &view.practices[0];
+    assert_eq!(practice.light, Light::Ok);
+    assert_eq!(practice.vald.as_ref().map(|vald| vald.light), Some(Light::Attention));
+    assert_eq!(practice.shrunk_lists.iter().map(|list| list.list).collect::<Vec<_>>(), [ListKind::Consents]);
+    let asked = AttentionView::ShrunkList { practice_id: "richmond".into(), list: ListKind::Consents };
+    assert_eq!(view.attention, [asked.clone()]);
+    // It hides nothing of Healthengine's.
+    failing(&mut doubtful, Leg::Board, ProblemKind::Credentials, 300);
+    let view = Scene::of(doubtful).view();
+    assert!(
+        matches!(view.attention.as_slice(), [AttentionView::Healthengine { .. }, list] if *list == asked)
+    );
+    assert_eq!(list_kind(list_name(ListKind::Consents)), ListKind::Consents);
 }
 
 #[test]

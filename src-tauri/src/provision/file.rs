@@ -4,7 +4,7 @@ mod accounts;
 mod vald;
 
 use super::secret::{GivenSecret, SecretSources};
-use crate::compose::Sockets;
+use crate::compose::{Sockets, SystemSecrets};
 use crate::inputs;
 use accounts::RawAccount;
 use connectors::partners::healthengine;
@@ -12,8 +12,8 @@ use connectors::practices::provet;
 use domain::ids::{LocationRef, PracticeId};
 use domain::private::SecretString;
 use domain::settings::{
-    DocumentFolders, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours, PracticeSettings,
-    ProvetSettings, SecretKind, SystemSettings, WriteMode,
+    DocumentApi, DocumentRoutes, Feature, HealthengineSettings, ListenerSettings, LiveDay, LiveHours,
+    PracticeSettings, ProvetSettings, SecretKind, SystemSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
 use serde::Deserialize;
@@ -104,6 +104,19 @@ struct RawSystem {
     poll_seconds: Option<Spanned<i64>>,
     documents_in: Option<Spanned<String>>,
     documents_out: Option<Spanned<String>>,
+    documents_api: Option<Spanned<RawDocumentApi>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawDocumentApi {
+    url: Spanned<String>,
+    site: Option<Spanned<String>>,
+    client_id: Spanned<String>,
+    client_secret: Spanned<GivenSecret>,
+    user: Spanned<String>,
+    password: Spanned<GivenSecret>,
+    category: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -288,9 +301,14 @@ impl Reader<'_> {
             vald: None,
             accounts: BTreeMap::new(),
         };
-        let password = secrets.first().map(|(_, secret)| secret.clone());
+        let given = |kind| secrets.iter().find(|(of, _)| *of == kind).map(|(_, secret)| secret.clone());
+        let given = SystemSecrets {
+            password: given(SecretKind::SystemPassword),
+            api_client_secret: given(SecretKind::DocumentApiClientSecret),
+            api_password: given(SecretKind::DocumentApiPassword),
+        };
         self.sockets
-            .open_practice(&settings, password)
+            .open_practice(&settings, given)
             .map_err(|problem| self.mistake(&raw.system.profile.span(), without_stop(problem.sentence)))?;
         if let Some(raw) = &raw.healthengine {
             settings.healthengine = Some(self.healthengine(raw, &settings, &mut secrets)?);
@@ -341,7 +359,15 @@ impl Reader<'_> {
         };
         let locations = raw.locations.as_ref().map(|list| self.locations(list)).transpose()?;
         let poll_seconds = self.number(raw.poll_seconds.as_ref(), "poll_seconds", POLL_SYSTEM, 5)?;
-        let documents = DocumentFolders {
+        if let (Some(api), Some(_)) = (&raw.documents_api, &raw.documents_in) {
+            let message =
+                "documents from patients go into documents_in or through documents_api: take one of them out";
+            return Err(self.mistake(&api.span(), message.to_owned()));
+        }
+        let api =
+            raw.documents_api.as_ref().map(|api| self.document_api(api.get_ref(), secrets)).transpose()?;
+        let documents = DocumentRoutes {
+            api,
             inward: raw.documents_in.as_ref().map(|path| self.document_folder(path)).transpose()?,
             outward: raw.documents_out.as_ref().map(|path| self.document_folder(path)).transpose()?,
         };
@@ -392,6 +418,26 @@ impl Reader<'_> {
             Ok(()) => Ok(host),
             Err(wrong) => Err(self.mistake(&raw.span(), wrong.to_string())),
         }
+    }
+
+    fn document_api(
+        &self,
+        raw: &RawDocumentApi,
+        secrets: &mut Vec<(SecretKind, SecretString)>,
+    ) -> Result<DocumentApi, Mistake> {
+        let site = raw.site.as_ref().map(|site| {
+            inputs::site(site.get_ref()).map_err(|wrong| self.mistake(&site.span(), wrong.to_owned()))
+        });
+        let category = raw.category.as_ref().map(|category| self.words(category, "category"));
+        secrets.push((SecretKind::DocumentApiClientSecret, self.secret(&raw.client_secret)?));
+        secrets.push((SecretKind::DocumentApiPassword, self.secret(&raw.password)?));
+        Ok(DocumentApi {
+            url: self.web_address(&raw.url)?,
+            site: site.transpose()?.unwrap_or_else(|| DocumentApi::USUAL_SITE.to_owned()),
+            client_id: self.words(&raw.client_id, "client_id")?,
+            user: self.words(&raw.user, "user")?,
+            category: category.transpose()?.unwrap_or_else(|| DocumentApi::USUAL_CATEGORY.to_owned()),
+        })
     }
 
     /// A folder for documents; one that is not whole starts from the file's own.

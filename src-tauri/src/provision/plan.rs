@@ -264,6 +264,8 @@ fn known_as(kind: SecretKind) -> Cow<'static, str> {
     Cow::from(match kind {
         SecretKind::Account { partner, key } => return format!("{partner}.{key}").into(),
         SecretKind::SystemPassword => "system.password",
+        SecretKind::DocumentApiClientSecret => "system.documents_api.client_secret",
+        SecretKind::DocumentApiPassword => "system.documents_api.password",
         SecretKind::HealthengineApiKey => "healthengine.api_key",
         SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
         SecretKind::HealthengineWebhookPath => "webhook path",
@@ -294,6 +296,15 @@ fn described(settings: &PracticeSettings) -> Described {
         ("system.documents_out", &system.documents.outward),
     ] {
         found.extend(folder.as_ref().map(|folder| (key, folder.clone())));
+    }
+    if let Some(api) = &system.documents.api {
+        found.extend([
+            ("system.documents_api.url", api.url.clone()),
+            ("system.documents_api.site", api.site.clone()),
+            ("system.documents_api.client_id", api.client_id.clone()),
+            ("system.documents_api.user", quoted(&api.user)),
+            ("system.documents_api.category", quoted(&api.category)),
+        ]);
     }
     if let Some(account) = &system.provet {
         found.extend([

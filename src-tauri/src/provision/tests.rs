@@ -173,6 +173,39 @@ fn what_is_left_out_has_its_usual_value() {
     assert_eq!(account.base_url, "https://healthengine.com.au/pms-api/v1");
 }
 
+/// The whole file, with OpenEMR's own API in place of the folder.
+fn with_api() -> String {
+    let api = r#"documents_api = { url = "https://emr.example.com/openemr/", client_id = "c", client_secret = "env:PMS_PASSWORD", user = "companion", password = "env:PMS_PASSWORD" }"#;
+    WHOLE.replacen(r#"documents_in = "/srv/import""#, api, 1)
+}
+
+#[test]
+fn an_api_for_documents_is_understood_and_its_mistakes_are_named() {
+    let wanted = read(&with_api()).unwrap();
+    let api = wanted[0].settings.system.documents.api.as_ref().unwrap();
+    assert_eq!((api.url.as_str(), api.site.as_str()), ("https://emr.example.com/openemr", "default"));
+    assert_eq!((api.user.as_str(), api.category.as_str()), ("companion", "Medical Record"));
+    let kinds: Vec<SecretKind> = wanted[0].secrets.iter().map(|(kind, _)| *kind).collect();
+    assert!(
+        kinds.contains(&SecretKind::DocumentApiClientSecret)
+            && kinds.contains(&SecretKind::DocumentApiPassword)
+    );
+    for (line, instead, says) in [
+        ("documents_out =", "documents_in = \"/srv/import\"\ndocuments_out =", "take one of them out"),
+        ("https://emr", "http://emr", "write https://"),
+        (r#"client_id = "c""#, r#"client_id = " ""#, "client_id is empty"),
+        (r#"client_id = "c", "#, "", "client_id"),
+        (r#"user = "companion""#, r#"user = "companion", site = "a/b""#, "letters, digits"),
+        (r#"user = "companion""#, r#"user = "companion", path = "x""#, "unknown key"),
+        (r#"profile = "openemr""#, r#"profile = "demo""#, ""),
+    ] {
+        let text = with_api().replacen(line, instead, 1);
+        let Err(mistake) = read(&text) else { panic!("taken: {instead}") };
+        assert!(mistake.message.contains(says), "{instead}: {mistake}");
+        assert!(!mistake.message.contains("from-the-environment"), "{mistake}");
+    }
+}
+
 #[test]
 fn every_mistake_is_named_with_its_line_and_what_to_do() {
     for (line, instead, says) in [

@@ -1,6 +1,6 @@
 //! Partners whose form is drawn from their card, as the window shows them.
 
-use super::{Light, ProblemView};
+use super::{JoiningView, Light, ProblemView};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 use std::collections::BTreeMap;
@@ -75,6 +75,8 @@ pub struct AccountView {
     pub needs_person: u32,
     /// What the partner refused, or has linked otherwise.
     pub failed: u32,
+    /// How records are joined with the partner's; None where it joins none.
+    pub joining: Option<JoiningView>,
     /// When the partner last answered.
     pub last_answer_at: Option<String>,
     /// What is wrong.

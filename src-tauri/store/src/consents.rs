@@ -116,16 +116,29 @@ impl Consents for Store {
         &self,
         practice: &PracticeId,
         partner: &PartnerId,
+        read_with: &str,
         answers: &[DecidedAnswer],
         now: DateTime<Utc>,
     ) -> Result<(u64, u64), StoreError> {
         let (practice, partner, answers) = (practice.clone(), partner.clone(), answers.to_vec());
-        let kept = self.write(move |tx| keep(tx, &practice, &partner, &answers, now)).await?;
+        let read_with = read_with.to_owned();
+        let keep = move |tx: &Transaction<'_>| {
+            still_has(tx, &practice, &read_with)?;
+            keep(tx, &practice, &partner, &answers, now)
+        };
+        let kept = self.write(keep).await?;
         if kept.0 > 0 {
             self.announce();
         }
         Ok(kept)
     }
+}
+
+/// Refuses what was read with another profile than the practice has now.
+fn still_has(tx: &Transaction<'_>, practice: &PracticeId, read_with: &str) -> Result<(), Fault> {
+    let sql = "SELECT system_profile FROM practice WHERE id = ?1";
+    let profile = first(tx, sql, [practice.as_str()], |row| row.text("system_profile"))?;
+    if profile.as_deref() == Some(read_with) { Ok(()) } else { Err(StoreError::Stale.into()) }
 }
 
 fn keep(

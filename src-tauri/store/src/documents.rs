@@ -1,4 +1,5 @@
-//! Documents that patients fill in: what was offered, how far each is, and the content of those that have no folder.
+//! Documents that patients fill in: what was offered, how far each is, and the content of those that have no
+//! folder or wait for the practice system's own API.
 
 use crate::columns::{Columns, Fault, Unreadable, all, first, time_text};
 use crate::thread::Store;
@@ -58,26 +59,39 @@ impl DocumentLedger for Store {
         .await
     }
 
+    async fn hold_document(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let (key, filing) = (key.clone(), DocumentState::Filing(ticket.clone()));
+        self.write(move |tx| {
+            set_state(tx, &key, &DocumentState::Received, &filing, now)?;
+            set_content(tx, &key, &content)
+        })
+        .await
+    }
+
     async fn keep_document(
         &self,
         key: &DocumentKey,
+        from: &DocumentState,
         booking: &ForeignBookingId,
         content: Private<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let (key, booking) = (key.clone(), booking.clone());
+        let (key, from, booking) = (key.clone(), from.clone(), booking.clone());
         self.write(move |tx| {
-            set_state(tx, &key, &DocumentState::Received, &DocumentState::Kept, now)?;
+            if !from.may_become(&DocumentState::Kept) {
+                return Err(StoreError::Stale.into());
+            }
+            set_state(tx, &key, &from, &DocumentState::Kept, now)?;
+            set_content(tx, &key, &content)?;
             tx.execute(
-                "UPDATE document SET content = ?4, booking = ?5
-                 WHERE practice = ?1 AND partner = ?2 AND document = ?3",
-                (
-                    key.practice.as_str(),
-                    key.partner.as_str(),
-                    key.document.as_str(),
-                    content.reveal(),
-                    booking.as_str(),
-                ),
+                "UPDATE document SET booking = ?4 WHERE practice = ?1 AND partner = ?2 AND document = ?3",
+                (key.practice.as_str(), key.partner.as_str(), key.document.as_str(), booking.as_str()),
             )?;
             Ok(())
         })
@@ -253,12 +267,14 @@ fn set_state(
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
     let (before, held, ..) = columns(from);
+    // What was only held until the practice has it goes with that.
+    let is_in_place = matches!((from, to), (DocumentState::Filing(_), DocumentState::Filed(_)));
     let (state, ticket, filed_as, refusal) = columns(to);
     let moved = conn
         .prepare_cached(
             "UPDATE document
              SET state = :state, ticket = :ticket, filed_as = coalesce(:filed_as, filed_as), refusal = :refusal,
-                 not_before = :now, finished_at = :finished_at
+                 not_before = :now, finished_at = :finished_at, content = iif(:is_in_place, NULL, content)
              WHERE practice = :practice AND partner = :partner AND document = :document AND state = :before
                AND ticket IS :held",
         )?
@@ -268,6 +284,7 @@ fn set_state(
             ":filed_as": filed_as,
             ":refusal": refusal,
             ":now": time_text(now),
+            ":is_in_place": is_in_place,
             ":finished_at": to.is_final().then(|| time_text(now)),
             ":practice": key.practice.as_str(),
             ":partner": key.partner.as_str(),
@@ -276,6 +293,14 @@ fn set_state(
             ":held": held,
         })?;
     if moved == 0 { Err(StoreError::Stale.into()) } else { Ok(()) }
+}
+
+fn set_content(conn: &Connection, key: &DocumentKey, content: &Private<Vec<u8>>) -> Result<(), Fault> {
+    conn.execute(
+        "UPDATE document SET content = ?4 WHERE practice = ?1 AND partner = ?2 AND document = ?3",
+        (key.practice.as_str(), key.partner.as_str(), key.document.as_str(), content.reveal()),
+    )?;
+    Ok(())
 }
 
 fn key_params(key: &DocumentKey) -> (&str, &str, &str) {

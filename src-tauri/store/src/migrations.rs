@@ -16,7 +16,8 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0028_consents_of_a_system.sql"),
     include_str!("../migrations/0029_accounts.sql"),
     include_str!("../migrations/0030_provet.sql"),
-    include_str!("../migrations/0031_registrations.sql"),
+    include_str!("../migrations/0031_document_api.sql"),
+    include_str!("../migrations/0032_registrations.sql"),
 ];
 
 #[derive(Debug)]

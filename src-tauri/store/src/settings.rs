@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta};
 use domain::ids::{LocationRef, PartnerId, PracticeId, ResourceRef};
 use domain::ports::store::{PROFILES, PROFILES_ANEW, SettingsBook, StoreError};
 use domain::settings::{
-    AppSettings, DocumentFolders, GroupedPatients, HealthengineSettings, ListenerSettings, LiveDay,
-    LiveHours, PartnerAccount, PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings,
+    AppSettings, DocumentApi, DocumentRoutes, GroupedPatients, HealthengineSettings, ListenerSettings,
+    LiveDay, LiveHours, PartnerAccount, PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings,
     ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -23,6 +23,8 @@ impl SettingsBook for Store {
         self.call(|conn| {
             let sql = "SELECT id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
                               system_poll_seconds, system_documents_in, system_documents_out,
+                              system_documents_api, system_documents_api_site, system_documents_api_client,
+                              system_documents_api_user, system_documents_api_category,
                               account.practice AS linked, base_url, practice_id,
                               user_agent_email, environment, horizon_days, poll_seconds, features, live_hours,
                               account.webhook_url AS webhook_url, vald.practice AS vald_linked, tenant_id, region,
@@ -169,17 +171,25 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
     let locations = system.locations.as_ref().map(|locations| {
         json(&locations.iter().map(LocationRef::as_str).collect::<Vec<_>>(), "system_locations")
     });
+    let api = system.documents.api.as_ref();
     conn.execute(
         "INSERT INTO practice (id, name, zone, enabled, system_profile, system_url, system_write, system_locations,
-                               system_poll_seconds, system_documents_in, system_documents_out)
+                               system_poll_seconds, system_documents_in, system_documents_out,
+                               system_documents_api, system_documents_api_site, system_documents_api_client,
+                               system_documents_api_user, system_documents_api_category)
          VALUES (:id, :name, :zone, :enabled, :profile, :url, :write, :locations, :poll_seconds, :documents_in,
-                 :documents_out)
+                 :documents_out, :api, :api_site, :api_client, :api_user, :api_category)
          ON CONFLICT (id) DO UPDATE SET
              name = excluded.name, zone = excluded.zone, enabled = excluded.enabled,
              system_profile = excluded.system_profile, system_url = excluded.system_url,
              system_write = excluded.system_write, system_locations = excluded.system_locations,
              system_poll_seconds = excluded.system_poll_seconds, system_documents_in = excluded.system_documents_in,
-             system_documents_out = excluded.system_documents_out",
+             system_documents_out = excluded.system_documents_out,
+             system_documents_api = excluded.system_documents_api,
+             system_documents_api_site = excluded.system_documents_api_site,
+             system_documents_api_client = excluded.system_documents_api_client,
+             system_documents_api_user = excluded.system_documents_api_user,
+             system_documents_api_category = excluded.system_documents_api_category",
         named_params! {
             ":id": id.as_str(),
             ":name": settings.name,
@@ -192,6 +202,11 @@ pub(crate) fn save_practice(conn: &Connection, settings: &PracticeSettings) -> R
             ":poll_seconds": system.poll_seconds,
             ":documents_in": system.documents.inward,
             ":documents_out": system.documents.outward,
+            ":api": api.map(|api| &api.url),
+            ":api_site": api.map(|api| &api.site),
+            ":api_client": api.map(|api| &api.client_id),
+            ":api_user": api.map(|api| &api.user),
+            ":api_category": api.map(|api| &api.category),
         },
     )?;
     conn.execute("DELETE FROM healthengine_account WHERE practice = ?1", [id.as_str()])?;
@@ -429,9 +444,10 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
             })?,
             locations: locations.map(|ids| ids.into_iter().map(LocationRef::new).collect()),
             poll_seconds: row.value("system_poll_seconds")?,
-            documents: DocumentFolders {
+            documents: DocumentRoutes {
                 inward: row.value("system_documents_in")?,
                 outward: row.value("system_documents_out")?,
+                api: read_document_api(row)?,
             },
             provet: read_provet(row)?,
         },
@@ -439,6 +455,17 @@ fn read_practice(row: &Row<'_>) -> Result<PracticeSettings, Fault> {
         vald: if vald_linked { Some(read_vald(row)?) } else { None },
         accounts: BTreeMap::new(),
     })
+}
+
+fn read_document_api(row: &Row<'_>) -> Result<Option<DocumentApi>, Fault> {
+    let Some(url) = row.value::<Option<String>>("system_documents_api")? else { return Ok(None) };
+    Ok(Some(DocumentApi {
+        url,
+        site: row.text("system_documents_api_site")?,
+        client_id: row.text("system_documents_api_client")?,
+        user: row.text("system_documents_api_user")?,
+        category: row.text("system_documents_api_category")?,
+    }))
 }
 
 fn read_account(row: &Row<'_>) -> Result<HealthengineSettings, Fault> {

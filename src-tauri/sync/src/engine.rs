@@ -1,10 +1,11 @@
 //! The loop: one closed enum of reasons to wake, passes that run beside it, and nothing that blocks it.
 
-use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION, accepted_mark};
+use crate::flows::availability::{AVAILABILITY, Availability, CONFIGURATION};
 use crate::flows::bookings::Bookings;
 use crate::flows::changes::Changes;
 use crate::flows::client_snapshots::ClientSnapshots;
 use crate::flows::documents::Documents;
+use crate::flows::doubt::accepted_mark;
 use crate::flows::enrolments::Enrolments;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};

@@ -11,13 +11,13 @@ use domain::failure::ReadError;
 use domain::ids::{ForeignRecordId, PartnerId, PatientRef, PracticeId, SyncId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::matching::{Comparison, compare};
-use domain::people::PatientRecord;
+use domain::people::{PatientRecord, PersonDetails};
 use domain::ports::practice::PracticeSystem;
 use domain::ports::records::RecordRegister;
 use domain::ports::store::{Store, StoreError};
 use domain::private::Private;
-use domain::records::{ForeignRecord, FormerFit, former_fit};
-use std::collections::BTreeMap;
+use domain::records::{ForeignRecord, FormerFit, FormerName, InvoiceFacts, former_fit};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What somebody says about one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +154,79 @@ pub async fn side_by_side(
     Ok(SideBySide { here, there })
 }
 
+/// A practitioner or an invoice whose link somebody may have something to say about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherLink {
+    /// The link.
+    pub link: Link,
+    /// For an invoice: what the book says of it; none where it is gone.
+    pub invoice: Option<InvoiceFacts>,
+    /// The partner's records that it is or could be.
+    pub there: Vec<ForeignRecord>,
+}
+
+/// How many invoices are read from the book in one go.
+const PAGE: u32 = 500;
+
+/// The links of practitioners, and those of invoices that wait for somebody, with what the partner has. Of practitioners
+/// there are few, so that each of the partner's can be chosen.
+///
+/// # Errors
+/// When the book, the partner or the store cannot be read.
+pub async fn others(
+    store: &dyn Store,
+    practice: &dyn PracticeSystem,
+    register: &dyn RecordRegister,
+    of: (&PracticeId, &PartnerId),
+) -> Result<Vec<OtherLink>, LookError> {
+    let waits =
+        |link: &Link| matches!(link.state, LinkState::NeedsPerson | LinkState::Conflict | LinkState::Failed);
+    let links: Vec<Link> = store.links(of.0, Some(of.1)).await?;
+    let of_staff = |link: &Link| link.key.kind == LinkKind::Practitioner;
+    let of_invoices = |link: &Link| link.key.kind == LinkKind::Invoice && waits(link);
+    let (staff, invoices): (Vec<Link>, Vec<Link>) = (
+        links.iter().filter(|link| of_staff(link)).cloned().collect(),
+        links.iter().filter(|link| of_invoices(link)).cloned().collect(),
+    );
+    let mut shown = Vec::new();
+    if !staff.is_empty() {
+        let read = register.records(LinkKind::Practitioner, None).await.map_err(LookError::Partner)?;
+        let there = || read.records.iter().filter(|record| record.merged_into.is_none()).cloned().collect();
+        shown.extend(staff.into_iter().map(|link| OtherLink { link, invoice: None, there: there() }));
+    }
+    if !invoices.is_empty() {
+        let known = invoices_of(practice, &invoices).await?;
+        for link in invoices {
+            let there = side_by_side(store, practice, register, &link).await?.there;
+            let invoice = known.get(&link.key.local_id).cloned();
+            let there = there.into_iter().map(|(record, _)| record).collect();
+            shown.push(OtherLink { link, invoice, there });
+        }
+    }
+    Ok(shown)
+}
+
+/// What the book says of the invoices of these links.
+async fn invoices_of(
+    practice: &dyn PracticeSystem,
+    links: &[Link],
+) -> Result<BTreeMap<String, InvoiceFacts>, LookError> {
+    let mut known = BTreeMap::new();
+    let Some(book) = practice.invoice_book() else { return Ok(known) };
+    let wanted: BTreeSet<&str> = links.iter().map(|link| link.key.local_id.as_str()).collect();
+    let mut after: Option<String> = None;
+    loop {
+        let page = book.invoices(after.as_deref(), PAGE).await.map_err(LookError::Practice)?;
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        after = page.last().map(|invoice| invoice.id.clone());
+        let meant = page.into_iter().filter(|invoice| wanted.contains(invoice.id.as_str()));
+        known.extend(meant.map(|invoice| (invoice.id, invoice.facts)));
+        if is_last || after.is_none() || known.len() == wanted.len() {
+            return Ok(known);
+        }
+    }
+}
+
 /// Why something cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
@@ -183,6 +256,21 @@ pub struct FormerLinks {
     pub ambiguous: Vec<ForeignRecordId>,
     /// How many have today's link already.
     pub replaced: usize,
+    /// What each of the others says, for somebody to look at.
+    pub seen: Vec<FormerSeen>,
+}
+
+/// What a former program left beside one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerSeen {
+    /// The partner's record.
+    pub record: ForeignRecordId,
+    /// What was left, and in which field.
+    pub left: FormerName,
+    /// Whom the record is about.
+    pub there: PersonDetails,
+    /// Who has that name in the book; none where nobody has.
+    pub here: Option<PersonDetails>,
 }
 
 /// A link that can be carried over.
@@ -228,7 +316,18 @@ pub async fn former_links(
             .former
             .iter()
             .find_map(|former| Some((former, book.get(&PatientRef::new(former.name.clone()))?)));
-        match former_fit(record, named.map(|(_, patient)| patient)) {
+        let fit = former_fit(record, named.map(|(_, patient)| patient));
+        if fit != FormerFit::Replaced {
+            found.seen.extend(named.map(|(former, _)| former).or(record.former.first()).map(|left| {
+                FormerSeen {
+                    record: record.id.clone(),
+                    left: left.clone(),
+                    there: record.details.clone(),
+                    here: named.map(|(_, patient)| patient.details.clone()),
+                }
+            }));
+        }
+        match fit {
             FormerFit::Replaced => found.replaced += 1,
             FormerFit::Unknown => found.unknown.push(record.id.clone()),
             FormerFit::Doubtful(comparison) => found.doubtful.push((record.id.clone(), *comparison)),

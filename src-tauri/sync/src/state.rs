@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+use crate::flows::people::CONSENTS;
 use crate::webhooks::WebhookState;
 
 /// Everything, by practice.
@@ -180,11 +181,11 @@ pub struct ResourceState {
 /// A list that became suspiciously short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrinking {
-    /// `resources`, `appointment_types`, or the watched `appointments`.
+    /// `resources`, `appointment_types`, the watched `appointments`, or the `consents` of the practice system.
     pub list: &'static str,
     /// The digest of the short list, so that what somebody accepts is this list and no other.
     pub digest: String,
-    /// How many the partner has, or are watched.
+    /// How many the partner has, are watched, or agreed.
     pub from: usize,
     /// How many the book has now.
     pub to: usize,
@@ -192,6 +193,13 @@ pub struct Shrinking {
     pub missing: Vec<String>,
     /// When it was noticed.
     pub noticed_at: DateTime<Utc>,
+}
+
+impl Shrinking {
+    /// Whether it makes doubtful what else the book says; consents do not, because they stand beside it.
+    pub fn is_of_the_book(&self) -> bool {
+        self.list != CONSENTS
+    }
 }
 
 impl PracticeState {
@@ -231,7 +239,9 @@ impl PracticeState {
         let PracticeState { resources, appointment_types, horizon, card, reading, differing, .. } = self;
         let anew = Self { free_times: self.free_times, made_after: self.made_after, ..anew };
         // What was in doubt stays so until it was looked at again.
-        let shrinking = if anew.settings.healthengine.is_some() { self.shrinking } else { Vec::new() };
+        let (bookings, profiles) = (anew.settings.healthengine.is_some(), anew.settings.vald.is_some());
+        let still = |doubt: &Shrinking| if doubt.is_of_the_book() { bookings } else { profiles };
+        let shrinking = self.shrinking.into_iter().filter(still).collect();
         let anew = Self { shrinking, ..anew };
         Self { resources, appointment_types, horizon, card, reading, differing, ..anew }
     }
@@ -283,7 +293,9 @@ impl StateBoard {
     pub fn is_beyond_doubt(&self, practice: &PracticeId) -> bool {
         let state = self.sender.borrow();
         let known = state.practices.get(practice);
-        known.is_some_and(|practice| practice.horizon.is_some() && practice.shrinking.is_empty())
+        known.is_some_and(|practice| {
+            practice.horizon.is_some() && !practice.shrinking.iter().any(Shrinking::is_of_the_book)
+        })
     }
 
     /// The days of a practice on which the partner does not show what the book shows.

@@ -68,6 +68,18 @@ export const commands = {
 	 *  address.
 	 */
 	connectDevice: (practiceId: string, patientId: string, partner: string, anew: boolean) => typedError<DevicePageView, UiError>(__TAURI_INVOKE("connect_device", { practiceId, patientId, partner, anew })),
+	/**  Everybody at the partner who could be a patient, beside the clinic's own record. */
+	joinCandidates: (practiceId: string, patientId: string, partner: string) => typedError<JoinCandidateView[], UiError>(__TAURI_INVOKE("join_candidates", { practiceId, patientId, partner })),
+	/**  The practitioners, and the invoices that wait for somebody, beside the partner's. */
+	joinOthers: (practiceId: string, partner: string) => typedError<JoinOtherView[], UiError>(__TAURI_INVOKE("join_others", { practiceId, partner })),
+	/**  Records that a record of the partner's is a thing of the clinic's, or is not. */
+	decideJoined: (practiceId: string, choice: JoinChoice, recordedBy: string) => typedError<null, UiError>(__TAURI_INVOKE("decide_joined", { practiceId, choice, recordedBy })),
+	/**  Opens the partner's page about a linked patient. */
+	openAtPartner: (practiceId: string, patientId: string, partner: string) => typedError<null, UiError>(__TAURI_INVOKE("open_at_partner", { practiceId, patientId, partner })),
+	/**  What a former program left at a partner. Changes nothing. */
+	formerNames: (practiceId: string, partner: string) => typedError<FormerNamesView, UiError>(__TAURI_INVOKE("former_names", { practiceId, partner })),
+	/**  Carries over what fits. Answers how many links are on their way. */
+	carryOverFormerNames: (practiceId: string, partner: string, recordedBy: string) => typedError<number, UiError>(__TAURI_INVOKE("carry_over_former_names", { practiceId, partner, recordedBy })),
 	/**  Who matches what was typed, from memory. */
 	findPatients: (query: PatientQuery) => typedError<PatientHits, UiError>(__TAURI_INVOKE("find_patients", { query })),
 	/**  Everything about one patient. */
@@ -156,6 +168,8 @@ export type AccountView = {
 	needsPerson: number,
 	/**  What the partner refused, or has linked otherwise. */
 	failed: number,
+	/**  How records are joined with the partner's; None where it joins none. */
+	joining: JoiningView | null,
 	/**  When the partner last answered. */
 	lastAnswerAt: string | null,
 	/**  What is wrong. */
@@ -673,6 +687,40 @@ export type DevicesView = {
 	devices: string[],
 };
 
+/**  A practice system's own API for documents, as typed on the linking screen. */
+export type DocumentApiInput = {
+	/**  Where the practice system is opened in a browser. */
+	url: string,
+	/**  Which of its sites; empty for the usual one. */
+	site: string,
+	/**  The id under which this program is registered there. */
+	clientId: string,
+	/**  None keeps what is stored. */
+	clientSecret: string | null,
+	/**  The user under whose name documents are put there. */
+	user: string,
+	/**  None keeps what is stored. */
+	password: string | null,
+	/**  The category that documents are put into; empty for the usual one. */
+	category: string,
+};
+
+/**  The same without its secrets, as the linking screen shows it again. */
+export type DocumentApiSetupView = {
+	/**  Where the practice system is opened in a browser. */
+	url: string,
+	/**  Which of its sites. */
+	site: string,
+	/**  The id under which this program is registered there. */
+	clientId: string,
+	/**  The user under whose name documents are put there. */
+	user: string,
+	/**  The category that documents are put into. */
+	category: string,
+	/**  True if the client's secret and the user's password are stored. */
+	hasSecrets: boolean,
+};
+
 /**  Where a document is. */
 export type DocumentPlace = 
 /**  On its way. */
@@ -860,6 +908,51 @@ export type FieldView = {
 	value: string,
 };
 
+/**  What became, or would become, of what a former program left beside a record. */
+export type FormerFitView = 
+/**  It fits the book and can be carried over. */
+"fits" | 
+/**  It fits the book, and the patient did not agree. */
+"withoutConsent" | 
+/**  Who has that name in the book may be somebody else. */
+"doubtful" | 
+/**  Two records name one patient. */
+"ambiguous" | 
+/**  Nobody in the book has that name. */
+"unknown";
+
+/**  What a former program left at a partner. */
+export type FormerNamesView = {
+	/**  Links that fit the book and can be carried over. */
+	fitting: number,
+	/**  Links that fit the book, of patients who did not agree. */
+	withoutConsent: number,
+	/**  Links that name somebody else in the book. */
+	doubtful: number,
+	/**  Links that name nobody in the book. */
+	unknown: number,
+	/**  Links that two records have. */
+	ambiguous: number,
+	/**  Links that are carried over already. */
+	replaced: number,
+	/**  One by one, those that can be carried over first; at most a hundred. */
+	rows: FormerRowView[],
+};
+
+/**  What a former program left beside a record. */
+export type FormerRowView = {
+	/**  What becomes of it. */
+	fit: FormerFitView,
+	/**  What was left. */
+	left: string,
+	/**  The field that it stands in, in the partner's words. */
+	field: string,
+	/**  Whom the partner's record is about. */
+	there: string,
+	/**  Who has that name in the book; None where nobody has. */
+	here: string | null,
+};
+
 /**  A free time. */
 export type FreeTimeView = {
 	/**  The practice system's id, given back with the decision. */
@@ -1022,6 +1115,117 @@ export type HistoryEntry = {
 	sentence: string,
 };
 
+/**  A record of the partner's that could be a patient's. */
+export type JoinCandidateView = {
+	/**  What the partner calls it. */
+	recordId: string,
+	/**  Field by field: the clinic's record, and in the place of the book's the partner's. */
+	fields: ComparedField[],
+	/**  `same birth date and phone; surname not the same`. */
+	explained: string,
+	/**  The name by which it is linked there, whoever linked it. */
+	linkedAs: string | null,
+	/**  Whether it is linked to something else of the clinic's, and cannot be chosen. */
+	taken: boolean,
+	/**  Whether it is linked to this patient. */
+	linked: boolean,
+	/**  Whether it was put away there. */
+	archived: boolean,
+};
+
+/**  What somebody says about a thing of the clinic and a record of the partner's. */
+export type JoinChoice = {
+	/**  The partner's name: `hint`. */
+	partner: string,
+	/**  What is joined. */
+	kind: JoinKind,
+	/**  What the practice system calls it. */
+	localId: string,
+	/**  What the partner calls its record. */
+	recordId: string,
+	/**  Whether both are the same. */
+	same: boolean,
+};
+
+/**  What is joined. */
+export type JoinKind = 
+/**  A patient. */
+"patient" | 
+/**  A practitioner. */
+"practitioner" | 
+/**  An invoice. */
+"invoice";
+
+/**  What people know a practitioner or an invoice by. */
+export type JoinNameView = {
+	/**  A practitioner's name, or an invoice's number; empty where there is none. */
+	name: string,
+	/**  A date, for an invoice. */
+	date: string | null,
+	/**  Everything that was asked for, in the smallest unit of the clinic's currency, for an invoice. */
+	totalInCents: number | null,
+};
+
+/**  A record of the partner's that a practitioner or an invoice could be. */
+export type JoinOtherCandidateView = {
+	/**  What the partner calls it. */
+	recordId: string,
+	/**  What people know it by. */
+	knownAs: JoinNameView,
+	/**  The name by which it is linked there, whoever linked it. */
+	linkedAs: string | null,
+	/**  Whether it is linked to something else of the clinic's, and cannot be chosen. */
+	taken: boolean,
+	/**  Whether it is linked to this. */
+	linked: boolean,
+};
+
+/**  A practitioner, or an invoice that waits for somebody, and the partner's records that it is or could be. */
+export type JoinOtherView = {
+	/**  Which of the two. */
+	kind: JoinKind,
+	/**  What the practice system calls it. */
+	localId: string,
+	/**  What people know it by. */
+	knownAs: JoinNameView,
+	/**  Whether it is linked. */
+	linked: boolean,
+	/**  What is unclear or in the way, in a sentence. */
+	reason: string | null,
+	/**  The records, the likeliest first. */
+	candidates: JoinOtherCandidateView[],
+};
+
+/**  How it stands with a patient's record at a partner that joins records. */
+export type JoinedView = {
+	/**  The partner's name: `hint`. */
+	partner: string,
+	/**  The name that people know. */
+	title: string,
+	/**  Whether consent is there. */
+	allowed: boolean,
+	/**  Whether consent was refused or withdrawn, as against never asked for. */
+	withdrawn: boolean,
+	/**  Whether both records are linked, so that the partner's page can be opened. */
+	linked: boolean,
+	/**  Whether somebody has to say who is meant. */
+	undecided: boolean,
+	/**  Since when it stands like that; None where nobody looked yet. */
+	since: string | null,
+	/**  What is missing, unclear or in the way, in a sentence. */
+	reason: string | null,
+};
+
+/**  How records are joined with a partner's. */
+export type JoiningView = {
+	/**  Patients being looked at. */
+	progress: ProgressView | null,
+	/**  How many patients the partner has. */
+	records: number,
+	/**  How many of them have a name that a former program left, and none of ours. */
+	former: number,
+};
+
 /**  Something that left this computer, or happened to what left. */
 export type LeftView = {
 	/**  Its number in the audit trail. */
@@ -1079,19 +1283,21 @@ export type LinkView = {
 
 /**  What a person says about a list that shrank. */
 export type ListDecision = 
-/**  They really left: send the shorter list. */
+/**  They really left: send the shorter list, or withdraw the consents. */
 "sendShorter" | 
-/**  Read the book again now. */
+/**  Read the book again now. Consents are read again by themselves when the practice system changes. */
 "lookAgain";
 
-/**  The lists that Healthengine holds of a practice. */
+/**  The lists that can shrink: those that Healthengine holds of a practice, and the consents. */
 export type ListKind = 
 /**  Practitioners, rooms and devices. */
 "resources" | 
 /**  Appointment types. */
 "appointmentTypes" | 
 /**  The appointments of bookings, which Healthengine holds as bookings. */
-"appointments";
+"appointments" | 
+/**  Consents that the practice system holds; the entries are numbers of records, and nothing is sent. */
+"consents";
 
 /**  Where webhooks are received, and from whom. */
 export type ListenerInput = {
@@ -1215,6 +1421,8 @@ export type PatientCardView = {
 	patient: PatientView,
 	/**  How it stands with devices, at each linked partner that has any. */
 	devices: DevicesView[],
+	/**  How it stands with the record at each linked partner that joins records. */
+	joined: JoinedView[],
 	/**  The links to partners. */
 	links: LinkView[],
 	/**  Every line about consent, newest first. */
@@ -1335,6 +1543,8 @@ export type PracticeSetupView = {
 	documentsIn: string,
 	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
 	documentsOut: string,
+	/**  The practice system's own API for documents from patients; none where there is none, or a folder. */
+	documentsApi: DocumentApiSetupView | null,
 	/**  None before Healthengine is linked. */
 	healthengine: HealthengineSetupView | null,
 	/**  None before VALD Hub is linked. */
@@ -1419,6 +1629,8 @@ export type ProfileView = {
 	makesOwnFile: boolean,
 	/**  True if the profile knows how to write. */
 	canWrite: boolean,
+	/**  Whether documents can go through the practice system's own API. */
+	takesDocuments: boolean,
 	/**  True if it lies in the data folder, false if it is shipped. */
 	own: boolean,
 	/**  A mistake in the file, with line and column; such a profile cannot be chosen. */
@@ -1563,9 +1775,9 @@ export type SettingsView = {
 export type ShrunkListView = {
 	/**  Which list. */
 	list: ListKind,
-	/**  How many entries Healthengine has. */
+	/**  How many entries Healthengine has, or how many had agreed. */
 	before: number,
-	/**  How many the book has now. */
+	/**  How many the book, or the practice system, has now. */
 	now: number,
 	/**  The names that are gone, the first twenty. */
 	missing: string[],
@@ -1701,6 +1913,8 @@ export type SystemInput = {
 	documentsIn: string,
 	/**  The folder into which the practice lays documents for patients; empty for the profile's. */
 	documentsOut: string,
+	/**  The practice system's own API for documents from patients; none where there is none, or a folder. */
+	documentsApi: DocumentApiInput | null,
 	/**  The registration that was accepted, whose secret stands for the password; none where it is typed. */
 	registration: string | null,
 };

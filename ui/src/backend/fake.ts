@@ -217,7 +217,13 @@ export class FakeBackend implements Backend {
               ]
             : [],
           features: [
-            { feature: "attachDocuments", served: true, said: "It can be served." },
+            system.documentsApi?.clientSecret === "wrong"
+              ? {
+                  feature: "attachDocuments",
+                  served: false,
+                  said: "OpenEMR at emr.example.com does not take the client id or the client secret.",
+                }
+              : { feature: "attachDocuments", served: true, said: "It can be served." },
             { feature: "clientSnapshots", served: true, said: "It can be served." },
             system.documentsOut === ""
               ? {
@@ -347,6 +353,19 @@ export class FakeBackend implements Backend {
         const path = corner(0, 0) + corner(18, 0) + corner(0, 18);
         return ok({ address: `https://syncmydevice.com/?token=${token}`, size: 25, path });
       },
+      joinCandidates: (practiceId, patientId) =>
+        ok(this.#people.get(practiceId)?.candidates(patientId) ?? []),
+      joinOthers: (practiceId) => ok(this.#people.get(practiceId)?.others() ?? []),
+      decideJoined: (practiceId, choice) => {
+        this.#people.get(practiceId)?.decide(choice);
+        return ok(null);
+      },
+      openAtPartner: () => ok(null),
+      formerNames: (practiceId) => {
+        const found = this.#people.get(practiceId)?.former();
+        return found ? ok(found) : refuse("practiceUnknown");
+      },
+      carryOverFormerNames: (practiceId) => ok(this.#people.get(practiceId)?.former().fitting ?? 0),
       linkPatients: (practiceId, patientIds) => ok(this.#people.get(practiceId)?.link(patientIds) ?? 0),
       openInVald: (practiceId, patientId, linkFirst) => {
         const people = this.#people.get(practiceId);
@@ -544,6 +563,14 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       locations: practice.system.locations,
       documentsIn: practice.system.documentsIn,
       documentsOut: practice.system.documentsOut,
+      documentsApi: practice.system.documentsApi && {
+        url: practice.system.documentsApi.url,
+        site: practice.system.documentsApi.site || "default",
+        clientId: practice.system.documentsApi.clientId,
+        user: practice.system.documentsApi.user,
+        category: practice.system.documentsApi.category || "Medical Record",
+        hasSecrets: true,
+      },
       healthengine: practice.healthengine
         ? {
             practiceId: practice.healthengine.practiceId,

@@ -1,6 +1,11 @@
 // Made-up patients for the fake backend: one for each way in which a profile can stand.
 import type {
   ConsentInput,
+  FormerNamesView,
+  JoinCandidateView,
+  JoinChoice,
+  JoinedView,
+  JoinOtherView,
   LinkView,
   PatientCardView,
   PatientView,
@@ -76,6 +81,11 @@ export class FakePeople {
   readonly #practiceId: string;
   readonly #hasVald: boolean;
   readonly #hasDevices: boolean;
+  readonly #joins: boolean;
+  /** Who is linked with a membership, by what it is called there. */
+  readonly #joined = new Map([["77", "pat-77"]]);
+  readonly #notMeant = new Set<string>();
+  #undecidedStaff = true;
   readonly #agreed = new Set(["5521"]);
   readonly #refused = new Set<string>();
   readonly #registered = new Map<string, number>();
@@ -85,6 +95,8 @@ export class FakePeople {
     this.#practiceId = practice.id;
     this.#hasVald = practice.vald !== null;
     this.#hasDevices = practice.accounts.some((each) => each.partner === "validic");
+    this.#joins = practice.accounts.some((each) => each.partner === "hint");
+    if (this.#joins) for (const id of ["77", "78", "1207"]) this.#agreed.add(id);
     this.#practitioners = practice.practitioners.slice(0, 2);
   }
 
@@ -164,6 +176,7 @@ export class FakePeople {
             },
           ]
         : [],
+      joined: this.#joins ? [this.#joinedView(id)] : [],
       links: agreed ? [this.#link(person)] : [],
       consents: agreed
         ? [
@@ -262,6 +275,118 @@ export class FakePeople {
     delete person.reason;
     if (reason !== undefined) person.reason = reason;
     return true;
+  }
+
+  #joinedView(id: string): JoinedView {
+    const linked = this.#joined.has(id);
+    const left = this.candidates(id).filter((each) => !each.linked);
+    const undecided = this.#agreed.has(id) && !linked && left.length > 0;
+    const taken = left.some((each) => each.taken);
+    return {
+      partner: "hint",
+      title: "Hint",
+      allowed: this.#agreed.has(id),
+      withdrawn: this.#refused.has(id),
+      linked,
+      undecided,
+      since: RECORDED_AT,
+      reason: taken
+        ? "The record there is linked to something else of ours already, and is left as it is."
+        : undecided
+          ? "It is likely the same person, but not all of it agrees: same birth date; surname not the same."
+          : null,
+    };
+  }
+
+  /** Whom a patient could be at Hint: one is likely, another is linked to something else. */
+  candidates(id: string): JoinCandidateView[] {
+    const person = this.#people.find((each) => each.id === id);
+    if (!person || !this.#agreed.has(id)) return [];
+    const recordId = `pat-${id}`;
+    if (this.#notMeant.has(recordId)) return [];
+    const [here, taken] = [`${person.given} ${person.family}`, id === "1207"];
+    const linked = this.#joined.get(id) === recordId;
+    return [
+      {
+        recordId,
+        fields: [
+          {
+            field: "name",
+            onBooking: here,
+            inBook: linked ? here : `${here}-Holt`,
+            verdict: linked ? "same" : "differs",
+          },
+          {
+            field: "birthDate",
+            onBooking: person.born,
+            inBook: person.born,
+            verdict: person.born === null ? "missing" : "same",
+          },
+          { field: "phone", onBooking: "0491 570 156", inBook: null, verdict: "missing" },
+        ],
+        explained: linked ? "same name and birth date" : "same birth date; surname not the same",
+        linkedAs: taken ? "old-clinic-31" : linked ? `richmond-${id}` : null,
+        taken,
+        linked,
+        archived: false,
+      },
+    ];
+  }
+
+  others(): JoinOtherView[] {
+    const name = (text: string) => ({ name: text, date: null, totalInCents: null });
+    const lee = { recordId: "pct-1", knownAs: name("Mei Lee"), linkedAs: null, taken: false, linked: false };
+    const reason = "Names alone are not enough: say which practitioner at Hint this is.";
+    const invoice = { name: "1001", date: "2026-11-02", totalInCents: 9500 };
+    return [
+      {
+        kind: "practitioner",
+        localId: "12",
+        knownAs: name("Dr Mei Lee"),
+        linked: !this.#undecidedStaff,
+        reason: this.#undecidedStaff ? reason : null,
+        candidates: [
+          { ...lee, linked: !this.#undecidedStaff },
+          { ...lee, recordId: "pct-2", knownAs: name("Robin Examplar"), taken: true, linkedAs: "richmond-9" },
+        ],
+      },
+      {
+        kind: "invoice",
+        localId: "4",
+        knownAs: invoice,
+        linked: false,
+        reason: "Day and amount agree, and something else does not: say which invoice it is.",
+        candidates: [{ ...lee, recordId: "inv-1", knownAs: { ...invoice, name: "H-77" } }],
+      },
+    ];
+  }
+
+  decide(choice: JoinChoice) {
+    if (choice.kind === "practitioner") this.#undecidedStaff = !choice.same;
+    if (choice.kind !== "patient") return;
+    if (choice.same) this.#joined.set(choice.localId, choice.recordId);
+    else {
+      this.#joined.delete(choice.localId);
+      this.#notMeant.add(choice.recordId);
+    }
+  }
+
+  /** What a former program left. */
+  former(): FormerNamesView {
+    const row = { left: "5521", field: "external_link_id", there: "Sam Nguyen" };
+    return {
+      fitting: 2,
+      withoutConsent: 1,
+      doubtful: 1,
+      unknown: 1,
+      ambiguous: 0,
+      replaced: 4,
+      rows: [
+        { ...row, fit: "fits", here: "Sam Nguyen" },
+        { ...row, fit: "doubtful", there: "Casey Examplar", left: "77", here: "Priya Raman" },
+        { ...row, fit: "unknown", there: "Robin Examplar", left: "old-9", here: null },
+      ],
+    };
   }
 
   /** The patient's token at the page, a new one where that is wanted. */

@@ -73,6 +73,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: true,
+    takesDocuments: true,
     own: false,
     problem: null,
   },
@@ -82,6 +83,7 @@ const PROFILES: ProfileView[] = [
     engine: "sqlite",
     makesOwnFile: true,
     canWrite: true,
+    takesDocuments: false,
     own: false,
     problem: null,
   },
@@ -100,6 +102,7 @@ const PROFILES: ProfileView[] = [
     engine: "mysql",
     makesOwnFile: false,
     canWrite: false,
+    takesDocuments: false,
     own: true,
     problem: {
       code: "profileInvalid",
@@ -210,6 +213,7 @@ function practice(): PracticeView {
       locations: [],
       documentsIn: "",
       documentsOut: "",
+      documentsApi: null,
       healthengine: {
         practiceId: "1234567",
         baseUrl: "https://healthengine.com.au/pms-api/v1",
@@ -760,6 +764,24 @@ function bookingsGone(): Scenario {
   };
 }
 
+/** Somebody emptied the column in which the practice system holds consents. */
+function consentsGone(): Scenario {
+  const base = shrunk();
+  const missing = Array.from({ length: 20 }, (_, at) => `record ${at + 1}`);
+  return {
+    ...base,
+    view: {
+      ...base.view,
+      attention: [{ kind: "shrunkList", practiceId: "richmond", list: "consents" }],
+      practices: base.view.practices.map((each) => ({
+        ...each,
+        light: "ok",
+        shrunkLists: [{ list: "consents", before: 310, now: 4, missing, noticedAt: before(30) }],
+      })),
+    },
+  };
+}
+
 function without(headline: AppView["headline"], problem: AppView["problem"] = null): Scenario {
   return {
     view: {
@@ -876,7 +898,63 @@ export const PARTNERS: PartnerCardView[] = [
     ],
     whenUnlinked: "Patients stay registered at Validic, and who is who stays on record here.",
   },
+  {
+    name: "hint",
+    title: "Hint",
+    purpose:
+      "Joins each patient who agreed to that with their membership, so that either system finds the other’s record.",
+    fields: [
+      {
+        key: "access_token",
+        label: "Access token",
+        kind: "secret",
+        choices: [],
+        default: null,
+        optional: false,
+        whereToFind: ["Sign in to Hint as an administrator of the practice."],
+      },
+      {
+        key: "base_url",
+        label: "Address",
+        kind: "address",
+        choices: [],
+        default: "https://api.hint.com/api",
+        optional: false,
+        whereToFind: ["Leave it as it is."],
+      },
+    ],
+    whenUnlinked: "The links stay at Hint as they are, and are not kept in step any more.",
+  },
 ];
+
+/** A clinic whose patients are being joined with their memberships. */
+function joining(): Scenario {
+  return changed((base) => ({
+    practices: base.practices.map((each) => ({
+      ...each,
+      accounts: [
+        {
+          partner: "hint",
+          title: "Hint",
+          light: "attention" as const,
+          linked: 41,
+          pending: 12,
+          needsPerson: 2,
+          failed: 1,
+          joining: { progress: { done: 44, total: 56 }, records: 60, former: 5 },
+          lastAnswerAt: before(20),
+          problem: null,
+        },
+      ],
+      setup: {
+        ...each.setup,
+        accounts: [
+          { partner: "hint", fields: { base_url: "https://api.hint.com/api" }, secrets: ["access_token"] },
+        ],
+      },
+    })),
+  }));
+}
 
 function withValidic(account: Partial<AccountView>, rest: Partial<AppView> = {}): Scenario {
   return changed((base) => ({
@@ -893,6 +971,7 @@ function withValidic(account: Partial<AccountView>, rest: Partial<AppView> = {})
           pending: 0,
           needsPerson: 0,
           failed: 0,
+          joining: null,
           lastAnswerAt: before(600),
           problem: null,
           ...account,
@@ -1010,6 +1089,7 @@ export const SCENARIOS = {
   "on-its-way": onItsWay,
   shrunk,
   "bookings-gone": () => bookingsGone(),
+  "consents-gone": () => consentsGone(),
   webhooks: () => withWebhooks({}),
   "webhooks-silent": () =>
     withWebhooks(
@@ -1035,6 +1115,7 @@ export const SCENARIOS = {
     finished: finished().map((each) => ({ ...each, vald: null })),
   }),
   devices: () => withValidic({}),
+  joining,
   "validic-silent": () => ({
     ...withValidic(
       {

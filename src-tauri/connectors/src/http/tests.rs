@@ -381,7 +381,7 @@ fn tokens_at(http: &Http, url: &str) -> Tokens {
         url,
         client_id: &client_id,
         client_secret: &client_secret,
-        asked: TokensAsked::InTheForm { audience: "an-api" },
+        grant: Grant::Client { audience: "an-api" },
     };
     http.tokens(&client).unwrap()
 }
@@ -541,4 +541,34 @@ async fn large_bodies_stay_as_they_are_where_nothing_is_compressed() {
 async fn the_title_of_a_problem_is_a_reason() {
     let canned = Canned::status("400 Bad Request", &[], r#"{"title": "One 'thing' is wrong."}"#).await;
     assert_eq!(told(&canned.read().await.unwrap_err()), "our request was refused: One … is wrong.");
+}
+
+#[tokio::test]
+async fn a_file_is_posted_in_a_form() {
+    let mut canned = Canned::status("200 OK", &[], "true").await;
+    let file =
+        FormFile { field: "document", name: "a_1.pdf", format: "application/pdf", content: b"%PDF\r\n--" };
+    let answer: bool = canned.endpoint().upload(&["things"], &[("path", "/a b")], &file).await.unwrap();
+    assert!(answer);
+    let request = String::from_utf8(canned.requests.recv().await.unwrap()).unwrap();
+    assert!(request.starts_with("POST /v1/things?path=%2Fa+b "), "{request}");
+    let boundary = request.split("boundary=").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    let body = request.split_once("\r\n\r\n").unwrap().1;
+    let expected = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"document\"; filename=\"a_1.pdf\"\r\n\
+         Content-Type: application/pdf\r\n\r\n%PDF\r\n--\r\n--{boundary}--\r\n"
+    );
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_apart() {
+    let tls = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    let io = std::io::Error::other(tls());
+    assert!(is_about_certificate(&ReadError::Unreachable(Box::new(io))));
+    assert!(is_about_certificate(&ReadError::Unreachable(Box::new(tls()))));
+    assert!(!is_about_certificate(&ReadError::Unreachable("no answer".into())));
+    assert!(!is_about_certificate(&ReadError::NotAuthorised));
+    let failed = ReadError::Unreachable(Box::new(HttpFailure::ServerFailed(501)));
+    assert_eq!((failed_with(&failed), failed_with(&ReadError::NotFound)), (Some(501), None));
 }

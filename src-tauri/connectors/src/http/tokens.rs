@@ -1,4 +1,5 @@
-//! Tokens that open a service for a while: fetched for a client's id and secret, kept in memory only, renewed in time.
+//! Tokens that open a service for a while: fetched for a client's id and secret, or in the name of one of the service's
+//! users, kept in memory only, renewed in time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, Weak};
@@ -7,10 +8,10 @@ use std::time::{Duration, Instant};
 use domain::failure::ReadError;
 use domain::private::{ExposeSecret, SecretString};
 use futures_util::future::BoxFuture;
-use oauth2::basic::{BasicClient, BasicTokenResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope,
-    TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError,
+    ResourceOwnerPassword, ResourceOwnerUsername, Scope, TokenResponse, TokenUrl,
 };
 use tokio::sync::Mutex;
 
@@ -33,30 +34,76 @@ pub struct TokenClient<'a> {
     pub client_id: &'a SecretString,
     /// The client's secret.
     pub client_secret: &'a SecretString,
-    /// How they are asked for.
-    pub asked: TokensAsked<'a>,
+    /// In whose name.
+    pub grant: Grant<'a>,
 }
 
-/// How a service wants to be asked for tokens, and for what.
-#[derive(Clone, Copy, Debug)]
-pub enum TokensAsked<'a> {
-    /// Everything in the form, with the parameter `audience` (VALD sheet §2).
-    InTheForm {
-        /// What the tokens are for.
+/// In whose name tokens are asked for.
+#[derive(Clone, Copy)]
+pub enum Grant<'a> {
+    /// The client's own; everything stands in the form (VALD sheet §2).
+    Client {
+        /// What the tokens are for, in the parameter `audience`.
         audience: &'a str,
     },
-    /// Client id and secret by HTTP Basic, with the parameter `scope` (Provet sheet §2).
-    ByBasic {
-        /// What the tokens are for.
+    /// The client's own, its id and secret by HTTP Basic (Provet sheet §2).
+    ClientByBasic {
+        /// What the tokens are for, in the parameter `scope`.
         scope: &'a str,
+    },
+    /// A user of the service, by name and password.
+    User {
+        /// The user's name.
+        name: &'a str,
+        /// The user's password.
+        password: &'a SecretString,
+        /// A parameter of the service's own, with its value.
+        extra: (&'static str, &'static str),
+        /// What is asked for.
+        scopes: &'static [&'static str],
+        /// Of that, what a token is of no use without: one of the scopes that were granted begins with one of these. A
+        /// service that does not say what it granted is believed.
+        needed: &'static [&'static str],
     },
 }
 
-impl TokensAsked<'_> {
-    fn purpose(&self) -> &str {
-        match self {
-            Self::InTheForm { audience } => audience,
-            Self::ByBasic { scope } => scope,
+/// The same, kept.
+enum KeptGrant {
+    Client {
+        audience: String,
+    },
+    ClientByBasic {
+        scope: String,
+    },
+    User {
+        name: String,
+        password: SecretString,
+        extra: (&'static str, &'static str),
+        scopes: &'static [&'static str],
+        needed: &'static [&'static str],
+    },
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The service gives none in this way: it is switched off, or not allowed to this client.
+    #[error("tokens are not given out in this way")]
+    GrantOff,
+    /// The client is not registered for what is asked for.
+    #[error("the client is not registered for what it asks")]
+    ScopeMissing,
+    /// Anything else.
+    #[error("no token")]
+    Failed(#[source] ReadError),
+}
+
+impl From<TokenError> for ReadError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::GrantOff => ReadError::NotAuthorised,
+            TokenError::ScopeMissing => ReadError::NoConsent,
+            TokenError::Failed(error) => error,
         }
     }
 }
@@ -67,8 +114,7 @@ pub struct Tokens {
     url: TokenUrl,
     client_id: SecretString,
     client_secret: SecretString,
-    by_basic: bool,
-    purpose: String,
+    grant: KeptGrant,
     kept: Arc<Kept>,
 }
 
@@ -135,7 +181,25 @@ impl Http {
     pub fn tokens(&self, client: &TokenClient<'_>) -> Result<Tokens, EndpointError> {
         let client_id = key_text("client id", client.client_id)?;
         let client_secret = key_text("client secret", client.client_secret)?;
-        let credentials = fingerprint(&[client.url.trim(), client.asked.purpose(), client_id, client_secret]);
+        let (grant, whose) = match client.grant {
+            Grant::Client { audience } => {
+                (KeptGrant::Client { audience: audience.to_owned() }, audience.to_owned())
+            }
+            Grant::ClientByBasic { scope } => {
+                (KeptGrant::ClientByBasic { scope: scope.to_owned() }, scope.to_owned())
+            }
+            Grant::User { name, password, extra, scopes, needed } => {
+                let grant = KeptGrant::User {
+                    name: name.to_owned(),
+                    password: password.clone(),
+                    extra,
+                    scopes,
+                    needed,
+                };
+                (grant, fingerprint(&[name, password.expose_secret()]))
+            }
+        };
+        let credentials = fingerprint(&[client.url.trim(), &whose, client_id, client_secret]);
         let url = TokenUrl::new(client.url.trim().to_owned()).map_err(|_| EndpointError::NotAnAddress)?;
         let mut endpoint = self.endpoint(client.url)?.with_shared_key(&credentials);
         // Nothing is put behind it, and to some services a slash at its end means another page.
@@ -145,8 +209,7 @@ impl Http {
             url,
             client_id: client_id.into(),
             client_secret: client_secret.into(),
-            by_basic: matches!(client.asked, TokensAsked::ByBasic { .. }),
-            purpose: client.asked.purpose().to_owned(),
+            grant,
             kept: self.tokens.of(&credentials),
         })
     }
@@ -156,8 +219,17 @@ impl Tokens {
     /// A token that is good for now. Whoever asks while one is fetched waits for that one.
     ///
     /// # Errors
-    /// [`ReadError::NotAuthorised`] where the credentials are refused.
+    /// [`ReadError::NotAuthorised`] where the credentials are refused, [`ReadError::NoConsent`] where they open too
+    /// little.
     pub async fn current(&self) -> Result<SecretString, ReadError> {
+        Ok(self.good().await?)
+    }
+
+    /// The same, for whoever wants to say more exactly why there is none.
+    ///
+    /// # Errors
+    /// [`TokenError`] says why.
+    pub async fn good(&self) -> Result<SecretString, TokenError> {
         let mut kept = self.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.is_good(Instant::now())) {
             return Ok(token.secret.clone());
@@ -181,28 +253,57 @@ impl Tokens {
         self.endpoint.retire(super::NOTHING);
     }
 
-    async fn fetch(&self) -> Result<Token, ReadError> {
+    async fn fetch(&self) -> Result<Token, TokenError> {
         let client = BasicClient::new(ClientId::new(self.client_id.expose_secret().to_owned()))
             .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().to_owned()))
-            .set_auth_type(if self.by_basic { AuthType::BasicAuth } else { AuthType::RequestBody })
+            .set_auth_type(match self.grant {
+                KeptGrant::ClientByBasic { .. } => AuthType::BasicAuth,
+                // Nothing says that the credentials are taken in a header (VALD sheet §2); OpenEMR takes them in both places.
+                KeptGrant::Client { .. } | KeptGrant::User { .. } => AuthType::RequestBody,
+            })
             .set_token_uri(self.url.clone());
-        let asked = client.exchange_client_credentials();
-        let asked = if self.by_basic {
-            asked.add_scope(Scope::new(self.purpose.clone()))
-        } else {
-            asked.add_extra_param("audience", &self.purpose)
+        let answer: Result<BasicTokenResponse, _> = match &self.grant {
+            KeptGrant::Client { audience } => {
+                let asked = client.exchange_client_credentials().add_extra_param("audience", audience);
+                asked.request_async(&self.endpoint).await
+            }
+            KeptGrant::ClientByBasic { scope } => {
+                let asked = client.exchange_client_credentials().add_scope(Scope::new(scope.clone()));
+                asked.request_async(&self.endpoint).await
+            }
+            KeptGrant::User { name, password, extra: (key, value), scopes, .. } => {
+                let name = ResourceOwnerUsername::new(name.clone());
+                let password = ResourceOwnerPassword::new(password.expose_secret().to_owned());
+                let asked = client.exchange_password(&name, &password).add_extra_param(*key, *value);
+                let scopes = scopes.iter().map(|scope| Scope::new((*scope).to_owned()));
+                asked.add_scopes(scopes).request_async(&self.endpoint).await
+            }
         };
-        let answer: Result<BasicTokenResponse, _> = asked.request_async(&self.endpoint).await;
+        let garbled = || TokenError::Failed(ReadError::Garbled(Box::new(NoToken)));
         let answer = answer.map_err(|error| match error {
-            RequestTokenError::Request(error) => error,
-            RequestTokenError::ServerResponse(_)
-            | RequestTokenError::Parse(..)
-            | RequestTokenError::Other(_) => ReadError::Garbled(Box::new(NoToken)),
+            RequestTokenError::Request(error) => TokenError::Failed(error),
+            // Its words may hold anything; what kind of refusal it is says enough.
+            RequestTokenError::ServerResponse(refused) => match refused.error() {
+                BasicErrorResponseType::UnsupportedGrantType | BasicErrorResponseType::UnauthorizedClient => {
+                    TokenError::GrantOff
+                }
+                BasicErrorResponseType::InvalidScope => TokenError::ScopeMissing,
+                BasicErrorResponseType::InvalidClient
+                | BasicErrorResponseType::InvalidGrant
+                | BasicErrorResponseType::InvalidRequest
+                | BasicErrorResponseType::Extension(_) => TokenError::Failed(ReadError::NotAuthorised),
+            },
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => garbled(),
         })?;
+        if let (KeptGrant::User { needed, .. }, Some(granted)) = (&self.grant, answer.scopes())
+            && !granted.iter().any(|scope| needed.iter().any(|begins| scope.starts_with(begins)))
+        {
+            return Err(TokenError::ScopeMissing);
+        }
         let secret = answer.access_token().secret().as_str();
         // Anything else cannot stand in a header.
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ReadError::Garbled(Box::new(NoToken)));
+            return Err(garbled());
         }
         Ok(Token::new(secret.into(), answer.expires_in(), Instant::now()))
     }

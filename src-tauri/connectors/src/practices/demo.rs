@@ -28,6 +28,8 @@ pub enum DemoError {
 }
 
 const SCHEMA: &str = include_str!("sql/profiles/demo/tables.sql");
+/// What tells that patients changed, without a look at all of them.
+const PATIENTS_CHANGED: &str = include_str!("sql/profiles/demo/patients_changed.sql");
 
 /// Title, given name, family name, specialty, working days (0 is Sunday), and hours and lunch in minutes.
 type Practitioner = (&'static str, &'static str, &'static str, &'static str, &'static [u32], [i64; 4]);
@@ -185,12 +187,13 @@ pub fn create(path: &Path, today: NaiveDate) -> Result<(), DemoError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(PATIENTS_CHANGED)?;
     fill(&transaction, today)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// What tables have been given since the first version, and how a book from before is brought up to it.
+/// Which columns and tables there are since the first version, and how a book from before is brought up to them.
 const SINCE: &[(&str, &str, &str)] = &[
     (
         "appointment",
@@ -199,6 +202,13 @@ const SINCE: &[(&str, &str, &str)] = &[
     ),
     ("patient", "inactive", "ALTER TABLE patient ADD COLUMN inactive INTEGER NOT NULL DEFAULT 0;"),
     ("patient", "merged_into", "ALTER TABLE patient ADD COLUMN merged_into INTEGER REFERENCES patient (id);"),
+    ("patients_changed", "stamp", PATIENTS_CHANGED),
+    (
+        "invoice",
+        "id",
+        "CREATE TABLE invoice (id INTEGER PRIMARY KEY, patient_id INTEGER NOT NULL REFERENCES patient (id),
+           number TEXT NOT NULL, day TEXT NOT NULL, total_in_cents INTEGER NOT NULL);",
+    ),
 ];
 
 /// Brings a book that an older version made up to date.
@@ -251,6 +261,7 @@ fn fill(book: &Transaction<'_>, today: NaiveDate) -> rusqlite::Result<()> {
     )?;
     let mut dice = Dice(u64::from(today.num_days_from_ce().unsigned_abs()));
     patients(book, &mut dice, today)?;
+    invoices(book, today)?;
     appointments(book, &mut dice, today, leave)
 }
 
@@ -308,6 +319,26 @@ fn patients(book: &Transaction<'_>, dice: &mut Dice, today: NaiveDate) -> rusqli
             format!("{} 09:00:00", today.checked_sub_days(Days::new(300)).unwrap_or(today)),
         ])?;
         before = Some((first, last, born, phone));
+    }
+    Ok(())
+}
+
+/// An invoice for some, of the weeks before `today`.
+fn invoices(book: &Transaction<'_>, today: NaiveDate) -> rusqlite::Result<()> {
+    let mut insert = book.prepare(
+        "INSERT INTO invoice (id, patient_id, number, day, total_in_cents) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (place, patient) in (5..=PATIENTS).step_by(16).enumerate() {
+        let ago = u64::try_from(1 + place).unwrap_or(1);
+        let day = today.checked_sub_days(Days::new(ago)).unwrap_or(today);
+        let number_shown = format!("{}", 1_001 + place);
+        insert.execute(params![
+            number(place + 1),
+            number(patient),
+            number_shown,
+            day.to_string(),
+            number(9_500 + 50 * place)
+        ])?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod folders;
+pub mod openemr;
 pub mod provet;
 pub mod sql;
 
@@ -12,13 +13,13 @@ use std::sync::Arc;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::private::SecretString;
-use domain::settings::SystemSettings;
+use domain::settings::{DocumentApi, SystemSettings};
 use domain::time::PracticeZone;
 
 use crate::http::Http;
 use provet::{Provet, Setup, SetupError};
 use sql::profile::{Profile, ProfileError};
-use sql::{LinkError, SqlPractice};
+use sql::{DocumentApiError, LinkError, SqlPractice};
 
 /// The profiles that come with the program, by name.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -127,6 +128,26 @@ impl Opened {
         match self {
             Self::Sql(practice) => Arc::from(practice as Box<dyn PracticeSystem>),
             Self::Provet(practice) => Arc::from(practice as Box<dyn PracticeSystem>),
+        }
+    }
+
+    /// Files documents through the system's own API.
+    ///
+    /// # Errors
+    /// [`DocumentApiError`] says what is wrong with the settings.
+    pub fn with_document_api(
+        self,
+        api: &DocumentApi,
+        client_secret: Option<&SecretString>,
+        password: Option<&SecretString>,
+        http: &Http,
+    ) -> Result<Self, DocumentApiError> {
+        match self {
+            Self::Sql(practice) => {
+                let practice = practice.with_document_api(api, client_secret, password, http)?;
+                Ok(Self::Sql(Box::new(practice)))
+            }
+            Self::Provet(_) => Err(DocumentApiError::NotOffered(provet::NAME.to_owned())),
         }
     }
 

@@ -93,6 +93,12 @@ pub trait DocumentDesk: Send + Sync {
 /// A folder, or whatever else takes documents, that did not work. Tried again by itself. Names no file.
 #[derive(Debug, thiserror::Error)]
 pub enum FilingError {
+    /// Nobody answers: a service that is off, or a network in between.
+    #[error("does not answer: check that it runs, and that this computer reaches it")]
+    NoAnswer(#[source] Cause),
+    /// Somebody has to set it up otherwise; the text says how, as the rest of a sentence without its stop.
+    #[error("{0}")]
+    SetUp(&'static str),
     /// It is not there: a drive that is not connected, a server that is off.
     #[error("is not there: check that its drive is connected, or name another one")]
     Missing,
@@ -107,13 +113,26 @@ pub enum FilingError {
     Failed(#[source] Cause),
 }
 
+/// A document that was made ready to be put into place.
+#[derive(Debug)]
+pub struct Staged {
+    /// Where it is to be put, to be recorded before it is tried.
+    pub ticket: Private<String>,
+    /// Its content, to be held in our own records until it is in place; none where it lies ready elsewhere.
+    pub hold: Option<Private<Vec<u8>>>,
+}
+
 /// What became of a document that was to be put into place.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Placed {
     /// The practice has it, as whatever its system calls it, where that is known.
     Stands(Option<DocumentRef>),
-    /// Something else has its place; the text names another one, to be recorded before it is tried.
+    /// Something else has its place, or it is to be tried anew; the text is to be recorded before it is tried.
     TryInstead(Private<String>),
+    /// An earlier try may still take effect; look again later.
+    NotSettled,
+    /// The practice does not have it, and its system will not take it.
+    TurnedAway,
 }
 
 /// Takes documents in, in two steps, so that a crash between any two instants leaves one document and not two or none.
@@ -125,17 +144,24 @@ pub trait DocumentInbox: Send + Sync {
     /// Tries whether documents could be filed, and leaves nothing behind.
     async fn check(&self) -> Result<(), FilingError>;
 
+    /// Whether content lies ready in our own records ([`Staged::hold`]), so that it can be made ready whether or not
+    /// the practice system can be reached.
+    fn stages_in_our_records(&self) -> bool {
+        false
+    }
+
     /// Makes content ready, where the practice does not see it, and returns where it is to be put. Doing it again
     /// begins anew; nothing is left of the former time.
-    async fn stage(
-        &self,
-        order: &DocumentOrder,
-        content: Private<Vec<u8>>,
-    ) -> Result<Private<String>, FilingError>;
+    async fn stage(&self, order: &DocumentOrder, content: Private<Vec<u8>>) -> Result<Staged, FilingError>;
 
-    /// Puts what lies ready into its place. Done before, it tells the same again, also when the practice has moved the
-    /// document elsewhere since.
-    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError>;
+    /// Puts what lies ready, or what our records hold, into its place. Done before, it tells the same again, also when
+    /// the practice has moved the document elsewhere since.
+    async fn place(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        held: Option<Private<Vec<u8>>>,
+    ) -> Result<Placed, FilingError>;
 
     /// Takes away what lies ready.
     async fn discard(&self, key: &DocumentKey) -> Result<(), FilingError>;
@@ -185,10 +211,21 @@ pub trait DocumentLedger: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
-    /// Keeps the content of a document that is `Received`, under a booking, and makes it `Kept`, in one transaction.
+    /// Holds the content of a document that is `Received` and makes it `Filing`, in one transaction. It is held until
+    /// the document is `Filed`.
+    async fn hold_document(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Keeps the content of a document that is at `from`, under a booking, and makes it `Kept`, in one transaction.
     async fn keep_document(
         &self,
         key: &DocumentKey,
+        from: &DocumentState,
         booking: &ForeignBookingId,
         content: Private<Vec<u8>>,
         now: DateTime<Utc>,

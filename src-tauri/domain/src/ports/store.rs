@@ -388,10 +388,14 @@ pub trait Consents: Send + Sync {
     /// answer with its line in one transaction. Where somebody recorded something about the patient in between, neither
     /// is kept, and the answer has to be decided anew. The trail says `now`. Returns how many lines were appended, and
     /// how many answers were left.
+    ///
+    /// `read_with` is the profile of the practice system that gave them. Where the practice has another one since, or is
+    /// gone, its patients' keys are other people's there: nothing is kept, and it is [`StoreError::Stale`].
     async fn keep_answers(
         &self,
         practice: &PracticeId,
         partner: &PartnerId,
+        read_with: &str,
         answers: &[DecidedAnswer],
         now: DateTime<Utc>,
     ) -> Result<(u64, u64), StoreError>;

@@ -114,8 +114,25 @@ async fn content_is_kept_with_the_booking_and_laid_out_for_its_owner_only() {
     let nothing = store.lay_out_document(&key, dir.path()).await;
     assert!(matches!(nothing, Err(LayOutError::Gone)));
     let content = Private::new(b"PDF".to_vec());
-    store.keep_document(&key, &ForeignBookingId::new("1"), content.clone(), second(2)).await.unwrap();
-    let twice = store.keep_document(&key, &ForeignBookingId::new("1"), content.clone(), second(2)).await;
+    store
+        .keep_document(
+            &key,
+            &DocumentState::Received,
+            &ForeignBookingId::new("1"),
+            content.clone(),
+            second(2),
+        )
+        .await
+        .unwrap();
+    let twice = store
+        .keep_document(
+            &key,
+            &DocumentState::Received,
+            &ForeignBookingId::new("1"),
+            content.clone(),
+            second(2),
+        )
+        .await;
     assert!(matches!(twice, Err(StoreError::Stale)));
     let entry = only(&store).await;
     assert_eq!((entry.state, entry.kept), (DocumentState::Kept, true));
@@ -134,13 +151,49 @@ async fn content_is_kept_with_the_booking_and_laid_out_for_its_owner_only() {
 }
 
 #[tokio::test]
+async fn content_is_held_while_a_document_is_being_filed_and_no_longer() {
+    let (_dir, store) = fresh();
+    confirmed(&store, "1").await;
+    let key = document_key("91");
+    let (ticket, content) = (Private::new("a.pdf".to_owned()), Private::new(b"PDF".to_vec()));
+    let filing = DocumentState::Filing(ticket.clone());
+    store.receive_document(&offer("91", Some("1")), second(0)).await.unwrap();
+    store.hold_document(&key, &ticket, content.clone(), second(1)).await.unwrap();
+    let twice = store.hold_document(&key, &ticket, content.clone(), second(1)).await;
+    assert!(matches!(twice, Err(StoreError::Stale)));
+    let again = DocumentState::Filing(Private::new("a.pdf since".to_owned()));
+    store.move_document(&key, &filing, &again, second(2)).await.unwrap();
+    assert_eq!((only(&store).await.state, only(&store).await.kept), (again.clone(), true));
+    assert_eq!(store.document_content(&key).await.unwrap(), Some(content.clone()));
+    store.move_document(&key, &again, &DocumentState::Filed(None), second(3)).await.unwrap();
+    assert!(!only(&store).await.kept);
+    assert_eq!(store.document_content(&key).await.unwrap(), None);
+
+    // What is turned away stays, with the booking from which it is opened.
+    let key = document_key("92");
+    store.receive_document(&offer("92", None), second(0)).await.unwrap();
+    store.hold_document(&key, &ticket, content.clone(), second(1)).await.unwrap();
+    let booking = ForeignBookingId::new("1");
+    store.keep_document(&key, &filing, &booking, content.clone(), second(2)).await.unwrap();
+    let entry = store.document(&key).await.unwrap().unwrap();
+    assert_eq!((entry.state, entry.offer.booking), (DocumentState::Kept, Some(booking.clone())));
+    store.move_document(&key, &DocumentState::Kept, &DocumentState::Filed(None), second(3)).await.unwrap();
+    assert_eq!(store.document_content(&key).await.unwrap(), Some(content.clone()));
+    let late = store.keep_document(&key, &DocumentState::Filed(None), &booking, content, second(4)).await;
+    assert!(matches!(late, Err(StoreError::Stale)));
+}
+
+#[tokio::test]
 async fn a_document_is_forgotten_with_its_bookings_people_and_not_before_the_appointment() {
     let (_dir, store) = fresh();
     confirmed(&store, "1").await;
     let key = document_key("91");
     store.receive_document(&offer("91", Some("1")), second(0)).await.unwrap();
     let content = Private::new(b"PDF".to_vec());
-    store.keep_document(&key, &ForeignBookingId::new("1"), content, second(2)).await.unwrap();
+    store
+        .keep_document(&key, &DocumentState::Received, &ForeignBookingId::new("1"), content, second(2))
+        .await
+        .unwrap();
     // Unfinished documents keep what they need.
     store.forget_people(at("2026-11-22T00:00:00Z")).await.unwrap();
     assert!(store.document_content(&key).await.unwrap().is_some());

@@ -572,7 +572,7 @@ async fn another_practice_system_begins_without_what_was_known_of_patients() {
         let patient = PatientRef::new("7");
         store.settle(&practice(), &person, Settled::ByPerson, Some(&patient), second(1)).await.unwrap();
         let answer = DecidedAnswer { answer: kept("7", "a"), last: None, line: None };
-        store.keep_answers(&practice(), &vald(), &[answer], second(1)).await.unwrap();
+        store.keep_answers(&practice(), &vald(), "demo", &[answer], second(1)).await.unwrap();
         store.save_links(&[link("7")], &[]).await.unwrap();
         store.set_marks(&practice(), &[mark("profiles/compared"), mark("resources")]).await.unwrap();
     };
@@ -655,9 +655,29 @@ fn kept(patient: &str, digest: &str) -> KeptAnswer {
 }
 
 #[tokio::test]
+async fn what_a_pass_of_the_former_practice_system_read_counts_for_nobody_of_the_new_one() {
+    let (_dir, store) = fresh();
+    store.save_practice(&with_system("openemr", "mysql://one")).await.unwrap();
+    let decided = [DecidedAnswer { answer: kept("7", "a"), last: None, line: Some(yes("7")) }];
+    // There is no consent yet, so that another practice system is allowed; its pass is still under way.
+    store.save_practice(&with_system("demo", "sqlite:x")).await.unwrap();
+    let late = store.keep_answers(&practice(), &vald(), "openemr", &decided, second(50)).await;
+    assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
+    assert_eq!(store.last_consent().await.unwrap(), 0);
+    assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), []);
+    assert!(store.audited(0, 10).await.unwrap().is_empty());
+    assert_eq!(store.keep_answers(&practice(), &vald(), "demo", &decided, second(51)).await.unwrap(), (1, 0));
+    // Nor is anything kept for a practice that is not linked any more.
+    store.remove_practice(&practice()).await.unwrap();
+    let late = store.keep_answers(&practice(), &vald(), "demo", &decided, second(52)).await;
+    assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
+}
+
+#[tokio::test]
 async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebody_was_quicker() {
     let (_dir, store) = fresh();
     store.save_practice(&settings("richmond")).await.unwrap();
+    let read_with = settings("richmond").system.profile;
     let of_system = |patient| ConsentLine { how: ConsentHow::PracticeSystem, ..yes(patient) };
     let decided = |patient, digest, last| DecidedAnswer {
         answer: kept(patient, digest),
@@ -665,7 +685,10 @@ async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebod
         line: Some(of_system(patient)),
     };
     let both = [decided("7", "a", None), decided("8", "b", None)];
-    assert_eq!(store.keep_answers(&practice(), &vald(), &both, second(50)).await.unwrap(), (2, 0));
+    assert_eq!(
+        store.keep_answers(&practice(), &vald(), &read_with, &both, second(50)).await.unwrap(),
+        (2, 0)
+    );
     assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "b")]);
     let trail = store.audited(0, 10).await.unwrap();
     assert!(trail.iter().all(|entry| entry.line.at == second(50)), "the trail says when it was recorded");
@@ -684,7 +707,10 @@ async fn answers_of_the_practice_system_are_kept_with_their_lines_unless_somebod
             line: Some(ConsentLine { said: Said::No, ..of_system("8") }),
         },
     ];
-    assert_eq!(store.keep_answers(&practice(), &vald(), &again, second(60)).await.unwrap(), (1, 1));
+    assert_eq!(
+        store.keep_answers(&practice(), &vald(), &read_with, &again, second(60)).await.unwrap(),
+        (1, 1)
+    );
     assert_eq!(store.kept_answers(&practice(), &vald()).await.unwrap(), [kept("7", "a"), kept("8", "")]);
     let stands = store.consent(&practice(), &vald(), &PatientRef::new("7")).await.unwrap().unwrap();
     assert_eq!(stands.line.how, ConsentHow::AtDesk);

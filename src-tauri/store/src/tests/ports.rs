@@ -8,7 +8,7 @@ use domain::ports::store::{
     Revision, SettingsBook, StoreError, Vault, Watermarks, Wish, Wishes,
 };
 use domain::settings::{
-    AppSettings, DocumentFolders, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings,
+    AppSettings, DocumentRoutes, ListenerSettings, PracticeSettings, SecretKind, SecretName, SystemSettings,
     WriteMode,
 };
 use domain::time::PracticeZone;
@@ -26,7 +26,7 @@ pub(super) fn settings(id: &str) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: None,

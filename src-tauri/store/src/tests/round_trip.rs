@@ -13,7 +13,7 @@ use domain::matching::{Agreement, Comparison, Decision, Field};
 use domain::people::{PatientPlan, PatientRecord};
 use domain::ports::store::{AuditTrail, Consents, Links, SettingsBook};
 use domain::settings::{
-    DocumentFolders, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PartnerAccount,
+    DocumentApi, DocumentRoutes, GroupedPatients, HealthengineSettings, LiveDay, LiveHours, PartnerAccount,
     PracticeSettings, ProfileGroupRule, ProvetSettings, SystemSettings, ValdSettings, WriteMode,
 };
 use domain::time::{DayRange, MinuteOfDay, PracticeZone};
@@ -218,7 +218,11 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
     let locations =
         prop::option::of(prop::collection::vec(text().prop_map(domain::ids::LocationRef::new), 0..3));
     let folder = || prop::option::of(text());
-    let documents = (folder(), folder()).prop_map(|(inward, outward)| DocumentFolders { inward, outward });
+    let api = (text(), text(), text(), text(), text()).prop_map(|(url, site, client_id, user, category)| {
+        DocumentApi { url, site, client_id, user, category }
+    });
+    let documents = (folder(), folder(), prop::option::of(api))
+        .prop_map(|(inward, outward, api)| DocumentRoutes { inward, outward, api });
     let provet = (any::<u32>(), text(), folder(), folder()).prop_map(
         |(provet_id, client_id, token_url, webhook_url)| ProvetSettings {
             provet_id,

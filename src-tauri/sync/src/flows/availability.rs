@@ -3,6 +3,7 @@
 //! A pass computes what should be there, compares it with what was last accepted, and sends what differs. Once a day
 //! everything is sent (sheet §6). Nothing is sent from a read that failed.
 
+use super::doubt::{NAMED, accepted_mark};
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::digest::Digest;
 use crate::health;
@@ -49,11 +50,6 @@ const STAMP_LASTS: TimeDelta = TimeDelta::minutes(10);
 const VISITS_FOR_DAYS: u32 = 7;
 /// How long a day or a list that was refused waits before it is tried again, also where the partner asks for it.
 pub const REFUSED_WAITS: TimeDelta = TimeDelta::minutes(1);
-
-/// The mark that holds the digest of a short list that somebody has accepted.
-pub fn accepted_mark(list: &str) -> String {
-    format!("accepted/{list}")
-}
 
 /// The mark that holds the names of a list as last accepted.
 fn names_mark(list: &str) -> String {
@@ -383,8 +379,8 @@ impl Availability {
         let Listing { list, digest, names } = listing;
         let known = self.ports.store.marks(self.ports.id(), &names_mark(list)).await?;
         let before: Vec<&str> = known.first().map(|mark| mark.digest.lines().collect()).unwrap_or_default();
-        if names.len() * 2 < before.len() && self.differs(&accepted_mark(list), digest).await? {
-            let missing = before.iter().filter(|name| !names.contains(name)).take(20);
+        if names.len() * 2 < before.len() && !self.ports.is_accepted(list, digest).await? {
+            let missing = before.iter().filter(|name| !names.contains(name)).take(NAMED);
             return Ok(List::Waits(Shrinking {
                 list,
                 digest: digest.clone(),
@@ -412,7 +408,7 @@ impl Availability {
     /// Notes which of the lists wait for somebody.
     fn shrinks(&self, shrinking: Vec<Shrinking>) {
         self.ports.state.change_practice(self.ports.id(), |practice| {
-            practice.shrinking.retain(|other| other.list == super::changes::APPOINTMENTS);
+            practice.shrinking.retain(|other| ![RESOURCES, APPOINTMENT_TYPES].contains(&other.list));
             practice.shrinking.extend(shrinking);
         });
     }

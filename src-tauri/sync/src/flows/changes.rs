@@ -3,32 +3,29 @@
 //! What it records is told by the bookings' flow, and by nothing else, so that nothing is told twice. A pass reads only
 //! the appointments of bookings; it is woken when the book's stamp moved, and runs now and then all the same.
 
+use super::doubt::NAMED;
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::desk;
 use crate::digest::Digest;
 use crate::state::Shrinking;
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::booking::{BookingEvent, Difference, Entry, Stage, Standing, Undoing, Watched};
 use domain::ids::ResourceRef;
 use domain::matching::Decision;
 use domain::people::PatientPlan;
-use domain::ports::store::{Leg, Mark, StoreError};
+use domain::ports::store::{Leg, StoreError};
 use domain::time::PracticeTime;
 use std::collections::BTreeSet;
 
 /// The list of watched appointments, as one that can shrink.
 pub const APPOINTMENTS: &str = "appointments";
-/// The mark that stands while so many watched appointments are gone that somebody has to say whether that is right.
-pub const DOUBTFUL: &str = "doubtful/appointments";
 /// How far back appointments are watched: a patient who did not come is often noted a day or more later.
 const DAYS_BACK: TimeDelta = TimeDelta::days(7);
 /// How often it is looked at the latest; nearly always the stamp says so first.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(2);
 /// Fewer than these can all disappear in a day's work.
 const A_FEW: usize = 4;
-/// How many of those that are gone are named.
-const NAMED: usize = 20;
 
 /// The watch over one practice's bookings.
 pub struct Changes {
@@ -163,45 +160,19 @@ async fn is_doubtful(ports: &Ports, entries: &[Entry], standings: &[Option<Stand
     let seen = entries.iter().zip(standings);
     let gone: Vec<&Entry> =
         seen.filter(|(_, standing)| **standing == Some(Standing::Gone)).map(|(entry, _)| entry).collect();
-    let mut doubtful = entries.len() >= A_FEW && gone.len() * 2 > entries.len();
     let digest = digest(&gone);
-    if doubtful {
-        let accepted =
-            ports.store.marks(ports.id(), &super::availability::accepted_mark(APPOINTMENTS)).await?;
-        doubtful = !accepted.iter().any(|mark| mark.digest == digest);
-    }
-    let known = ports.state.shrinking(ports.id(), APPOINTMENTS);
-    let now = ports.clock.now();
-    let shrinking = doubtful.then(|| Shrinking {
+    let suspicious = entries.len() >= A_FEW && gone.len() * 2 > entries.len();
+    let doubtful = suspicious && !ports.is_accepted(APPOINTMENTS, &digest).await?;
+    let doubt = doubtful.then(|| Shrinking {
         list: APPOINTMENTS,
         digest,
         from: entries.len(),
         to: entries.len() - gone.len(),
         missing: gone.iter().take(NAMED).map(|entry| name(entry)).collect(),
-        noticed_at: known.as_ref().map_or(now, |known| known.noticed_at),
+        noticed_at: ports.clock.now(),
     });
-    if shrinking != known {
-        ports.state.change_practice(ports.id(), |practice| {
-            practice.shrinking.retain(|other| other.list != APPOINTMENTS);
-            practice.shrinking.extend(shrinking);
-        });
-    }
-    note_doubt(ports, doubtful, now).await?;
+    ports.show_doubt(APPOINTMENTS, doubt).await?;
     Ok(doubtful)
-}
-
-/// Keeps the doubt where `status` finds it.
-async fn note_doubt(ports: &Ports, doubtful: bool, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let noted = !ports.store.marks(ports.id(), DOUBTFUL).await?.is_empty();
-    match (doubtful, noted) {
-        (true, false) => {
-            tracing::warn!(practice.id = %ports.id(), "Most appointments of bookings are gone from the book.");
-            let mark = Mark { thing: DOUBTFUL.to_owned(), digest: String::new(), at: now };
-            ports.store.set_marks(ports.id(), &[mark]).await
-        }
-        (false, true) => ports.store.forget_marks(ports.id(), DOUBTFUL).await.map(drop),
-        (true, true) | (false, false) => Ok(()),
-    }
 }
 
 fn digest(gone: &[&Entry]) -> String {

@@ -14,10 +14,11 @@ use domain::documents::{
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, ForeignBookingId, PatientRef};
 use domain::ports::documents::{
-    DocumentDesk, DocumentInbox, DocumentSource, DocumentsAsked, Fetched, FilingError, Placed,
+    DocumentDesk, DocumentInbox, DocumentSource, DocumentsAsked, Fetched, FilingError, Placed, Staged,
 };
 use domain::ports::partner::Partner;
 use domain::ports::store::{ActivityLine, Leg, Mark, StoreError};
+use domain::private::Private;
 use domain::settings::Feature;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +81,16 @@ enum Destination {
     Nowhere(DocumentRefusal),
     /// Its booking is not far enough.
     NotYet,
+}
+
+/// What follows on a state.
+enum Next {
+    /// This one, which is still to be recorded.
+    Move(DocumentState),
+    /// Another one, which was recorded together with the content.
+    Moved,
+    /// Nothing for now.
+    Wait,
 }
 
 /// What a booking says about its documents.
@@ -291,61 +302,92 @@ impl Documents {
             let next = match &entry.state {
                 DocumentState::Received => self.receive(desk, &entry).await?,
                 DocumentState::Filing(ticket) => match self.ports.practice.document_inbox() {
-                    Some(inbox) => match inbox.place(&entry.offer.key, ticket).await {
-                        Ok(Placed::Stands(filed_as)) => Some(DocumentState::Filed(filed_as)),
-                        Ok(Placed::TryInstead(ticket)) => Some(DocumentState::Filing(ticket)),
-                        Err(error) => {
-                            self.waits_for(Way::Inward, inbox.title(), &error).await?;
-                            None
-                        }
-                    },
+                    Some(inbox) => self.place(inbox, &entry, ticket).await?,
                     // The folder is in use no more, and what became of the document there nobody can see.
-                    None => Some(DocumentState::Received),
+                    None => Next::Move(DocumentState::Received),
                 },
                 DocumentState::Kept => self.note(&entry).await?,
                 DocumentState::Filed(filed_as) => {
                     settled(desk.filed(&entry.offer.key.document, filed_as.as_ref()).await)?;
-                    Some(DocumentState::Told(filed_as.clone()))
+                    Next::Move(DocumentState::Told(filed_as.clone()))
                 }
                 DocumentState::Refused(why) => {
                     settled(desk.not_filed(&entry.offer.key.document, *why).await)?;
                     self.tell_of_refusal(&entry.offer, *why).await?;
-                    Some(DocumentState::Rejected(*why))
+                    Next::Move(DocumentState::Rejected(*why))
                 }
                 DocumentState::Told(_) | DocumentState::Rejected(_) | DocumentState::Dropped => {
                     return Ok(true);
                 }
             };
-            let Some(next) = next else { return Ok(false) };
             let key = &entry.offer.key;
-            if next != DocumentState::Kept {
-                self.ports.store.move_document(key, &entry.state, &next, self.now()).await?;
-            }
-            tracing::info!(practice.id = %self.ports.id(), document.id = %key.document, state = ?next, "A document moved on.");
-            self.ports.ledger_moved().await?;
-            if next == DocumentState::Kept {
+            match next {
+                Next::Wait => return Ok(false),
+                Next::Move(next) => {
+                    self.ports.store.move_document(key, &entry.state, &next, self.now()).await?;
+                    entry.state = next;
+                }
                 // It may have been found a booking.
-                match self.ports.store.document(key).await? {
+                Next::Moved => match self.ports.store.document(key).await? {
                     Some(moved) => entry = moved,
                     None => return Ok(true),
-                }
-            } else {
-                entry.state = next;
+                },
+            }
+            tracing::info!(practice.id = %self.ports.id(), document.id = %entry.offer.key.document, state = ?entry.state, "A document moved on.");
+            self.ports.ledger_moved().await?;
+        }
+    }
+
+    /// Puts what lies ready into its place. What the practice system does not take stays in our own records.
+    async fn place(
+        &self,
+        inbox: &dyn DocumentInbox,
+        entry: &DocumentEntry,
+        ticket: &Private<String>,
+    ) -> Result<Next, Stop> {
+        let key = &entry.offer.key;
+        let held = if entry.kept { self.ports.store.document_content(key).await? } else { None };
+        match inbox.place(key, ticket, held.clone()).await {
+            Ok(Placed::Stands(filed_as)) => {
+                self.works(Way::Inward);
+                Ok(Next::Move(DocumentState::Filed(filed_as)))
+            }
+            Ok(Placed::TryInstead(ticket)) => Ok(Next::Move(DocumentState::Filing(ticket))),
+            Ok(Placed::NotSettled) => Ok(Next::Wait),
+            Ok(Placed::TurnedAway) => {
+                let booking = match (&entry.offer.booking, &entry.offer.patient) {
+                    (Some(booking), _) => Some(booking.clone()),
+                    (None, Some(patient)) => self.booking_of(key, patient).await?,
+                    (None, None) => None,
+                };
+                let (Some(booking), Some(content)) = (booking, held) else {
+                    let turned_away =
+                        FilingError::SetUp("does not take a document that came in without a booking");
+                    self.waits_for(Way::Inward, inbox.title(), &turned_away).await?;
+                    return Ok(Next::Wait);
+                };
+                self.ports.store.keep_document(key, &entry.state, &booking, content, self.now()).await?;
+                let text = format!(
+                    "{} did not take a document for booking {booking}, likely because of its type or size. Open it under Bookings.",
+                    inbox.title()
+                );
+                self.tell("look/document", text).await?;
+                Ok(Next::Moved)
+            }
+            Err(error) => {
+                self.waits_for(Way::Inward, inbox.title(), &error).await?;
+                Ok(Next::Wait)
             }
         }
     }
 
     /// Fetches a document and puts it where it goes: ready beside the practice's folder, or into our own records.
-    async fn receive(
-        &self,
-        desk: &dyn DocumentDesk,
-        entry: &DocumentEntry,
-    ) -> Result<Option<DocumentState>, Stop> {
+    async fn receive(&self, desk: &dyn DocumentDesk, entry: &DocumentEntry) -> Result<Next, Stop> {
         let offer = &entry.offer;
         let (patient, appointment, booking) = match self.destination(offer).await? {
             Destination::Known { patient, appointment, booking } => (patient, appointment, booking),
-            Destination::Nowhere(why) => return Ok(Some(DocumentState::Refused(why))),
-            Destination::NotYet => return Ok(None),
+            Destination::Nowhere(why) => return Ok(Next::Move(DocumentState::Refused(why))),
+            Destination::NotYet => return Ok(Next::Wait),
         };
         let inbox = self.ports.practice.document_inbox();
         let booking = match (inbox, booking) {
@@ -353,22 +395,29 @@ impl Documents {
             (_, booking) => booking,
         };
         if inbox.is_none() && booking.is_none() {
-            return Ok(Some(DocumentState::Refused(DocumentRefusal::NowhereToFile)));
+            return Ok(Next::Move(DocumentState::Refused(DocumentRefusal::NowhereToFile)));
         }
         if let Some(inbox) = inbox
             && let Err(error) = inbox.check().await
         {
-            // Known before megabytes are fetched in vain, again and again.
             self.waits_for(Way::Inward, inbox.title(), &error).await?;
-            return Ok(None);
-        }
-        let content = match desk.fetch(offer).await.map_err(of_desk)? {
-            Fetched::Content(content) => content,
-            Fetched::Unusable(why) => return Ok(Some(DocumentState::Refused(why))),
-            Fetched::Gone => {
-                self.discard(inbox, &offer.key).await;
-                return Ok(Some(DocumentState::Dropped));
+            // Known before megabytes are fetched in vain, again and again. What our records can hold is fetched while
+            // the partner still has it.
+            if !inbox.stages_in_our_records() {
+                return Ok(Next::Wait);
             }
+        }
+        let held = if entry.kept { self.ports.store.document_content(&offer.key).await? } else { None };
+        let content = match held {
+            Some(content) => content,
+            None => match desk.fetch(offer).await.map_err(of_desk)? {
+                Fetched::Content(content) => content,
+                Fetched::Unusable(why) => return Ok(Next::Move(DocumentState::Refused(why))),
+                Fetched::Gone => {
+                    self.discard(inbox, &offer.key).await;
+                    return Ok(Next::Move(DocumentState::Dropped));
+                }
+            },
         };
         match (inbox, booking) {
             (Some(inbox), booking) => {
@@ -385,21 +434,26 @@ impl Documents {
                     day: self.ports.settings.zone.today(made_at),
                 };
                 match inbox.stage(&order, content).await {
-                    Ok(ticket) => {
+                    Ok(Staged { ticket, hold: None }) => {
                         self.works(Way::Inward);
-                        Ok(Some(DocumentState::Filing(ticket)))
+                        Ok(Next::Move(DocumentState::Filing(ticket)))
+                    }
+                    Ok(Staged { ticket, hold: Some(content) }) => {
+                        self.ports.store.hold_document(&offer.key, &ticket, content, self.now()).await?;
+                        Ok(Next::Moved)
                     }
                     Err(error) => {
                         self.waits_for(Way::Inward, inbox.title(), &error).await?;
-                        Ok(None)
+                        Ok(Next::Wait)
                     }
                 }
             }
             (None, Some(booking)) => {
-                self.ports.store.keep_document(&offer.key, &booking, content, self.now()).await?;
-                Ok(Some(DocumentState::Kept))
+                let from = DocumentState::Received;
+                self.ports.store.keep_document(&offer.key, &from, &booking, content, self.now()).await?;
+                Ok(Next::Moved)
             }
-            (None, None) => Ok(Some(DocumentState::Refused(DocumentRefusal::NowhereToFile))),
+            (None, None) => Ok(Next::Move(DocumentState::Refused(DocumentRefusal::NowhereToFile))),
         }
     }
 
@@ -490,8 +544,8 @@ impl Documents {
     }
 
     /// Says in the appointment's note that a document lies in our records.
-    async fn note(&self, entry: &DocumentEntry) -> Result<Option<DocumentState>, Stop> {
-        let done = Ok(Some(DocumentState::Filed(None)));
+    async fn note(&self, entry: &DocumentEntry) -> Result<Next, Stop> {
+        let done = Ok(Next::Move(DocumentState::Filed(None)));
         let Some(booking) = &entry.offer.booking else { return done };
         let Standing::Known(Inserted { appointment, .. }) = self.standing(booking).await? else {
             self.tell_of_kept(booking).await?;
@@ -513,7 +567,7 @@ impl Documents {
             Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
                 if self.now() - entry.received_at < NOTE_PATIENCE {
                     tracing::debug!(practice.id = %self.ports.id(), cause = error_chain(&error), "A note waits.");
-                    return Ok(None);
+                    return Ok(Next::Wait);
                 }
                 self.tell_of_kept(booking).await?;
                 done

@@ -5,6 +5,7 @@ pub mod bookings;
 pub mod changes;
 pub mod client_snapshots;
 pub mod documents;
+pub mod doubt;
 pub mod enrolments;
 pub mod features;
 pub mod people;

@@ -4,6 +4,8 @@
 
 mod consents;
 
+pub use consents::CONSENTS;
+
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::state::PeopleReading;
 use async_trait::async_trait;
@@ -65,6 +67,10 @@ impl Flow for People {
         if !needed {
             self.ports.state.change_practice(self.ports.id(), |practice| practice.people = None);
             if consents::mapped(&self.ports).is_empty() {
+                // Nothing waits for anybody any more where nothing is read.
+                if let Err(error) = self.consents.show(&self.ports).await {
+                    self.ports.store_failed(&error);
+                }
                 return Outcome { again_at: self.ports.clock.now() + LOOK_EVERY, wake };
             }
         }

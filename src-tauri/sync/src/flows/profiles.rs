@@ -5,6 +5,7 @@
 
 mod changed;
 mod known;
+mod last_word;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use changed::Compared;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::audit::{AuditEvent, AuditLine};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{PatientRef, ProfileGroupId};
 use domain::link::{Link, LinkKey, LinkKind, LinkState};
 use domain::people::PatientRecord;
@@ -218,7 +219,7 @@ impl Profiles {
     }
 
     /// Sends one profile, if it still may and has to be sent. The consent, the record and the link are read anew,
-    /// because the queue may be an hour long.
+    /// because the queue may be an hour long; the consent once more when it is this profile's turn.
     async fn send(&self, register: &dyn ProfileRegister, patient: &PatientRef) -> Result<(), Stop> {
         let (id, partner) = (self.ports.id(), self.partner.id());
         let consent = self.ports.store.consent(id, partner, patient).await?;
@@ -240,30 +241,28 @@ impl Profiles {
             return Ok(());
         }
         match self.import(register, &sending, &sending.order).await? {
-            Imported::Accepted => self.accepted(sending, None).await,
-            Imported::Refused(fields) if is_about_email(&fields, &sending.order) => {
-                // Whoever withdrew consent while VALD thought about it is compared anew.
-                let still = self.ports.store.consent(id, partner, patient).await?;
-                if still.map(|consent| consent.number) != Some(sending.consent) {
-                    return Ok(());
-                }
+            None => Ok(()),
+            Some(Imported::Accepted) => self.accepted(sending, None).await,
+            Some(Imported::Refused(fields)) if is_about_email(&fields, &sending.order) => {
                 let without = ProfileOrder { email: Private::default(), ..sending.order.clone() };
                 match self.import(register, &sending, &without).await? {
-                    Imported::Accepted => self.accepted(sending, Some(WITHOUT_EMAIL)).await,
-                    Imported::Refused(fields) => self.refused(sending, &fields).await,
+                    None => Ok(()),
+                    Some(Imported::Accepted) => self.accepted(sending, Some(WITHOUT_EMAIL)).await,
+                    Some(Imported::Refused(fields)) => self.refused(sending, &fields).await,
                 }
             }
-            Imported::Refused(fields) => self.refused(sending, &fields).await,
+            Some(Imported::Refused(fields)) => self.refused(sending, &fields).await,
         }
     }
 
-    /// Tells the partner, and writes down that it was told before it is. A refusal is not a failure.
+    /// Tells the partner, and writes down that it was told before it is. A refusal is not a failure. None where the
+    /// consent is another one since; the next comparison hears of it.
     async fn import(
         &self,
         register: &dyn ProfileRegister,
         sending: &Sending,
         order: &ProfileOrder,
-    ) -> Result<Imported, Stop> {
+    ) -> Result<Option<Imported>, Stop> {
         let mut link = sending.link.clone();
         if link.state != LinkState::Linked {
             link.becomes(LinkState::Pending, None, self.ports.clock.now());
@@ -271,36 +270,31 @@ impl Profiles {
         let fields: Vec<String> = register.fields_of(order).into_iter().map(str::to_owned).collect();
         let sent = self.line(AuditEvent::Sent, &link, fields, Some(sending.consent));
         self.ports.store.save_links(std::slice::from_ref(&link), &[sent]).await?;
-        match register.import(order).await {
+        let patient = PatientRef::new(link.key.local_id.clone());
+        let last_word = self.under_consent(&patient, sending.consent);
+        let (what, error) = match register.import(order, &last_word).await {
             Ok(imported) => {
                 self.ports.proven(Leg::Profiles).await?;
-                Ok(imported)
+                return Ok(Some(imported));
             }
-            Err(WriteError::Refused(refusal)) => {
-                self.ports.proven(Leg::Profiles).await?;
-                let refused = FieldRefused { field: "profile".into(), why: refusal.to_string() };
-                Ok(Imported::Refused(vec![refused]))
-            }
-            Err(WriteError::Untouched(error)) => {
-                // Only where nobody was reached is it certain that nothing left this computer.
-                let reached = !matches!(error, ReadError::Unreachable(_));
-                let what = if reached { AuditEvent::Refused } else { AuditEvent::NotSent };
-                let line = self.line(what, &link, Vec::new(), Some(sending.consent));
-                self.ports.store.audit(&[line]).await?;
-                Err(self.send_later(&link, error))
-            }
-            // Sending it again is safe, because it replaces what stands there.
-            Err(WriteError::Unknown(error)) => Err(self.send_later(&link, error)),
+            Err(SendError::NotSent(error)) => (Some(AuditEvent::NotSent), error),
+            Err(SendError::TurnedAway(error)) => (Some(AuditEvent::Refused), error),
+            // The line before says all that is known. Sending it again is safe, because it replaces what stands there.
+            Err(SendError::Unknown(error)) => (None, error),
+        };
+        if let Some(what) = what {
+            let line = self.line(what, &link, Vec::new(), Some(sending.consent));
+            self.ports.store.audit(&[line]).await?;
         }
+        if last_word.said_no()? { Ok(None) } else { Err(self.send_later(&patient, error)) }
     }
 
     /// Ends the pass. Where it may be this profile's fault and not the account's, the others go first from now on.
-    fn send_later(&self, link: &Link, error: ReadError) -> Stop {
+    fn send_later(&self, patient: &PatientRef, error: ReadError) -> Stop {
         let is_the_accounts =
             matches!(error, ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. });
         if !is_the_accounts {
-            let patient = PatientRef::new(link.key.local_id.clone());
-            self.memory(|memory| memory.work.has_failed(&patient));
+            self.memory(|memory| memory.work.has_failed(patient));
         }
         Stop::Failed(Leg::Profiles, error)
     }

@@ -268,7 +268,7 @@ async fn most_of_the_book_gone_waits_for_a_person() {
     restore(1);
     poll(&clinic, &program).await;
     let held = waits().unwrap();
-    let thing = crate::flows::availability::accepted_mark(held.list);
+    let thing = crate::flows::doubt::accepted_mark(held.list);
     let mark = domain::ports::store::Mark { thing, digest: held.digest, at: clinic.now() };
     clinic.store.disk(|disk| drop(disk.marks.insert((program.ports.id().clone(), mark.thing.clone()), mark)));
     restore(0);

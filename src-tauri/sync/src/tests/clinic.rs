@@ -17,7 +17,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::{BookingCounts, Leg, LegNote};
 use domain::private::Private;
 use domain::settings::{
-    AppSettings, DocumentFolders, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings,
+    AppSettings, DocumentRoutes, HealthengineSettings, LiveDay, LiveHours, PracticeSettings, SystemSettings,
     WriteMode,
 };
 use domain::time::{Horizon, PracticeTime, PracticeZone, Seconds};
@@ -98,7 +98,7 @@ pub fn settings(id: &str) -> PracticeSettings {
             write: WriteMode::Sql,
             locations: None,
             poll_seconds: 5,
-            documents: DocumentFolders::default(),
+            documents: DocumentRoutes::default(),
             provet: None,
         },
         healthengine: Some(HealthengineSettings {

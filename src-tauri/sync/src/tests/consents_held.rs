@@ -1,6 +1,9 @@
 //! Consents that the practice holds in its own system.
 
-use super::profiles::Place;
+use super::profiles::{Place, Running};
+use crate::flows::doubt::{accepted_mark, doubtful_mark};
+use crate::flows::people::CONSENTS;
+use crate::state::PracticeState;
 use crate::tests::reaper::Fault;
 use chrono::TimeDelta;
 use domain::audit::AuditEvent;
@@ -10,8 +13,9 @@ use domain::failure::ReadError;
 use domain::ids::{PartnerId, PatientRef};
 use domain::link::LinkState;
 use domain::ports::clock::Clock;
-use domain::ports::store::{Activity, AuditTrail, Consents};
+use domain::ports::store::{Activity, AuditTrail, Consents, Mark, Marks};
 use domain::private::Private;
+use domain::time::Horizon;
 
 /// What the practice system holds.
 pub struct Held {
@@ -221,9 +225,99 @@ async fn an_answer_that_is_gone_withdraws_what_it_gave_but_not_in_crowds() {
     place.run(&flow, 3).await;
     assert_eq!(place.lines("p2").await, [(true, HELD), (false, HELD)], "a no is always heard");
     assert_eq!(place.lines("p3").await, [(true, HELD)]);
-    let told = place.told().await;
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("4 of the 5 patients"), "{told:?}");
+    assert_eq!(place.told().await, [] as [String; 0], "it waits on Connections");
+}
+
+#[tokio::test]
+async fn a_crowd_that_is_gone_waits_for_somebody_and_goes_when_it_is_right() {
+    let everybody = ["p1", "p2", "p3", "p4", "p5"].map(|patient| answer(patient, yes()));
+    let place = Place::holding(everybody.to_vec());
+    let ports = place.ports();
+    let (board, id, flow) = (ports.state.clone(), ports.id().clone(), Running::new(ports));
+    let waits = || board.shrinking(&id, CONSENTS);
+    let leave = |left: usize| {
+        place.held(|held| {
+            held.answers = everybody[..left].to_vec();
+            held.version += 1;
+        });
+    };
+    let doubtful =
+        async || !place.clinic.store.marks(&id, &doubtful_mark(CONSENTS)).await.unwrap().is_empty();
+    place.run(&flow, 3).await;
+    assert_eq!((waits(), doubtful().await), (None, false));
+    leave(1);
+    place.run(&flow, 3).await;
+    let held = waits().unwrap();
+    assert_eq!((held.from, held.to), (5, 1));
+    assert_eq!(held.missing, ["record p2", "record p3", "record p4", "record p5"]);
+    assert!(doubtful().await, "the command line says so");
+    assert_eq!(place.lines("p2").await, [(true, HELD)]);
+
+    // The mistake was mended.
+    leave(5);
+    place.run(&flow, 3).await;
+    assert_eq!((waits(), doubtful().await), (None, false));
+
+    // Another crowd than the one that somebody accepted is asked about again.
+    leave(1);
+    place.run(&flow, 3).await;
+    let accept = async || {
+        let mark =
+            Mark { thing: accepted_mark(CONSENTS), digest: waits().unwrap().digest, at: place.clinic.now() };
+        place.clinic.store.set_marks(&id, &[mark]).await.unwrap();
+    };
+    accept().await;
+    leave(0);
+    place.run(&flow, 3).await;
+    assert_eq!((waits().unwrap().to, place.lines("p2").await), (0, vec![(true, HELD)]));
+
+    // And it goes when it is that very one, though the practice system says that nothing changed since.
+    accept().await;
+    place.run(&flow, 1).await;
+    assert_eq!((waits(), doubtful().await), (None, false));
+    for patient in ["p1", "p2", "p3", "p4", "p5"] {
+        assert_eq!(place.lines(patient).await, [(true, HELD), (false, HELD)]);
+    }
+    assert_eq!(place.state("p2").await, Some(LinkState::Ended));
+    // What was right once is asked about the next time.
+    leave(5);
+    place.run(&flow, 3).await;
+    leave(0);
+    place.run(&flow, 3).await;
+    assert_eq!((waits().map(|held| held.to), place.lines("p2").await.len()), (Some(0), 3));
+}
+
+#[tokio::test]
+async fn a_crowd_in_doubt_holds_back_no_free_times_and_ends_with_the_account() {
+    let everybody = ["p1", "p2", "p3", "p4"].map(|patient| answer(patient, yes()));
+    let mut place = Place::holding(everybody.to_vec());
+    let ports = place.ports();
+    let (board, id, flow) = (ports.state.clone(), ports.id().clone(), Running::new(ports.clone()));
+    place.run(&flow, 3).await;
+    place.held(|held| {
+        held.answers.clear();
+        held.version += 1;
+    });
+    place.run(&flow, 3).await;
+    let horizon = Horizon::from_day("2026-11-20".parse().unwrap(), 3);
+    board.change_practice(&id, |practice| practice.horizon = Some(horizon));
+    assert!(board.shrinking(&id, CONSENTS).is_some() && board.is_beyond_doubt(&id));
+    let known = board.subscribe().borrow().practices[&id].clone();
+    place.clinic.settings.vald = None;
+    let anew = PracticeState::new(place.clinic.settings.clone(), known.legs.clone(), known.counts);
+    assert!(known.renewed(anew).shrinking.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_pass_of_the_former_practice_system_read_is_not_recorded() {
+    let place = Place::holding(vec![answer("p1", yes())]);
+    place.clinic.store.disk(|disk| disk.relinked_with = Some("another".into()));
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    assert_eq!(place.lines("p1").await, []);
+    place.clinic.store.disk(|disk| disk.relinked_with = Some(place.clinic.settings.system.profile.clone()));
+    place.run(&flow, 3).await;
+    assert_eq!(place.lines("p1").await, [(true, HELD)], "it is no failure, and whoever still may goes on");
 }
 
 #[tokio::test]

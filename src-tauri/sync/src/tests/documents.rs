@@ -21,7 +21,7 @@ use domain::ids::{
 use domain::people::PatientPlan;
 use domain::ports::documents::{
     DocumentDesk, DocumentInbox, DocumentLedger, DocumentSource, DocumentsAsked, FeatureSwitch, Fetched,
-    FilingError, Placed,
+    FilingError, Placed, Staged,
 };
 use domain::ports::store::{Leg, StoreError};
 use domain::private::Private;
@@ -77,6 +77,10 @@ impl Outbox {
 #[derive(Default)]
 pub struct Shelf {
     pub has_folder: bool,
+    /// What takes documents in is no folder, but holds nothing ready itself.
+    pub is_api: bool,
+    /// It does not take them.
+    pub turns_away: bool,
     pub gives_out: bool,
     pub fails: Option<fn() -> FilingError>,
     pub ready: BTreeMap<DocumentKey, Vec<u8>>,
@@ -132,21 +136,38 @@ impl DocumentInbox for FakePractice {
         self.shelve(|_| ()).await
     }
 
-    async fn stage(
-        &self,
-        order: &DocumentOrder,
-        content: Private<Vec<u8>>,
-    ) -> Result<Private<String>, FilingError> {
+    fn stages_in_our_records(&self) -> bool {
+        self.diary(|diary| diary.shelf.is_api)
+    }
+
+    async fn stage(&self, order: &DocumentOrder, content: Private<Vec<u8>>) -> Result<Staged, FilingError> {
+        let ticket = Private::new(format!("{}.{}", order.key.document, order.extension));
+        if self.stages_in_our_records() {
+            return Ok(Staged { ticket, hold: Some(content) });
+        }
         self.shelve(|shelf| {
             shelf.orders.push(order.clone());
             shelf.ready.insert(order.key.clone(), content.reveal().clone());
-            Private::new(format!("{}.{}", order.key.document, order.extension))
+            Staged { ticket, hold: None }
         })
         .await
     }
 
-    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
+    async fn place(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        held: Option<Private<Vec<u8>>>,
+    ) -> Result<Placed, FilingError> {
         self.shelve(|shelf| {
+            if shelf.is_api {
+                if shelf.turns_away {
+                    return Placed::TurnedAway;
+                }
+                let content = held.expect("our records hold what no folder does");
+                shelf.folder.entry(ticket.reveal().clone()).or_insert_with(|| content.reveal().clone());
+                return Placed::Stands(Some(DocumentRef::new("341")));
+            }
             let Some(content) = shelf.ready.get(key).cloned() else { return Placed::Stands(None) };
             if shelf.folder.contains_key(ticket.reveal()) {
                 return Placed::TryInstead(Private::new(format!("again-{}", ticket.reveal())));
@@ -342,11 +363,34 @@ impl DocumentLedger for FakeStore {
     ) -> Result<(), StoreError> {
         assert!(from.may_become(to), "{from:?} became {to:?}");
         self.touch(|disk| {
-            let (entry, _) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
+            let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
             if entry.state != *from {
                 return Err(StoreError::Stale);
             }
+            if matches!((from, to), (DocumentState::Filing(_), DocumentState::Filed(_))) {
+                (entry.kept, *kept) = (false, None);
+            }
             (entry.state, entry.not_before) = (to.clone(), now);
+            Ok(())
+        })
+        .await?
+    }
+
+    async fn hold_document(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        content: Private<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.touch(|disk| {
+            let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
+            if entry.state != DocumentState::Received {
+                return Err(StoreError::Stale);
+            }
+            let filing = DocumentState::Filing(ticket.clone());
+            (entry.state, entry.not_before, entry.kept) = (filing, now, true);
+            *kept = Some(content);
             Ok(())
         })
         .await?
@@ -355,13 +399,14 @@ impl DocumentLedger for FakeStore {
     async fn keep_document(
         &self,
         key: &DocumentKey,
+        from: &DocumentState,
         booking: &ForeignBookingId,
         content: Private<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.touch(|disk| {
             let (entry, kept) = disk.documents.get_mut(key).ok_or(StoreError::Missing)?;
-            if entry.state != DocumentState::Received {
+            if entry.state != *from {
                 return Err(StoreError::Stale);
             }
             (entry.state, entry.not_before, entry.kept) = (DocumentState::Kept, now, true);
@@ -743,6 +788,71 @@ async fn a_folder_that_does_not_work_is_said_once_and_nothing_is_fetched_in_vain
     clinic.practice.diary(|diary| diary.shelf.fails = None);
     settle(&clinic, &flow).await;
     assert_eq!((ended(&clinic, "91"), shown()), (Some(Ended::Filed), None));
+}
+
+/// The same clinic, whose practice system has an API and no folder.
+fn clinic_with_api() -> Clinic {
+    let clinic = clinic();
+    clinic.practice.diary(|diary| diary.shelf.is_api = true);
+    clinic
+}
+
+#[tokio::test]
+async fn what_an_api_does_not_take_yet_lies_in_our_records_whatever_the_partner_forgets() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::SetUp("is set up wrong")));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, ports) = program(&clinic);
+    settle(&clinic, &flow).await;
+    let held = || clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert!(matches!(held().0.state, DocumentState::Filing(_)) && held().0.kept);
+    assert_eq!(held().1, Some(Private::new(b"PDF!".to_vec())));
+    let expected = "The folder /import is set up wrong. Documents wait until then; nothing is lost.";
+    assert_eq!(told(&clinic).iter().filter(|line| *line == expected).count(), 1, "{:?}", told(&clinic));
+    let shown = || ports.state.subscribe().borrow().practices[ports.id()].documents_problem.clone();
+    assert!(shown().is_some());
+    // The partner has it no more, and the program begins anew.
+    clinic.partner.desk(|desk| desk.documents.offers.clear());
+    let (flow, ports) = program(&clinic);
+    clinic.practice.diary(|diary| diary.shelf.fails = None);
+    settle(&clinic, &flow).await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
+    assert_eq!(state_of(&clinic, "91"), Some(DocumentState::Told(Some(DocumentRef::new("341")))));
+    assert_eq!((held().0.kept, held().1), (false, None), "the practice has it, and we need not");
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.folder.len()), 1);
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.clone()), []);
+    assert!(ports.state.subscribe().borrow().practices[ports.id()].documents_problem.is_none());
+}
+
+#[tokio::test]
+async fn what_an_api_turns_away_is_opened_from_the_booking() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.turns_away = true);
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    assert_eq!(ended(&clinic, "91"), Some(Ended::Filed));
+    let kept = clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert_eq!((kept.0.kept, kept.1), (true, Some(Private::new(b"PDF!".to_vec()))));
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.len()), 1);
+    let lines = told(&clinic);
+    assert!(lines.iter().any(|line| line.contains("did not take a document for booking 1")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_was_held_for_an_api_goes_where_documents_go_when_there_is_none_any_more() {
+    let clinic = clinic_with_api();
+    clinic.practice.diary(|diary| diary.shelf.fails = Some(|| FilingError::NoAnswer("away".into())));
+    offered(&clinic, offer("91", Some("1"), None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    clinic.partner.desk(|desk| desk.documents.gone.insert(ForeignDocumentId::new("91")));
+    clinic.practice.diary(|diary| (diary.shelf.has_folder, diary.shelf.fails) = (false, None));
+    let (flow, _) = program(&clinic);
+    settle(&clinic, &flow).await;
+    let kept = clinic.store.disk(|disk| disk.documents[&document_key("91")].clone());
+    assert_eq!((kept.0.kept, kept.1), (true, Some(Private::new(b"PDF!".to_vec()))));
+    assert_eq!(clinic.practice.diary(|diary| diary.shelf.notes.len()), 1);
 }
 
 #[tokio::test]

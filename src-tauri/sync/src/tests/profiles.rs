@@ -8,7 +8,7 @@ use crate::flows::people::People;
 use crate::flows::profiles::{COMPARED, Profiles};
 use crate::flows::{Flow, FlowName, Outcome, Ports};
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::audit::AuditEvent;
 use domain::consent::{Agreement, ConsentHow, ConsentLine, Said};
 use domain::failure::ReadError;
@@ -19,6 +19,7 @@ use domain::ports::clock::Clock;
 use domain::ports::store::{AuditTrail, Consents, Leg, Links, Marks};
 use domain::private::Private;
 use domain::settings::{GroupedPatients, ProfileGroupRule, ValdSettings};
+use futures_util::FutureExt;
 use std::sync::Arc;
 
 /// A clinic with a partner that keeps profiles.
@@ -34,7 +35,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(ports: Ports) -> Self {
+    pub fn new(ports: Ports) -> Self {
         Self { people: People::new(ports.clone()), profiles: Profiles::new(ports).unwrap() }
     }
 }
@@ -80,7 +81,7 @@ impl Place {
         Self { clinic, register }
     }
 
-    fn ports(&self) -> Ports {
+    pub fn ports(&self) -> Ports {
         let mut ports = self.clinic.ports();
         ports.partners = vec![Arc::new(self.register.clone())];
         ports
@@ -96,16 +97,7 @@ impl Place {
     }
 
     pub async fn says(&self, patient: &str, said: Said) {
-        let line = ConsentLine {
-            practice: self.clinic.settings.id.clone(),
-            partner: PartnerId::new("vald"),
-            patient: PatientRef::new(patient),
-            said,
-            how: ConsentHow::AtDesk,
-            recorded_by: Private::new("Kim".into()),
-            wording: "1".into(),
-            at: self.clinic.now(),
-        };
+        let line = line(self.clinic.settings.id.clone(), patient, said, self.clinic.now());
         self.clinic.store.for_people().record_consents(&[line]).await.unwrap();
     }
 
@@ -142,6 +134,19 @@ impl Place {
     pub async fn audited(&self) -> Vec<(AuditEvent, Option<PatientRef>)> {
         let entries = self.clinic.store.for_people().audited(0, 10_000).await.unwrap();
         entries.into_iter().map(|entry| (entry.line.what, entry.line.patient)).collect()
+    }
+}
+
+fn line(practice: PracticeId, patient: &str, said: Said, at: DateTime<Utc>) -> ConsentLine {
+    ConsentLine {
+        practice,
+        partner: PartnerId::new("vald"),
+        patient: PatientRef::new(patient),
+        said,
+        how: ConsentHow::AtDesk,
+        recorded_by: Private::new("Kim".into()),
+        wording: "1".into(),
+        at,
     }
 }
 
@@ -217,6 +222,98 @@ async fn consent_that_is_withdrawn_while_it_waits_is_heard() {
 }
 
 #[tokio::test]
+async fn only_what_did_not_leave_is_said_not_to_have_left() {
+    for (fails, after) in [
+        ((|| ReadError::Unreachable("no network".into())) as fn() -> ReadError, AuditEvent::NotSent),
+        (|| ReadError::NoConsent, AuditEvent::Refused),
+        (|| ReadError::SlowDown { retry_after: None }, AuditEvent::Refused),
+    ] {
+        let place = Place::new();
+        place.agrees("p1").await;
+        place.register.files(|files| files.fails = Some(fails));
+        place.flow().pass().await;
+        let what: Vec<AuditEvent> = place.audited().await.into_iter().map(|(what, _)| what).collect();
+        assert_eq!(what, [AuditEvent::ConsentGiven, AuditEvent::Sent, after]);
+    }
+}
+
+impl Place {
+    /// A patient who agreed changes their mind while a call waits for its turn.
+    fn changes_their_mind_during(&self, patient: &'static str, call: &'static str, others: usize) {
+        let (store, practice) = (self.clinic.store.for_people(), self.clinic.settings.id.clone());
+        let now = self.clinic.now();
+        let somebody = move || {
+            let (store, practice) = (store.clone(), practice.clone());
+            let withdrawn =
+                async move { store.record_consents(&[line(practice, patient, Said::No, now)]).await };
+            withdrawn.map(|recorded| assert!(recorded.unwrap() > 0)).boxed()
+        };
+        self.register.meanwhile(call, others, Arc::new(somebody));
+    }
+
+    async fn counted(&self, what: AuditEvent) -> usize {
+        self.audited().await.iter().filter(|(event, _)| *event == what).count()
+    }
+}
+
+#[tokio::test]
+async fn consent_that_is_withdrawn_while_the_profile_waits_for_its_turn_is_heard() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    place.changes_their_mind_during("p1", "import", 0);
+    let ports = place.ports();
+    let (board, flow) = (ports.state.clone(), Running::new(ports));
+    place.run(&flow, 10).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 0);
+    assert!(place.names().is_empty());
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    // It is nobody's trouble, and the trail knows that nothing left.
+    let leg = board.leg(&place.clinic.settings.id, Leg::Profiles);
+    assert!(leg.is_none_or(|note| note.problem.is_none()));
+    assert_eq!((place.counted(AuditEvent::Sent).await, place.counted(AuditEvent::NotSent).await), (1, 1));
+}
+
+#[tokio::test]
+async fn consent_that_is_withdrawn_before_the_second_try_without_the_address_is_heard() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    place.change("p1", |details| details.email = Private::new("family@example.test".into()));
+    place.register.files(|files| files.taken_emails.insert("family@example.test".into()));
+    place.changes_their_mind_during("p1", "import", 1);
+    place.run(&place.flow(), 10).await;
+    assert_eq!(place.register.files(|files| files.calls("import")), 1, "the first one was refused");
+    assert!(place.names().is_empty());
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+    assert_eq!((place.counted(AuditEvent::Sent).await, place.counted(AuditEvent::NotSent).await), (2, 1));
+}
+
+#[tokio::test]
+async fn consent_that_is_withdrawn_before_a_change_is_sent_is_heard() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    place.change("p1", |details| details.first_name = Private::new("Adele".into()));
+    place.changes_their_mind_during("p1", "import", 0);
+    place.run(&flow, 10).await;
+    assert_eq!(place.names(), ["Ada"]);
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+}
+
+#[tokio::test]
+async fn consent_that_is_withdrawn_while_the_groups_wait_for_their_turn_is_heard() {
+    let mut place = Place::new();
+    let rule = ProfileGroupRule { group: "Knees".into(), whose: GroupedPatients::All };
+    place.clinic.settings.vald.as_mut().unwrap().groups = vec![rule];
+    place.agrees("p1").await;
+    place.changes_their_mind_during("p1", "groups", 0);
+    place.run(&place.flow(), 10).await;
+    assert_eq!(place.names(), ["Ada"]);
+    assert_eq!(place.register.files(|files| files.calls("groups of")), 0);
+    assert_eq!(place.state("p1").await, Some(LinkState::Ended));
+}
+
+#[tokio::test]
 async fn withdrawn_consent_stops_the_sync_and_says_what_is_left() {
     let place = Place::new();
     place.agrees("p1").await;
@@ -246,22 +343,6 @@ async fn one_profile_that_cannot_be_sent_holds_nobody_up() {
     place.register.files(|files| files.falls_over = None);
     place.run(&flow, 30).await;
     assert_eq!(place.link("p1").await.unwrap().state, LinkState::Linked);
-}
-
-#[tokio::test]
-async fn what_reached_the_partner_is_not_said_to_have_stayed_here() {
-    for (error, expected) in [
-        ((|| ReadError::Unreachable("out".into())) as fn() -> ReadError, AuditEvent::NotSent),
-        (|| ReadError::NoConsent, AuditEvent::Refused),
-    ] {
-        let place = Place::new();
-        place.agrees("p1").await;
-        place.register.files(|files| files.fails = Some(error));
-        place.run(&place.flow(), 1).await;
-        let audited = place.audited().await;
-        let sent = audited.iter().position(|(what, _)| *what == AuditEvent::Sent).unwrap();
-        assert_eq!(audited[sent + 1].0, expected, "{audited:?}");
-    }
 }
 
 #[tokio::test]
@@ -670,7 +751,13 @@ async fn what_the_former_tenant_accepts_late_is_not_taken_for_the_new_ones() {
     house.store.for_people().record_consents(&[line]).await.unwrap();
     former.answers.send_replace(false);
     house.start().await;
-    house.run(10).await;
+    // People are read on another thread, which takes a while where the computer is busy.
+    for _ in 0..1_000 {
+        if former.answers.receiver_count() > 0 {
+            break;
+        }
+        house.run(1).await;
+    }
     house.change("richmond", |settings| settings.vald = tenant("new")).await;
     house.run(5).await;
     former.answers.send_replace(true);

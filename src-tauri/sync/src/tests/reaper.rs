@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError, WriteError};
 use domain::ports::clock::Clock;
 use domain::ports::store::StoreError;
 use futures_util::future::BoxFuture;
@@ -91,6 +91,12 @@ impl From<Broken> for ReadError {
 impl From<Broken> for WriteError {
     fn from(broken: Broken) -> Self {
         if broken.clean { WriteError::Untouched(broken.into()) } else { WriteError::Unknown(broken.into()) }
+    }
+}
+
+impl From<Broken> for SendError {
+    fn from(broken: Broken) -> Self {
+        if broken.clean { SendError::NotSent(broken.into()) } else { SendError::Unknown(broken.into()) }
     }
 }
 

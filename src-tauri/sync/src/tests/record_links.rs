@@ -520,6 +520,9 @@ async fn practitioners_are_suggested_and_linked_on_a_persons_word() {
     let key = |id: &str| place.key(LinkKind::Practitioner, id);
     assert_eq!(store.link(&key("r1")).await.unwrap().unwrap().state, LinkState::NeedsPerson);
     assert_eq!(store.link(&key("r2")).await.unwrap(), None, "a room is nobody");
+    let shown = others(&place).await;
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].there.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["pct-1"]);
     let (by, id) = (Private::new("Kim".to_owned()), ForeignRecordId::new("pct-1"));
     record_desk::decide(&store, &key("r1"), &Choice::Same(id), &by, place.clinic.now()).await.unwrap();
     place.run(&flow, 3).await;
@@ -554,14 +557,27 @@ async fn invoices_of_linked_patients_are_linked_where_they_agree_to_the_cent() {
         shelf.put(invoice("inv-2", facts("9043", 9_900, "pat-1")));
     });
     let flow = place.flow();
-    place.run(&flow, 130).await;
+    // They follow as soon as their patient is linked.
+    place.run(&flow, 5).await;
     let store = place.clinic.store.for_people();
     let link = async |id: &str| store.link(&place.key(LinkKind::Invoice, id)).await.unwrap();
     assert_eq!(link("9").await.unwrap().state, LinkState::Linked);
     assert_eq!(place.holder("richmond-9").as_deref(), Some("inv-1"));
     assert_eq!(link("10").await.unwrap().state, LinkState::NeedsPerson, "the number is another one");
     assert_eq!(link("11").await, None);
+    let shown = others(&place).await;
+    assert_eq!(shown.len(), 1, "only what waits for somebody");
+    let number = |facts: Option<&InvoiceFacts>| facts.and_then(|facts| facts.number.clone());
+    assert_eq!(number(shown[0].invoice.as_ref()).as_deref(), Some("1043"));
+    assert_eq!(number(shown[0].there[0].invoice.as_ref()).as_deref(), Some("9043"));
     place.did_no_harm();
+}
+
+async fn others(place: &Place) -> Vec<record_desk::OtherLink> {
+    let ports = place.ports();
+    let of = (ports.id(), &PartnerId::new("hint"));
+    let store = place.clinic.store.for_people();
+    record_desk::others(&store, ports.practice.as_ref(), &place.keeper, of).await.unwrap()
 }
 
 async fn former(place: &Place) -> FormerLinks {

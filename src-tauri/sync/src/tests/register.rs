@@ -1,13 +1,13 @@
 //! A partner in memory that keeps profiles, and is as slow to show them as a real one.
 
-use super::reaper::{HandClock, Reaper};
+use super::reaper::{HandClock, Reaper, Somebody};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{ForeignProfileId, PartnerId, ProfileGroupId, SyncId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
-use domain::ports::register::ProfileRegister;
+use domain::ports::register::{LastWord, ProfileRegister};
 use domain::profile::{FieldRefused, ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -72,6 +72,8 @@ pub struct FakeRegister {
     account: String,
     /// Imports hang while this is false.
     pub answers: Arc<watch::Sender<bool>>,
+    /// What somebody does while a call of that name waits for its turn, after so many of that name.
+    meanwhile: Arc<Mutex<Option<(&'static str, usize, Somebody)>>>,
 }
 
 impl FakeRegister {
@@ -98,6 +100,7 @@ impl FakeRegister {
             files: Arc::new(Mutex::new(files)),
             account: "tenant".into(),
             answers: Arc::new(watch::Sender::new(true)),
+            meanwhile: Arc::default(),
         }
     }
 
@@ -108,6 +111,35 @@ impl FakeRegister {
 
     pub fn files<T>(&self, read: impl FnOnce(&mut Files) -> T) -> T {
         read(&mut self.files.lock().unwrap())
+    }
+
+    /// Has somebody do something while the next call of that name waits for its turn, or one after `others` such calls.
+    pub fn meanwhile(&self, call: &'static str, others: usize, somebody: Somebody) {
+        *self.meanwhile.lock().unwrap() = Some((call, others, somebody));
+    }
+
+    /// Waits for a turn to send something, and asks whether it may still leave.
+    async fn turn_to_send(&self, call: &str, last_word: &dyn LastWord) -> Result<(), SendError> {
+        self.turn();
+        let due = {
+            let mut meanwhile = self.meanwhile.lock().unwrap();
+            match meanwhile.as_mut() {
+                Some((name, others, _)) if *name == call && *others > 0 => {
+                    *others -= 1;
+                    None
+                }
+                Some((name, ..)) if *name == call => meanwhile.take(),
+                _ => None,
+            }
+        };
+        if let Some((_, _, somebody)) = due {
+            somebody().await;
+        }
+        if last_word.may_leave().await {
+            Ok(())
+        } else {
+            Err(SendError::NotSent(ReadError::Unreachable("held back".into())))
+        }
     }
 
     /// Waits for a turn.
@@ -163,18 +195,21 @@ impl ProfileRegister for FakeRegister {
         self.asked("groups".into(), |files| files.groups.clone()).await
     }
 
-    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
-        self.turn();
+    async fn import(&self, profile: &ProfileOrder, last_word: &dyn LastWord) -> Result<Imported, SendError> {
+        self.turn_to_send("import", last_word).await?;
         self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
         let now = self.clock.now();
         let effect = || {
             self.files(|files| {
                 files.log.push(format!("import {}", profile.sync_id));
                 if let Some(fails) = files.fails {
-                    return Err(WriteError::Untouched(fails()));
+                    return Err(match fails() {
+                        error @ ReadError::Unreachable(_) => SendError::NotSent(error),
+                        error => SendError::TurnedAway(error),
+                    });
                 }
                 if files.falls_over.as_ref() == Some(&profile.sync_id) {
-                    return Err(WriteError::Unknown(ReadError::Unreachable("cut".into())));
+                    return Err(SendError::Unknown(ReadError::Unreachable("cut".into())));
                 }
                 let refused = |field: &str| {
                     let why = "is not accepted".to_owned();
@@ -240,13 +275,14 @@ impl ProfileRegister for FakeRegister {
         &self,
         profile: &ForeignProfileId,
         groups: &[ProfileGroupId],
-    ) -> Result<(), WriteError> {
-        self.turn();
+        last_word: &dyn LastWord,
+    ) -> Result<(), SendError> {
+        self.turn_to_send("groups", last_word).await?;
         let effect = || {
             self.files(|files| {
                 files.log.push(format!("groups of {profile}"));
                 let Some(kept) = files.profiles.values_mut().find(|kept| kept.id == *profile) else {
-                    return Err(WriteError::Refused(Refusal::UnknownToPartner));
+                    return Err(SendError::TurnedAway(ReadError::NotFound));
                 };
                 kept.groups.extend(groups.iter().cloned());
                 Ok(())
@@ -255,7 +291,7 @@ impl ProfileRegister for FakeRegister {
         self.reaper.touch(effect).await?
     }
 
-    async fn forget_former_links(&self) -> Result<(), WriteError> {
+    async fn forget_former_links(&self) -> Result<(), SendError> {
         let effect = || self.files(|files| files.profiles.clear());
         Ok(self.reaper.touch(effect).await?)
     }

@@ -46,6 +46,8 @@ pub struct Disk {
     pub consents: Vec<Consent>,
     /// How often everybody's consents or links were read.
     pub read_whole: usize,
+    /// The profile of the practice system that the practice was given since; none where it has the one it began with.
+    pub relinked_with: Option<String>,
     pub answers: BTreeMap<(PracticeId, PartnerId, PatientRef), KeptAnswer>,
     pub links: BTreeMap<LinkKey, Link>,
     pub audit: Vec<AuditEntry>,
@@ -543,10 +545,14 @@ impl Consents for FakeStore {
         &self,
         practice: &PracticeId,
         partner: &PartnerId,
+        read_with: &str,
         answers: &[DecidedAnswer],
         now: DateTime<Utc>,
     ) -> Result<(u64, u64), StoreError> {
         self.touch(|disk| {
+            if disk.relinked_with.as_ref().is_some_and(|profile| profile != read_with) {
+                return Err(StoreError::Stale);
+            }
             let (mut lines, mut left) = (Vec::new(), 0);
             for DecidedAnswer { answer, last, line } in answers {
                 let known = disk.last_consent(practice, partner, &answer.patient);
@@ -558,9 +564,9 @@ impl Consents for FakeStore {
                 disk.answers.insert(key, answer.clone());
                 lines.extend(line.clone());
             }
-            (disk.record(&lines, Some(now)), left)
+            Ok((disk.record(&lines, Some(now)), left))
         })
-        .await
+        .await?
     }
 
     async fn consents(&self, practice: &PracticeId, partner: &PartnerId) -> Result<Vec<Consent>, StoreError> {

@@ -183,7 +183,7 @@ impl Client {
 
     /// Ends a subscription.
     pub async fn unsubscribe(&self, id: &str) -> Result<(), WriteError> {
-        self.endpoint.delete(&["subscription", id], &[], Haste::Normal).await
+        self.endpoint.delete(&["subscription", id], &[], Haste::Normal).await.map_err(WriteError::from)
     }
 
     /// The items of the log of failed deliveries between two instants, `YYYY-MM-DD HH:MM:SS` in UTC.

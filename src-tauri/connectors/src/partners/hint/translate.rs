@@ -240,7 +240,7 @@ pub fn linked_by(kind: LinkKind, shows_page: bool) -> Vec<&'static str> {
 /// (contract sheet §8).
 pub fn change(record: &ForeignRecord, change: &Change<'_>) -> wire::Change {
     let is_patient = record.kind == LinkKind::Patient;
-    let names = is_patient.then(|| &record.details);
+    let names = is_patient.then_some(&record.details);
     let mut sent = wire::Change {
         first_name: names.map(|details| details.first_name.reveal().clone()),
         last_name: names.map(|details| details.last_name.reveal().clone()),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::failure::{ReadError, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{ForeignProfileId, ProfileGroupId};
+use domain::ports::register::LastWord;
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::ValdSettings;
 
 use super::{SetupError, wire};
-use crate::http::{Endpoint, Haste, Http, NOTHING, TokenClient, Tokens, TokensAsked, fingerprint};
+use crate::http::{Endpoint, Grant, Haste, Http, NOTHING, TokenClient, Tokens, fingerprint};
 
 /// How long to wait after a refusal for haste that does not say how long (contract sheet §5).
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
@@ -34,7 +35,7 @@ impl Client {
             url: &settings.token_url,
             client_id,
             client_secret,
-            asked: TokensAsked::InTheForm { audience: &settings.audience },
+            grant: Grant::Client { audience: &settings.audience },
         })?);
         let fingerprint = fingerprint(&[
             settings.tenant_id.trim(),
@@ -106,10 +107,17 @@ impl Client {
     }
 
     /// Creates or replaces a profile; what VALD finds wrong with it, or none.
-    pub async fn import(&self, import: &wire::Import) -> Result<Option<wire::Problem>, WriteError> {
+    pub async fn import(
+        &self,
+        import: &wire::Import,
+        last_word: &dyn LastWord,
+    ) -> Result<Option<wire::Problem>, SendError> {
         let path = ["profiles", "import"];
-        let refused: Option<serde_json::Value> =
-            self.profiles.write_unless_refused(&path, import, Haste::Normal).await.map_err(patient_write)?;
+        let refused: Option<serde_json::Value> = self
+            .profiles
+            .write_unless_refused(&path, import, Haste::Normal, last_word)
+            .await
+            .map_err(patient_sending)?;
         Ok(refused.as_ref().map(wire::Problem::read))
     }
 
@@ -118,19 +126,23 @@ impl Client {
         &self,
         profile: &ForeignProfileId,
         groups: &[ProfileGroupId],
-    ) -> Result<(), WriteError> {
+        last_word: &dyn LastWord,
+    ) -> Result<(), SendError> {
         let body = wire::GroupMembership {
             tenant_id: &self.tenant_id,
             profile_id: profile.as_str(),
             group_ids: groups.iter().map(ProfileGroupId::as_str).collect(),
         };
-        self.profiles.write(&["profiles", "groups"], Some(&body), Haste::Normal).await.map_err(patient_write)
+        self.profiles
+            .write_unless_forbidden(&["profiles", "groups"], &body, Haste::Normal, last_word)
+            .await
+            .map_err(patient_sending)
     }
 
     /// Removes the sync ids of the whole organisation, and of nothing but profiles (contract sheet §9).
-    pub async fn forget_former_links(&self) -> Result<(), WriteError> {
+    pub async fn forget_former_links(&self) -> Result<(), SendError> {
         let query = [("tenantId", self.tenant_id.as_str())];
-        self.profiles.delete(&["profiles", "syncids"], &query, Haste::Normal).await.map_err(patient_write)
+        self.profiles.delete(&["profiles", "syncids"], &query, Haste::Normal).await.map_err(patient_sending)
     }
 }
 
@@ -142,10 +154,10 @@ fn patient(mut error: ReadError) -> ReadError {
     error
 }
 
-fn patient_write(error: WriteError) -> WriteError {
+fn patient_sending(error: SendError) -> SendError {
     match error {
-        WriteError::Untouched(error) => WriteError::Untouched(patient(error)),
-        WriteError::Unknown(error) => WriteError::Unknown(patient(error)),
-        WriteError::Refused(refusal) => WriteError::Refused(refusal),
+        SendError::NotSent(error) => SendError::NotSent(patient(error)),
+        SendError::TurnedAway(error) => SendError::TurnedAway(patient(error)),
+        SendError::Unknown(error) => SendError::Unknown(patient(error)),
     }
 }

@@ -16,10 +16,10 @@ pub use tenant_id::{NoTenantId, tenant_id};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, SendError};
 use domain::ids::{ForeignProfileId, PartnerId, PracticeId, ProfileGroupId, SyncId};
 use domain::ports::partner::Partner;
-use domain::ports::register::ProfileRegister;
+use domain::ports::register::{LastWord, ProfileRegister};
 use domain::private::SecretString;
 use domain::profile::{ForeignProfile, Imported, ProfileGroup, ProfileOrder, Tenant};
 use domain::settings::ValdSettings;
@@ -185,9 +185,9 @@ impl ProfileRegister for Vald {
         Ok(self.client.groups().await?.into_iter().map(translate::group).collect())
     }
 
-    async fn import(&self, profile: &ProfileOrder) -> Result<Imported, WriteError> {
+    async fn import(&self, profile: &ProfileOrder, last_word: &dyn LastWord) -> Result<Imported, SendError> {
         let import = translate::import(self.client.tenant_id(), profile);
-        match self.client.import(&import).await? {
+        match self.client.import(&import, last_word).await? {
             None => Ok(Imported::Accepted),
             Some(problem) => {
                 let born = *profile.birth_date.reveal();
@@ -224,16 +224,12 @@ impl ProfileRegister for Vald {
         &self,
         profile: &ForeignProfileId,
         groups: &[ProfileGroupId],
-    ) -> Result<(), WriteError> {
-        match self.client.add_to_groups(profile, groups).await {
-            Err(WriteError::Untouched(ReadError::NotFound)) => {
-                Err(WriteError::Refused(Refusal::UnknownToPartner))
-            }
-            other => other,
-        }
+        last_word: &dyn LastWord,
+    ) -> Result<(), SendError> {
+        self.client.add_to_groups(profile, groups, last_word).await
     }
 
-    async fn forget_former_links(&self) -> Result<(), WriteError> {
+    async fn forget_former_links(&self) -> Result<(), SendError> {
         self.client.forget_former_links().await
     }
 }

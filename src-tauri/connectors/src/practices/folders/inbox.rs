@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use domain::documents::{DocumentKey, DocumentOrder};
-use domain::ports::documents::{DocumentInbox, FilingError, Placed};
+use domain::ports::documents::{DocumentInbox, FilingError, Placed, Staged};
 use domain::private::Private;
 use tempfile::TempPath;
 
@@ -56,11 +56,7 @@ impl DocumentInbox for FolderInbox {
             .await
     }
 
-    async fn stage(
-        &self,
-        order: &DocumentOrder,
-        content: Private<Vec<u8>>,
-    ) -> Result<Private<String>, FilingError> {
+    async fn stage(&self, order: &DocumentOrder, content: Private<Vec<u8>>) -> Result<Staged, FilingError> {
         let (inbox, order) = (self.clone(), order.clone());
         self.beside
             .run(move || {
@@ -75,12 +71,17 @@ impl DocumentInbox for FolderInbox {
                     .map(|number| inbox.pattern.name(&order, number))
                     .find(|name| !folder.join(name).exists())
                     .ok_or_else(too_many)?;
-                ticket(&folder.join(name))
+                Ok(Staged { ticket: ticket(&folder.join(name))?, hold: None })
             })
             .await
     }
 
-    async fn place(&self, key: &DocumentKey, ticket: &Private<String>) -> Result<Placed, FilingError> {
+    async fn place(
+        &self,
+        key: &DocumentKey,
+        ticket: &Private<String>,
+        _: Option<Private<Vec<u8>>>,
+    ) -> Result<Placed, FilingError> {
         let (key, target) = (key.clone(), PathBuf::from(ticket.reveal()));
         self.beside.run(move || place(&key, &target)).await
     }

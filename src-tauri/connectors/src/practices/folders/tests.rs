@@ -141,15 +141,15 @@ async fn a_document_is_seen_whole_or_not_at_all_and_never_twice() {
     assert_eq!(files(&path), [""; 0]);
     // Staged twice, as after a crash before it was recorded: nothing that the practice system would pick up.
     inbox.stage(&order, content("half of it")).await.unwrap();
-    let ticket = inbox.stage(&order, content("all")).await.unwrap();
+    let ticket = inbox.stage(&order, content("all")).await.unwrap().ticket;
     assert!(files(&path).iter().all(|name| name.starts_with('.')), "{:?}", files(&path));
-    assert_eq!(inbox.place(&order.key, &ticket).await.unwrap(), Placed::Stands(None));
+    assert_eq!(inbox.place(&order.key, &ticket, None).await.unwrap(), Placed::Stands(None));
     assert_eq!(files(&path), ["77_form.pdf"]);
     assert_eq!(fs::read_to_string(path.join("77_form.pdf")).unwrap(), "all");
     // Told again after a crash, and again when the practice system has taken it away.
-    assert_eq!(inbox.place(&order.key, &ticket).await.unwrap(), Placed::Stands(None));
+    assert_eq!(inbox.place(&order.key, &ticket, None).await.unwrap(), Placed::Stands(None));
     fs::remove_file(path.join("77_form.pdf")).unwrap();
-    assert_eq!(inbox.place(&order.key, &ticket).await.unwrap(), Placed::Stands(None));
+    assert_eq!(inbox.place(&order.key, &ticket, None).await.unwrap(), Placed::Stands(None));
     assert_eq!(files(&path), [""; 0]);
 }
 
@@ -158,11 +158,11 @@ async fn nothing_is_overwritten() {
     let Desk { path, inbox, _dir } = desk();
     fs::write(path.join("77_form.pdf"), "another patient's").unwrap();
     let order = order("form");
-    let ticket = inbox.stage(&order, content("ours")).await.unwrap();
+    let ticket = inbox.stage(&order, content("ours")).await.unwrap().ticket;
     // Somebody takes the second name too, between choosing and renaming.
     fs::write(path.join("77_form (2).pdf"), "a third one").unwrap();
-    let Placed::TryInstead(next) = inbox.place(&order.key, &ticket).await.unwrap() else { panic!() };
-    assert_eq!(inbox.place(&order.key, &next).await.unwrap(), Placed::Stands(None));
+    let Placed::TryInstead(next) = inbox.place(&order.key, &ticket, None).await.unwrap() else { panic!() };
+    assert_eq!(inbox.place(&order.key, &next, None).await.unwrap(), Placed::Stands(None));
     assert_eq!(files(&path), ["77_form (2).pdf", "77_form (3).pdf", "77_form.pdf"]);
     assert_eq!(fs::read_to_string(path.join("77_form.pdf")).unwrap(), "another patient's");
     assert_eq!(fs::read_to_string(path.join("77_form (3).pdf")).unwrap(), "ours");
@@ -172,10 +172,10 @@ async fn nothing_is_overwritten() {
 async fn a_crash_between_linking_and_unlinking_leaves_one() {
     let Desk { path, inbox, _dir } = desk();
     let order = order("form");
-    let ticket = inbox.stage(&order, content("ours")).await.unwrap();
+    let ticket = inbox.stage(&order, content("ours")).await.unwrap().ticket;
     let ready = path.join(files(&path).remove(0));
     fs::hard_link(&ready, ticket.reveal()).unwrap();
-    assert_eq!(inbox.place(&order.key, &ticket).await.unwrap(), Placed::Stands(None));
+    assert_eq!(inbox.place(&order.key, &ticket, None).await.unwrap(), Placed::Stands(None));
     assert_eq!(files(&path), ["77_form.pdf"]);
 }
 
@@ -193,15 +193,15 @@ async fn what_lies_ready_is_taken_away_with_the_document() {
 async fn a_folder_that_is_gone_or_read_only_is_said_and_loses_nothing() {
     let Desk { path, inbox, _dir } = desk();
     let order = order("form");
-    let ticket = inbox.stage(&order, content("ours")).await.unwrap();
+    let ticket = inbox.stage(&order, content("ours")).await.unwrap().ticket;
     let away = path.with_extension("away");
     fs::rename(&path, &away).unwrap();
     assert!(matches!(inbox.check().await, Err(FilingError::Missing)));
     assert!(matches!(inbox.stage(&order, content("ours")).await, Err(FilingError::Missing)));
     // A drive that is away must not pass for a file that was picked up.
-    assert!(matches!(inbox.place(&order.key, &ticket).await, Err(FilingError::Missing)));
+    assert!(matches!(inbox.place(&order.key, &ticket, None).await, Err(FilingError::Missing)));
     fs::rename(&away, &path).unwrap();
-    assert_eq!(inbox.place(&order.key, &ticket).await.unwrap(), Placed::Stands(None));
+    assert_eq!(inbox.place(&order.key, &ticket, None).await.unwrap(), Placed::Stands(None));
     assert_eq!(files(&path), ["77_form.pdf"]);
 
     let file = path.join("a file");

@@ -15,9 +15,7 @@ use url::Url;
 
 use super::SetupError;
 use super::wire::{Page, Row};
-use crate::http::{
-    Answered, Endpoint, Haste, Http, TokenClient, Tokens, TokensAsked, fingerprint, is_loopback,
-};
+use crate::http::{Answered, Endpoint, Grant, Haste, Http, TokenClient, Tokens, fingerprint, is_loopback};
 
 /// How long to wait after a refusal for haste that does not say how long.
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
@@ -237,7 +235,7 @@ impl Client {
             url: token_url,
             client_id: &client_id,
             client_secret,
-            asked: TokensAsked::ByBasic { scope: "restapi" },
+            grant: Grant::ClientByBasic { scope: "restapi" },
         })?;
         let account = fingerprint(&[
             &addresses.api,
@@ -387,7 +385,7 @@ impl Client {
         self.may_write(what, Verb::Delete)?;
         let id = id.to_string();
         let path = [what.path(), &[id.as_str(), ""]].concat();
-        match self.endpoint.delete(&path, &[], Haste::Normal).await {
+        match self.endpoint.delete(&path, &[], Haste::Normal).await.map_err(WriteError::from) {
             Err(WriteError::Untouched(ReadError::NotFound)) => Ok(()),
             ended => ended.map_err(|error| self.heard_writing(what, Verb::Delete, error)),
         }

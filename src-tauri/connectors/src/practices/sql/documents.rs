@@ -2,11 +2,13 @@
 //! what has no folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::AppointmentRef;
-use domain::settings::{DocumentFolders, WriteMode};
+use domain::ports::documents::DocumentInbox;
+use domain::settings::{DocumentRoutes, WriteMode};
 
 use super::day::SERIES_SEPARATOR;
 use super::failure::{Failure, SqlError};
@@ -31,7 +33,7 @@ const NOTE_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct DocumentWays {
     import_folder: Option<String>,
-    import_name: NamePattern,
+    pub(super) import_name: NamePattern,
     export_folder: Option<String>,
     export_path: PathPattern,
 }
@@ -57,11 +59,12 @@ impl DocumentWays {
 impl SqlPractice {
     /// Uses the clinic's own folders where it names some, and the profile's otherwise.
     #[must_use]
-    pub fn with_document_folders(mut self, own: &DocumentFolders) -> Self {
+    pub fn with_document_folders(mut self, own: &DocumentRoutes) -> Self {
         let ways = self.profile.documents.clone();
         let inward = self.folder(own.inward.as_deref(), ways.import_folder.as_deref());
         let outward = self.folder(own.outward.as_deref(), ways.export_folder.as_deref());
-        self.inbox = inward.map(|folder| FolderInbox::new(folder, ways.import_name));
+        self.inbox = inward
+            .map(|folder| Arc::new(FolderInbox::new(folder, ways.import_name)) as Arc<dyn DocumentInbox>);
         self.source = outward.map(|folder| FolderSource::new(folder, ways.export_path));
         self
     }

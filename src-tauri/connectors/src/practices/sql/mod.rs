@@ -6,8 +6,10 @@ mod consents;
 mod database;
 pub(super) mod day;
 mod documents;
+mod documents_api;
 mod failure;
 mod fingerprint;
+mod invoices;
 mod patients;
 mod place;
 pub mod profile;
@@ -35,16 +37,18 @@ use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::documents::{DocumentInbox, DocumentSource};
 use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::records::InvoiceBook;
 use domain::private::{Private, SecretString};
-use domain::settings::{DocumentFolders, WriteMode};
+use domain::settings::{DocumentRoutes, WriteMode};
 use domain::time::{Horizon, PracticeZone};
 
-use super::folders::{FolderInbox, FolderSource};
+use super::folders::FolderSource;
 pub use database::LinkError;
 // What is worked out from rows is the same for a system that is reached over REST.
 pub(super) use book::{make_names_unique, types_of};
 use database::{Database, Lease};
 use day::Rules;
+pub use documents_api::DocumentApiError;
 use failure::{Failure, SqlError};
 pub(super) use patients::{lines, one_line};
 use profile::{Profile, WriteSteps, version_numbers};
@@ -67,14 +71,15 @@ const CARD_DAYS: u32 = 60;
 const NOTHING_TO_SETTLE: u32 = 1;
 
 /// A practice system reached by SQL, as its profile says.
+#[derive(Clone)]
 pub struct SqlPractice {
     profile: Profile,
-    database: Database,
+    database: Arc<Database>,
     zone: PracticeZone,
     write: WriteMode,
     locations: Option<Vec<LocationRef>>,
     clock: Arc<dyn Clock>,
-    inbox: Option<FolderInbox>,
+    inbox: Option<Arc<dyn DocumentInbox>>,
     source: Option<FolderSource>,
 }
 
@@ -100,8 +105,9 @@ impl SqlPractice {
             WriteMode::Api => return Err(refused("through an API")),
         }
         let database = Database::new(&profile, url, password.as_ref(), write == WriteMode::Sql)?;
+        let database = Arc::new(database);
         let linked = Self { profile, database, zone, write, locations, clock, inbox: None, source: None };
-        Ok(linked.with_document_folders(&DocumentFolders::default()))
+        Ok(linked.with_document_folders(&DocumentRoutes::default()))
     }
 
     /// The profile that it follows.
@@ -131,9 +137,17 @@ impl SqlPractice {
         for name in ["patient", "appointment", "resource", "after", "limit"] {
             values.set(name, Value::Text("0".into()));
         }
-        for name in
-            ["first_name", "last_name", "email", "medicare_card", "phone_pattern", "mark", "held_title"]
-        {
+        for name in [
+            "first_name",
+            "last_name",
+            "email",
+            "medicare_card",
+            "phone_pattern",
+            "mark",
+            "held_title",
+            "name",
+            "category",
+        ] {
             values.set(name, Value::Text("Clinic Companion asks for nobody".into()));
         }
         for statement in self.profile.reading() {
@@ -410,6 +424,10 @@ impl PracticeSystem for SqlPractice {
         self.mappings()
     }
 
+    fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
+        self.profile.query.invoices.as_ref().map(|_| self as &dyn InvoiceBook)
+    }
+
     async fn consents_stamp(&self, partner: &PartnerId) -> Result<Option<String>, ReadError> {
         self.reading(async |session, known| self.read_consents_stamp(session, known, partner).await).await
     }
@@ -509,7 +527,7 @@ impl PracticeSystem for SqlPractice {
     }
 
     fn document_inbox(&self) -> Option<&dyn DocumentInbox> {
-        self.inbox.as_ref().map(|inbox| inbox as &dyn DocumentInbox)
+        self.inbox.as_deref()
     }
 
     fn document_source(&self) -> Option<&dyn DocumentSource> {

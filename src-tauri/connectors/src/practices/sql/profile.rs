@@ -200,6 +200,8 @@ struct RawQueries {
     #[serde(default)]
     appointments: Option<Sql>,
     appointment_by_mark: Sql,
+    #[serde(default)]
+    invoices: Option<Sql>,
 }
 
 #[derive(Deserialize)]
@@ -248,6 +250,33 @@ pub(super) struct RawDocuments {
     pub(super) import_name: Option<Spanned<String>>,
     pub(super) export_folder: Option<String>,
     pub(super) export_path: Option<Spanned<String>>,
+    pub(super) api: Option<RawDocumentApi>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDocumentApi {
+    speaks: DocumentApiKind,
+    find: Sql,
+    category: Sql,
+}
+
+/// An API for documents that this program speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentApiKind {
+    /// OpenEMR's own, from version 7 on.
+    Openemr,
+}
+
+/// A practice system's own API for documents, and what is asked of its database besides.
+#[derive(Clone, Debug)]
+pub(super) struct DocumentApiQueries {
+    pub(super) speaks: DocumentApiKind,
+    /// The document of a patient that has this name.
+    pub(super) find: Statement,
+    /// The categories that have this name.
+    pub(super) category: Statement,
 }
 
 #[derive(Deserialize)]
@@ -297,6 +326,7 @@ pub struct Profile {
     pub(super) snapshot: Option<SnapshotQueries>,
     pub(super) write: Option<WriteSteps>,
     pub(super) documents: DocumentWays,
+    pub(super) document_api: Option<DocumentApiQueries>,
     /// What to give an account that only reads, one line each.
     pub grants_for_reading: Vec<String>,
     /// What to give an account that writes bookings, in addition.
@@ -330,6 +360,7 @@ pub(super) struct Queries {
     pub(super) appointment: Statement,
     pub(super) appointments: Option<Statement>,
     pub(super) appointment_by_mark: Statement,
+    pub(super) invoices: Option<Statement>,
 }
 
 #[derive(Clone, Debug)]
@@ -553,8 +584,17 @@ impl Reader<'_> {
             write: raw.write.as_ref().map(|write| self.write(write)).transpose()?,
             documents: DocumentWays::read(&raw.documents)
                 .map_err(|(at, message)| self.mistake(at, message))?,
+            document_api: raw.documents.api.as_ref().map(|api| self.document_api(api)).transpose()?,
             grants_for_reading: raw.grants.read,
             grants_for_writing: raw.grants.write,
+        })
+    }
+
+    fn document_api(&self, raw: &RawDocumentApi) -> Result<DocumentApiQueries, ProfileError> {
+        Ok(DocumentApiQueries {
+            speaks: raw.speaks,
+            find: self.statement("documents.api.find", &raw.find, &["patient", "name"])?,
+            category: self.statement("documents.api.category", &raw.category, &["category"])?,
         })
     }
 
@@ -592,6 +632,7 @@ impl Reader<'_> {
                 &raw.appointment_by_mark,
                 &["mark", "from", "to"],
             )?,
+            invoices: self.optional("invoices", &raw.invoices, &["after", "limit"])?,
         })
     }
 
@@ -713,6 +754,11 @@ impl Profile {
         self.write.is_some()
     }
 
+    /// Whether it knows the system's own API for documents.
+    pub fn takes_documents(&self) -> bool {
+        self.document_api.is_some()
+    }
+
     /// What a status code means; a code that the profile does not know is `Other`, which occupies its time.
     pub(super) fn status(&self, code: Option<&str>) -> AppointmentStatus {
         let code = code.unwrap_or_default();
@@ -735,9 +781,13 @@ impl Profile {
         all.extend(&query.appointments);
         all.extend([&query.people_stamp, &query.people, &query.patients].into_iter().flatten());
         all.push(&query.appointment_by_mark);
+        all.extend(&query.invoices);
         for consent in self.consents.values() {
             all.push(&consent.query);
             all.extend(&consent.stamp);
+        }
+        if let Some(api) = &self.document_api {
+            all.extend([&api.find, &api.category]);
         }
         if let Some(snapshot) = &self.snapshot {
             all.extend([&snapshot.locations, &snapshot.practitioners, &snapshot.appointment_types]);

@@ -10,6 +10,7 @@ use domain::failure::Refusal;
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PatientRef, PracticeId};
 use domain::people::Gender;
 use domain::private::Private;
+use domain::records::{InvoiceFacts, LocalInvoice};
 use domain::time::{DayRange, MinuteOfDay, Minutes, PracticeTime};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -490,7 +491,7 @@ async fn a_line_is_added_to_a_note_once_and_folders_lie_beside_the_file() {
     let beside = clinic.folder.path().join("demo-documents/for-the-practice");
     assert_eq!(title, format!("The folder {}", beside.display()));
     assert!(practice.document_source().is_some());
-    let own = DocumentFolders { inward: Some("/srv/import".into()), outward: None };
+    let own = DocumentRoutes { inward: Some("/srv/import".into()), ..DocumentRoutes::default() };
     let practice = practice.with_document_folders(&own);
     assert_eq!(practice.document_inbox().unwrap().title(), "The folder /srv/import");
     let (profile, url) = (parse(shipped("openemr")).unwrap(), "mysql://a@127.0.0.1:1/b");
@@ -1157,7 +1158,9 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
     let clinic = Clinic::new();
     clinic.change(
         "ALTER TABLE patient DROP COLUMN merged_into; ALTER TABLE patient DROP COLUMN inactive;
-         ALTER TABLE appointment DROP COLUMN created_at;",
+         ALTER TABLE appointment DROP COLUMN created_at;
+         DROP TRIGGER patient_inserted; DROP TRIGGER patient_updated; DROP TRIGGER patient_deleted;
+         DROP TABLE patients_changed; DROP TABLE invoice;",
     );
     let horizon = Horizon::from_day(today(), 3);
     assert!(matches!(clinic.practice(WriteMode::None).book(horizon).await, Err(ReadError::Misfit(_))));
@@ -1166,6 +1169,32 @@ async fn a_made_up_book_of_an_older_version_is_brought_up_to_date() {
         clinic.practice(WriteMode::None).book(horizon).await.unwrap();
     }
     assert_eq!(clinic.number("SELECT COUNT(*) FROM appointment WHERE created_at IS NULL"), 0);
+    let stamp = clinic.practice(WriteMode::None).people_stamp().await.unwrap();
+    clinic.change("UPDATE patient SET inactive = 1 WHERE id = 1");
+    assert_ne!(clinic.practice(WriteMode::None).people_stamp().await.unwrap(), stamp);
+}
+
+#[tokio::test]
+async fn invoices_are_read_page_by_page_to_the_cent() {
+    let clinic = Clinic::new();
+    clinic.change(
+        "DELETE FROM invoice;
+         INSERT INTO invoice VALUES (3, 5, ' 1003 ', '2026-11-02', 9550), (12, 6, '', '2026-11-03', 0),
+           (100, 7, '1100', '2026-11-04', -200);",
+    );
+    let practice = clinic.practice(WriteMode::None);
+    let book = practice.invoice_book().expect("the profile says where they stand");
+    let first = book.invoices(None, 2).await.unwrap();
+    let facts = InvoiceFacts {
+        number: Some("1003".into()),
+        date: NaiveDate::from_ymd_opt(2026, 11, 2),
+        total_in_cents: Some(9550),
+        patient: Some("5".into()),
+    };
+    assert_eq!(first[0], LocalInvoice { id: "3".into(), facts });
+    assert_eq!((first.len(), first[1].facts.number.as_ref()), (2, None));
+    let rest = book.invoices(Some("12"), 2).await.unwrap();
+    assert_eq!(rest.iter().map(|invoice| invoice.id.as_str()).collect::<Vec<_>>(), ["100"]);
 }
 
 #[tokio::test]
@@ -1270,6 +1299,28 @@ fn mistakes_in_a_mapping_of_consents_are_named_with_their_place() {
             "{wrong}: {mistake}"
         );
     }
+}
+
+#[tokio::test]
+async fn whatever_changes_a_patient_changes_the_stamp_and_nothing_else_does() {
+    let clinic = Clinic::new();
+    let practice = clinic.practice(WriteMode::None);
+    let mut stamps = vec![practice.people_stamp().await.unwrap().unwrap()];
+    for change in [
+        "INSERT INTO patient (id, first_name, last_name) VALUES (9001, 'Ida', 'Wattle')",
+        "UPDATE patient SET remark = 'a word' WHERE id = 9001",
+        "INSERT OR REPLACE INTO patient (id, first_name, last_name) VALUES (9001, 'Ida', 'Boronia')",
+        "DELETE FROM patient WHERE id = 9001",
+        // The same patients as in the beginning, as nobody can know who did not compare them.
+        "UPDATE patient SET first_name = first_name WHERE id = 1",
+    ] {
+        clinic.change(change);
+        stamps.push(practice.people_stamp().await.unwrap().unwrap());
+        let different: std::collections::BTreeSet<&String> = stamps.iter().collect();
+        assert_eq!(different.len(), stamps.len(), "{change}");
+    }
+    clinic.change("UPDATE appointment SET note = 'a word'");
+    assert_eq!(practice.people_stamp().await.unwrap(), stamps.pop());
 }
 
 #[tokio::test]

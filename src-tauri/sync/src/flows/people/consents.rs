@@ -4,7 +4,9 @@
 //! before all of them were read. What follows from an answer is decided in [`domain::consent::in_practice`].
 
 use crate::digest::Digest;
+use crate::flows::doubt::{NAMED, accepted_mark};
 use crate::flows::{Ports, Stop, error_chain};
+use crate::state::Shrinking;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::consent::in_practice::{
     Answer, Answered, KeptAnswer, Mapping, RECORDED_BY, doubtful, strange_codes, to_record,
@@ -13,11 +15,13 @@ use domain::consent::{Consent, ConsentHow, ConsentLine};
 use domain::failure::ReadError;
 use domain::ids::{PartnerId, PatientRef};
 use domain::ports::practice::PracticeSystem;
-use domain::ports::store::{ActivityLine, DecidedAnswer, Leg, Mark};
+use domain::ports::store::{ActivityLine, DecidedAnswer, Leg, Mark, StoreError};
 use domain::private::Private;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+/// The patients who agreed in the practice system, as a list that can shrink.
+pub const CONSENTS: &str = "consents";
 /// The marks of mappings that were read to the end once, each with the mapping's digest.
 const READ: &str = "consents_held/read/";
 /// The marks of troubles that somebody was told of.
@@ -31,20 +35,43 @@ const MOST_VALUES: usize = 3;
 
 /// What was read last, by partner. Harmless to lose.
 #[derive(Default)]
-pub(super) struct HeldConsents(Mutex<BTreeMap<PartnerId, Reading>>);
+pub(super) struct HeldConsents(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    readings: BTreeMap<PartnerId, Reading>,
+    /// What is shown to wait for somebody; none before anything was shown.
+    shown: Option<Option<Shrinking>>,
+}
 
 struct Reading {
     /// From before it was read; none where the system could not tell, or nothing could be read.
     stamp: Option<String>,
     at: DateTime<Utc>,
+    /// The answers that went in such a crowd that somebody has to say whether it is right.
+    doubt: Option<Shrinking>,
 }
 
 /// What the answers amount to.
 #[derive(Default)]
 struct Outcome {
     decided: Vec<DecidedAnswer>,
+    /// What follows where an answer is gone, or none any more.
+    ended: Vec<DecidedAnswer>,
+    /// How many had agreed there.
+    agreed: usize,
     /// What somebody has to be told, and what makes it another trouble than the last one.
     troubles: Vec<(String, String)>,
+}
+
+/// What came of recording it.
+struct Recorded {
+    /// How many lines were recorded.
+    lines: u64,
+    /// Whether nothing was left because somebody recorded something, or linked another practice system, in that moment.
+    whole: bool,
+    /// What waits for somebody.
+    doubt: Option<Shrinking>,
 }
 
 /// The mappings of partners that the practice is linked with.
@@ -70,7 +97,8 @@ impl HeldConsents {
                     continue;
                 }
             };
-            if self.is_known(partner, stamp.as_ref(), now, believed_for) {
+            let known = self.is_known(partner, stamp.as_ref(), now, believed_for);
+            if known && !self.is_decided(ports, partner).await? {
                 continue;
             }
             let answers = match read_all(ports.practice.as_ref(), partner).await {
@@ -80,14 +108,42 @@ impl HeldConsents {
                     continue;
                 }
             };
-            let (recorded, left) = record(ports, &mapping, &answers).await?;
-            anything |= recorded > 0;
-            // What somebody overtook is decided anew the next time.
-            if left == 0 {
-                self.remember(partner, stamp, now);
+            let recorded = record(ports, &mapping, &answers).await?;
+            anything |= recorded.lines > 0;
+            // What was overtaken is decided anew the next time.
+            if recorded.whole {
+                self.remember(partner, Reading { stamp, at: now, doubt: recorded.doubt });
             }
         }
+        self.show(ports).await?;
         Ok(anything)
+    }
+
+    /// Whether somebody said that it is right what is in doubt.
+    async fn is_decided(&self, ports: &Ports, partner: &PartnerId) -> Result<bool, StoreError> {
+        match self.doubt(partner) {
+            Some(doubt) => ports.is_accepted(doubt.list, &doubt.digest).await,
+            None => Ok(false),
+        }
+    }
+
+    fn doubt(&self, partner: &PartnerId) -> Option<Shrinking> {
+        self.memory(|memory| memory.readings.get(partner)?.doubt.clone())
+    }
+
+    /// Shows what is in doubt: the first partner's, and the next one's when that is decided.
+    pub(super) async fn show(&self, ports: &Ports) -> Result<(), StoreError> {
+        let doubt = mapped(ports).iter().find_map(|mapping| self.doubt(&mapping.partner));
+        if self.memory(|memory| memory.shown.as_ref() == Some(&doubt)) {
+            return Ok(());
+        }
+        ports.show_doubt(CONSENTS, doubt.clone()).await?;
+        self.memory(|memory| memory.shown = Some(doubt));
+        Ok(())
+    }
+
+    fn memory<T>(&self, use_it: impl FnOnce(&mut Memory) -> T) -> T {
+        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_known(
@@ -97,16 +153,15 @@ impl HeldConsents {
         now: DateTime<Utc>,
         believed_for: TimeDelta,
     ) -> bool {
-        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(partner).is_some_and(|before| match (stamp, &before.stamp) {
+        let is_known = |before: &Reading| match (stamp, &before.stamp) {
             (Some(stamp), Some(known)) => stamp == known,
             _ => (TimeDelta::zero()..believed_for).contains(&(now - before.at)),
-        })
+        };
+        self.memory(|memory| memory.readings.get(partner).is_some_and(is_known))
     }
 
-    fn remember(&self, partner: &PartnerId, stamp: Option<String>, at: DateTime<Utc>) {
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.insert(partner.clone(), Reading { stamp, at });
+    fn remember(&self, partner: &PartnerId, reading: Reading) {
+        self.memory(|memory| drop(memory.readings.insert(partner.clone(), reading)));
     }
 
     async fn failed(&self, ports: &Ports, partner: &PartnerId, error: ReadError) -> Result<(), Stop> {
@@ -124,7 +179,8 @@ impl HeldConsents {
                 );
                 tell(ports, partner, &[(sentence.clone(), sentence)]).await?;
                 // A look every few seconds would not mend it, and a mended profile starts anew.
-                self.remember(partner, None, ports.clock.now());
+                let (at, doubt) = (ports.clock.now(), self.doubt(partner));
+                self.remember(partner, Reading { stamp: None, at, doubt });
                 Ok(())
             }
             error @ (ReadError::Unreachable(_)
@@ -160,13 +216,12 @@ async fn read_all(
     }
 }
 
-/// Records what follows from answers that changed. Returns how many lines were recorded, and how many answers were left
-/// because somebody recorded something in that moment.
+/// Records what follows from answers that changed.
 async fn record(
     ports: &Ports,
     mapping: &Mapping,
     answers: &BTreeMap<PatientRef, Answer>,
-) -> Result<(u64, u64), Stop> {
+) -> Result<Recorded, Stop> {
     let (store, id, partner) = (&ports.store, ports.id(), &mapping.partner);
     let now = ports.clock.now();
     let read_mark = format!("{READ}{partner}");
@@ -174,12 +229,34 @@ async fn record(
     let first = !read_before.iter().any(|mark| mark.thing == read_mark && mark.digest == mapping.digest);
     let kept = store.kept_answers(id, partner).await?;
     let last = store.consents(id, partner).await?;
-    let outcome = decide(ports, partner, answers, &kept, &last, first);
+    let mut outcome = decide(ports, partner, answers, &kept, &last, first);
+    let mut doubt = in_doubt(partner, &outcome, now);
+    let accepted = match &doubt {
+        Some(doubt) => ports.is_accepted(CONSENTS, &doubt.digest).await?,
+        None => false,
+    };
+    if accepted {
+        doubt = None;
+    }
+    if doubt.is_none() {
+        outcome.decided.append(&mut outcome.ended);
+    }
+    let read_with = ports.settings.system.profile.as_str();
     let (mut recorded, mut left) = (0, 0);
     for some in outcome.decided.chunks(AT_ONCE) {
-        let (lines, overtaken) = store.keep_answers(id, partner, some, now).await?;
-        recorded += lines;
-        left += overtaken;
+        match store.keep_answers(id, partner, read_with, some, now).await {
+            Ok((lines, overtaken)) => {
+                recorded += lines;
+                left += overtaken;
+            }
+            // The practice has another practice system since, whose set-up comes after this pass.
+            Err(StoreError::Stale) => return Ok(Recorded { lines: recorded, whole: false, doubt: None }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if accepted && left == 0 {
+        // Were the same patients to agree and to go once more, that would be another matter.
+        store.forget_marks(id, &accepted_mark(CONSENTS)).await?;
     }
     if first && left == 0 {
         let mark = Mark { thing: read_mark, digest: mapping.digest.clone(), at: now };
@@ -189,7 +266,26 @@ async fn record(
     if recorded > 0 {
         tracing::info!(practice.id = %id, partner.id = %partner, lines = recorded, "Took consents over from the practice system.");
     }
-    Ok((recorded, left))
+    Ok(Recorded { lines: recorded, whole: left == 0, doubt })
+}
+
+/// More than half of the agreements gone at once, each without a "no", looks like a column that was emptied or a query
+/// that finds others than before. What somebody accepts are those very patients.
+fn in_doubt(partner: &PartnerId, outcome: &Outcome, now: DateTime<Utc>) -> Option<Shrinking> {
+    let gone: BTreeSet<&str> = outcome.ended.iter().map(|ended| ended.answer.patient.as_str()).collect();
+    doubtful(gone.len(), outcome.agreed).then(|| {
+        let mut digest = Digest::default();
+        digest.field(partner.as_str());
+        gone.iter().for_each(|patient| digest.field(patient));
+        Shrinking {
+            list: CONSENTS,
+            digest: digest.hex(),
+            from: outcome.agreed,
+            to: outcome.agreed - gone.len(),
+            missing: gone.iter().take(NAMED).map(|patient| format!("record {patient}")).collect(),
+            noticed_at: now,
+        }
+    })
 }
 
 fn decide(
@@ -240,23 +336,8 @@ fn decide(
         if without_a_no { &mut ended } else { &mut decided }.push(one);
     }
     let agreed = kept.values().filter(|kept| kept.yes).count();
-    let mut troubles = Vec::new();
-    if doubtful(ended.len(), agreed) {
-        troubles.push((
-            format!(
-                "The practice system gives no answer any more about consent for {partner} of {} of the {agreed} patients \
-                 who agreed there. That is likelier a mistake than so many withdrawals, so nothing was withdrawn. Check \
-                 `[consent.{partner}]` in the practice's profile and the field it reads; whoever withdrew needs a \"no\" \
-                 there or at the desk.",
-                ended.len()
-            ),
-            "gone".to_owned(),
-        ));
-    } else {
-        decided.append(&mut ended);
-    }
-    troubles.extend(strange_values(partner, answers));
-    Outcome { decided, troubles }
+    let troubles = strange_values(partner, answers).into_iter().collect();
+    Outcome { decided, ended, agreed, troubles }
 }
 
 /// What is said about values whose meaning nobody declared: which, and of how many patients; not of whom.

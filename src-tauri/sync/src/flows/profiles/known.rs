@@ -5,7 +5,8 @@ use super::{Profiles, of_partner};
 use crate::flows::Stop;
 use crate::health::PROFILES_PROVEN_EVERY;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use domain::failure::WriteError;
+use domain::consent::Said;
+use domain::failure::{ReadError, SendError};
 use domain::ids::{ForeignProfileId, LocationRef, PatientRef, ProfileGroupId, ResourceRef, SyncId};
 use domain::link::{Link, LinkState};
 use domain::ports::register::ProfileRegister;
@@ -149,9 +150,16 @@ impl Profiles {
         let link = self.ports.store.link(&self.key(patient)).await?;
         // Consent may have been withdrawn meanwhile.
         let link = link.filter(|link| link.state == LinkState::Pending);
-        if let Some((mut link, profile)) = link.and_then(|link| link.partner_id.clone().map(|id| (link, id)))
-        {
-            let remark = self.put_into_groups(register, patient, &ForeignProfileId::new(profile)).await?;
+        let consent = self.ports.store.consent(self.ports.id(), self.partner.id(), patient).await?;
+        let consent = consent.filter(|consent| matches!(consent.line.said, Said::Yes(_)));
+        let known = link.zip(consent).and_then(|(link, consent)| {
+            let profile = link.partner_id.clone().map(ForeignProfileId::new)?;
+            Some((link, profile, consent.number))
+        });
+        if let Some((mut link, profile, consent)) = known {
+            let grouped = self.put_into_groups(register, patient, &profile, consent).await?;
+            // Where the consent is another one since, the next comparison hears of it.
+            let Some(remark) = grouped else { return Ok(()) };
             let reason = remark.or(link.reason.clone());
             link.becomes(LinkState::Linked, reason, self.ports.clock.now());
             self.ports.store.save_links(std::slice::from_ref(&link), &[]).await?;
@@ -160,16 +168,18 @@ impl Profiles {
         Ok(())
     }
 
-    /// Puts a new profile into the groups that the settings name. Returns what is worth saying about it.
+    /// Puts a new profile into the groups that the settings name, while the consent of that number is the last one.
+    /// Returns what is worth saying about it; none where it was not done because the consent is another one.
     async fn put_into_groups(
         &self,
         register: &dyn ProfileRegister,
         patient: &PatientRef,
         profile: &ForeignProfileId,
-    ) -> Result<Option<String>, Stop> {
+        consent: i64,
+    ) -> Result<Option<Option<String>>, Stop> {
         let wanted = self.groups_of(patient);
         if wanted.is_empty() {
-            return Ok(None);
+            return Ok(Some(None));
         }
         let mut remark = None;
         for read_anew in [false, true] {
@@ -190,22 +200,25 @@ impl Profiles {
             if ids.is_empty() {
                 break;
             }
-            match register.add_to_groups(profile, &ids).await {
+            let last_word = self.under_consent(patient, consent);
+            let added = register.add_to_groups(profile, &ids, &last_word).await;
+            if last_word.said_no()? {
+                return Ok(None);
+            }
+            match added {
                 Ok(()) => {
                     self.ports.proven(Leg::Profiles).await?;
                     break;
                 }
-                Err(WriteError::Refused(_)) => {
+                Err(SendError::TurnedAway(ReadError::NotFound)) => {
                     remark =
                         Some("VALD would not put the profile into its groups; do it in VALD Hub.".to_owned());
                 }
                 // Adding is safe to repeat.
-                Err(WriteError::Untouched(error) | WriteError::Unknown(error)) => {
-                    return Err(of_partner(error));
-                }
+                Err(error) => return Err(of_partner(error.into_cause())),
             }
         }
-        Ok(remark)
+        Ok(Some(remark))
     }
 
     /// Whether it can be told which groups are a patient's. Where that depends on whom they see, the book has to have been

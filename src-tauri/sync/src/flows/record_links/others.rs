@@ -25,6 +25,10 @@ impl RecordLinks {
     /// Looks at what is no patient.
     pub(super) async fn look_at_others(&self, register: &dyn RecordRegister) -> Result<(), Stop> {
         let now = self.ports.clock.now();
+        // Invoices follow their patients, who come first.
+        if self.memory(|memory| memory.compared.is_none() || !memory.queue.is_empty()) {
+            return Ok(());
+        }
         if self.memory(|memory| memory.others_at).is_some_and(|at| now < at && at - now <= EVERY) {
             return Ok(());
         }

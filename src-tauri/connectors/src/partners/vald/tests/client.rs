@@ -1,13 +1,15 @@
 //! The client against the simulator.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
-use domain::failure::{ReadError, Refusal, WriteError};
+use domain::failure::{ReadError, SendError, WriteError};
 use domain::ids::{ForeignProfileId, PracticeId, ProfileGroupId, SyncId};
 use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
+use domain::ports::register::LastWord;
 use domain::ports::register::ProfileRegister;
 use domain::private::{Private, SecretString};
 use domain::profile::{ForeignProfile, Imported, ProfileOrder};
@@ -34,6 +36,26 @@ const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 const ABROAD: &str = "22222222-2222-4333-8444-555555555555";
 const NOBODY: &str = "99999999-0000-4000-8000-000000000001";
 const EVERY_PROFILE: &str = "/profiles*";
+
+/// A last word.
+struct Says(AtomicBool);
+
+impl Says {
+    fn yes() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    fn no(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl LastWord for Says {
+    async fn may_leave(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// The connector, its simulator, and a clock that is moved by hand.
 struct Bench {
@@ -123,7 +145,7 @@ impl Bench {
     }
 
     async fn import(&self, order: &ProfileOrder) {
-        assert_eq!(self.vald.import(order).await.unwrap(), Imported::Accepted);
+        assert_eq!(self.vald.import(order, &Says::yes()).await.unwrap(), Imported::Accepted);
     }
 
     async fn found(&self, sync_id: &str) -> ForeignProfile {
@@ -170,7 +192,7 @@ impl Subject for Bench {
     }
 
     async fn write(&self) -> Result<(), WriteError> {
-        let imported = self.vald.import(&tomasz()).await?;
+        let imported = self.vald.import(&tomasz(), &Says::yes()).await?;
         assert_eq!(imported, Imported::Accepted);
         Ok(())
     }
@@ -219,7 +241,11 @@ async fn from_linking_to_a_profile_in_its_groups() {
     assert_eq!(profile.modified_at, Some(bench.hand.now()));
     bench.sim.put_into_group(TENANT, profile.id.as_str(), &backs).unwrap();
     for _ in 0..2 {
-        bench.vald.add_to_groups(&profile.id, &[ProfileGroupId::new(knees.clone())]).await.unwrap();
+        bench
+            .vald
+            .add_to_groups(&profile.id, &[ProfileGroupId::new(knees.clone())], &Says::yes())
+            .await
+            .unwrap();
     }
     bench.sim.inspect(|state| {
         let there = state.profile(TENANT, "harbour-77").unwrap();
@@ -306,14 +332,30 @@ async fn a_token_that_is_never_taken_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_profile_that_is_turned_away_for_its_token_has_left() {
+    let bench = Bench::start().await;
+    bench.sim.add_fault(FaultRule::always(Fault::Unauthorised).on("POST", "/profiles/import"));
+    let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NotAuthorised))), "{imported:?}");
+    // The second token is refused, and the first try had left.
+    bench.sim.clear_faults();
+    let bench = Bench::start().await;
+    bench.vald.check().await.unwrap();
+    bench.sim.add_fault(FaultRule::always(Fault::Unauthorised).on("POST", "/profiles/import"));
+    bench.sim.set_standing(CLIENT, Standing::Expired).unwrap();
+    let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NotAuthorised))), "{imported:?}");
+}
+
+#[tokio::test]
 async fn refused_credentials_are_told_and_left_alone_for_a_minute() {
     for standing in [Standing::BeforeMarch2026, Standing::Expired] {
         let bench = Bench::remembering().await;
         bench.sim.set_standing(CLIENT, standing).unwrap();
         for _ in 0..5 {
             assert!(matches!(bench.vald.check().await, Err(ReadError::NotAuthorised)));
-            let imported = bench.vald.import(&tomasz()).await;
-            assert!(matches!(imported, Err(WriteError::Untouched(ReadError::NotAuthorised))));
+            let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+            assert!(matches!(imported, Err(SendError::NotSent(ReadError::NotAuthorised))));
         }
         assert_eq!(bench.asked_for_tokens(), 1);
         // Whoever tries again by hand is told the truth at once.
@@ -346,13 +388,15 @@ async fn a_wrong_tenant_or_region_is_asked_for_once_a_minute() {
     for settings in [of_another, settings(&bench.sim, Place::Euw)] {
         let vald = connect(&settings, SECRET, &bench.http);
         let before = bench.sim.inspect(|state| state.requests("POST", "/profiles/import"));
-        for _ in 0..5 {
-            let imported = vald.import(&tomasz()).await;
-            assert!(matches!(imported, Err(WriteError::Untouched(ReadError::NoConsent))), "{imported:?}");
+        let imported = vald.import(&tomasz(), &Says::yes()).await;
+        assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NoConsent))), "{imported:?}");
+        for _ in 0..4 {
+            let imported = vald.import(&tomasz(), &Says::yes()).await;
+            assert!(matches!(imported, Err(SendError::NotSent(ReadError::NoConsent))), "{imported:?}");
         }
         assert_eq!(bench.sim.inspect(|state| state.requests("POST", "/profiles/import")), before + 1);
         bench.hand.pass(TimeDelta::seconds(61));
-        assert!(vald.import(&tomasz()).await.is_err());
+        assert!(vald.import(&tomasz(), &Says::yes()).await.is_err());
         assert_eq!(bench.sim.inspect(|state| state.requests("POST", "/profiles/import")), before + 2);
     }
 }
@@ -363,8 +407,8 @@ async fn haste_is_answered_with_patience_said_or_not() {
         let throttle = Throttle { requests: 1, per: TimeDelta::seconds(5), says_when };
         let bench = Bench::conducting(|conduct| conduct.throttle = Some(throttle)).await;
         bench.import(&tomasz()).await;
-        let Err(WriteError::Untouched(ReadError::SlowDown { retry_after })) =
-            bench.vald.import(&tomasz()).await
+        let Err(SendError::TurnedAway(ReadError::SlowDown { retry_after })) =
+            bench.vald.import(&tomasz(), &Says::yes()).await
         else {
             panic!("the throttle did not throttle")
         };
@@ -400,7 +444,7 @@ async fn sync_ids_and_names_are_kept_letter_by_letter() {
 async fn what_is_wrong_with_a_profile_is_told_by_field_and_without_a_value() {
     let bench = Bench::conducting(|conduct| conduct.unique_emails = true).await;
     bench.import(&called("harbour-1")).await;
-    let Imported::Refused(fields) = bench.vald.import(&tomasz()).await.unwrap() else {
+    let Imported::Refused(fields) = bench.vald.import(&tomasz(), &Says::yes()).await.unwrap() else {
         panic!("the address is somebody else's")
     };
     assert_eq!(fields.iter().map(|refused| refused.field.as_str()).collect::<Vec<_>>(), ["email"]);
@@ -411,7 +455,7 @@ async fn what_is_wrong_with_a_profile_is_told_by_field_and_without_a_value() {
         email: Private::new("no address".into()),
         ..called("harbour-2")
     };
-    let Imported::Refused(mut fields) = bench.vald.import(&future).await.unwrap() else {
+    let Imported::Refused(mut fields) = bench.vald.import(&future, &Says::yes()).await.unwrap() else {
         panic!("nobody was born in the future")
     };
     fields.sort_by(|one, other| one.field.cmp(&other.field));
@@ -449,19 +493,99 @@ async fn groups_that_are_gone_are_told_from_failures() {
     let category = bench.sim.add_category(TENANT, "Clinic").unwrap();
     let group = bench.sim.add_group(TENANT, &category, "Knees").unwrap();
     for (profile, group) in [(profile.clone(), NOBODY.to_owned()), (ForeignProfileId::new(NOBODY), group)] {
-        let added = bench.vald.add_to_groups(&profile, &[ProfileGroupId::new(group)]).await;
-        assert!(matches!(added, Err(WriteError::Refused(Refusal::UnknownToPartner))), "{added:?}");
+        let added = bench.vald.add_to_groups(&profile, &[ProfileGroupId::new(group)], &Says::yes()).await;
+        assert!(matches!(added, Err(SendError::TurnedAway(ReadError::NotFound))), "{added:?}");
     }
     // So many that the body would be worth compressing, which nobody promised to unpack.
     let many: Vec<ProfileGroupId> = (0..40)
         .map(|number| bench.sim.add_group(TENANT, &category, &format!("Group {number}")).unwrap())
         .map(ProfileGroupId::new)
         .collect();
-    bench.vald.add_to_groups(&profile, &many).await.unwrap();
+    bench.vald.add_to_groups(&profile, &many, &Says::yes()).await.unwrap();
     let long = "Featherstonehaugh-".repeat(80);
     bench.import(&ProfileOrder { family_name: Private::new(long), ..tomasz() }).await;
     let there = bench.sim.inspect(|state| state.profile(TENANT, "harbour-77").unwrap().group_ids.len());
     assert_eq!(there, 40);
+}
+
+/// An account that is asked so seldom that whoever waits for a turn waits through the rest of a test.
+fn slowly(bench: &Bench) -> Vald {
+    let between_requests = TimeDelta::milliseconds(600);
+    let account = ValdSettings { between_requests, ..settings(&bench.sim, Place::Aue) };
+    connect(&account, SECRET, &bench.http)
+}
+
+#[tokio::test]
+async fn the_last_word_is_asked_for_when_the_turn_has_come() {
+    let bench = Bench::start().await;
+    bench.import(&tomasz()).await;
+    let profile = bench.found("harbour-77").await.id;
+    let category = bench.sim.add_category(TENANT, "Clinic").unwrap();
+    let groups = [ProfileGroupId::new(bench.sim.add_group(TENANT, &category, "Knees").unwrap())];
+    let vald = slowly(&bench);
+    vald.check().await.unwrap();
+    let before = bench.requests();
+    let said = Says::yes();
+    // Whoever had asked before the wait would have heard yes.
+    let order = called("harbour-1");
+    let (imported, ()) = tokio::join!(vald.import(&order, &said), async { said.no() });
+    assert!(matches!(imported, Err(SendError::NotSent(ReadError::Unreachable(_)))), "{imported:?}");
+    let said = Says::yes();
+    let (grouped, ()) = tokio::join!(vald.add_to_groups(&profile, &groups, &said), async { said.no() });
+    assert!(matches!(grouped, Err(SendError::NotSent(ReadError::Unreachable(_)))), "{grouped:?}");
+    assert_eq!(bench.requests(), before);
+    assert!(bench.sim.inspect(|state| state.profile(TENANT, "harbour-1").is_none()));
+}
+
+#[tokio::test]
+async fn the_last_word_is_asked_for_again_before_the_second_try_with_a_new_token() {
+    /// Says yes once.
+    struct Once(Says);
+
+    #[async_trait]
+    impl LastWord for Once {
+        async fn may_leave(&self) -> bool {
+            self.0.0.swap(false, Ordering::SeqCst)
+        }
+    }
+
+    let bench = Bench::start().await;
+    bench.sim.add_fault(FaultRule::always(Fault::Unauthorised).on("POST", "/profiles/import"));
+    let imported = bench.vald.import(&tomasz(), &Once(Says::yes())).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::Unreachable(_)))), "{imported:?}");
+    assert_eq!(bench.sim.inspect(|state| state.requests("POST", "/profiles/import")), 1);
+}
+
+#[tokio::test]
+async fn how_far_something_came_is_told_and_never_guessed() {
+    // Nobody listens there.
+    let bench = Bench::start().await;
+    let nowhere =
+        ValdSettings { profile_url: "http://127.0.0.1:9".into(), ..settings(&bench.sim, Place::Aue) };
+    let vald = connect(&nowhere, SECRET, &bench.http);
+    let imported = vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::NotSent(ReadError::Unreachable(_)))), "{imported:?}");
+    let removed = vald.forget_former_links().await;
+    assert!(matches!(removed, Err(SendError::NotSent(ReadError::Unreachable(_)))), "{removed:?}");
+    // The answer is lost after the body left.
+    for (path, method) in [("/profiles/import", "POST"), ("/profiles/syncids", "DELETE")] {
+        for fault in [Fault::CutAfterEffect, Fault::Refuse] {
+            bench.sim.add_fault(FaultRule::always(fault).on(method, path));
+        }
+    }
+    let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::Unknown(ReadError::Unreachable(_)))), "{imported:?}");
+    let removed = bench.vald.forget_former_links().await;
+    assert!(matches!(removed, Err(SendError::Unknown(ReadError::Unreachable(_)))), "{removed:?}");
+    // VALD says no.
+    bench.sim.clear_faults();
+    for (path, method) in [("/profiles/import", "POST"), ("/profiles/syncids", "DELETE")] {
+        bench.sim.add_fault(FaultRule::always(Fault::Forbidden).on(method, path));
+    }
+    let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::TurnedAway(ReadError::NoConsent))), "{imported:?}");
+    let removed = bench.vald.forget_former_links().await;
+    assert!(matches!(removed, Err(SendError::TurnedAway(ReadError::NoConsent))), "{removed:?}");
 }
 
 #[tokio::test]
@@ -521,8 +645,8 @@ async fn a_retired_account_sends_nothing() {
     let before = bench.requests();
     bench.vald.retire();
     assert!(matches!(bench.vald.tenant().await, Err(ReadError::Unreachable(_))));
-    let imported = bench.vald.import(&tomasz()).await;
-    assert!(matches!(imported, Err(WriteError::Untouched(ReadError::Unreachable(_)))));
+    let imported = bench.vald.import(&tomasz(), &Says::yes()).await;
+    assert!(matches!(imported, Err(SendError::NotSent(ReadError::Unreachable(_)))));
     assert_eq!(bench.requests(), before);
     // Its successor goes on, with the token that is there.
     bench.again().check().await.unwrap();

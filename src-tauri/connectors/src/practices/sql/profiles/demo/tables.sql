@@ -90,3 +90,11 @@ CREATE TABLE appointment (
   created_at TEXT
 );
 CREATE INDEX appointment_by_day ON appointment (day);
+
+CREATE TABLE invoice (
+  id INTEGER PRIMARY KEY,
+  patient_id INTEGER NOT NULL REFERENCES patient (id),
+  number TEXT NOT NULL,
+  day TEXT NOT NULL,
+  total_in_cents INTEGER NOT NULL
+);

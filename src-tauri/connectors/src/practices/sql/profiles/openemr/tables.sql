@@ -13,6 +13,17 @@ CREATE TABLE globals (
   PRIMARY KEY (gl_name, gl_index)
 ) ENGINE = InnoDB;
 
+CREATE TABLE categories (
+  id INT NOT NULL DEFAULT 0 PRIMARY KEY, name VARCHAR(255), parent INT NOT NULL DEFAULT 0,
+  lft INT NOT NULL DEFAULT 0, rght INT NOT NULL DEFAULT 0
+) ENGINE = InnoDB;
+INSERT INTO categories (id, name, parent) VALUES (1, 'Categories', 0), (2, 'Lab Report', 1), (3, 'Medical Record', 1);
+
+CREATE TABLE documents (
+  id INT NOT NULL DEFAULT 0 PRIMARY KEY, foreign_id BIGINT, name VARCHAR(255), mimetype VARCHAR(255), url VARCHAR(255),
+  hash VARCHAR(255), docdate DATE, deleted TINYINT(1) NOT NULL DEFAULT 0, KEY foreign_id (foreign_id)
+) ENGINE = InnoDB;
+
 CREATE TABLE facility (
   id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(255), service_location TINYINT(1) NOT NULL DEFAULT 1,
   inactive TINYINT(1) NOT NULL DEFAULT 0
