@@ -144,6 +144,7 @@ impl Scene {
             at_vald: &self.at_vald,
             days: &self.days,
             setups: &self.setups,
+            registrations: Vec::new(),
             settings: SettingsView {
                 autostart: None,
                 retention_days: 30,

@@ -17,6 +17,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0029_document_api.sql"),
     include_str!("../migrations/0030_accounts.sql"),
     include_str!("../migrations/0031_provet.sql"),
+    include_str!("../migrations/0032_registrations.sql"),
 ];
 
 #[derive(Debug)]
