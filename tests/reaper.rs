@@ -36,6 +36,7 @@ use domain::ports::store::{
     Links, Mark, Marks, OpenWish, Revision, SettingsBook, SettledPeople, SettledPerson, Store, StoreError,
     Vault, Watermarks, Wish, Wishes,
 };
+use domain::ports::webhooks::{BookNews, WebhookDesk};
 use domain::private::{Private, SecretString};
 use domain::settings::{AppSettings, Feature, LiveHours, PracticeSettings, SecretName};
 use domain::time::{Horizon, PracticeTime};
@@ -195,6 +196,14 @@ impl PracticeSystem for Reaped<dyn PracticeSystem> {
 
     async fn book(&self, horizon: Horizon) -> Result<Book, ReadError> {
         self.reaper.touch(self.port.book(horizon)).await
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        self.port.webhook_desk()
+    }
+
+    fn heard(&self, news: &BookNews) -> bool {
+        self.port.heard(news)
     }
 
     async fn find_patients(&self, person: &PersonDetails) -> Result<Candidates, ReadError> {

@@ -72,6 +72,7 @@ impl Ward {
             state,
             look_closely: Arc::default(),
             webhooks: Default::default(),
+            book_webhooks: Default::default(),
             noted: Arc::default(),
             half_hours: Arc::default(),
             writes_fail: Arc::default(),

@@ -162,10 +162,13 @@ impl Wiring {
     }
 
     /// The address at which webhooks come in; none where the practice has no public address.
-    async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
-        let account = settings.healthengine.as_ref();
-        let Some(url) = account.and_then(|account| account.webhook_url.as_ref()) else { return Ok(None) };
-        let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+    async fn callback(
+        &self,
+        settings: &PracticeSettings,
+        kind: SecretKind,
+    ) -> Result<Option<SecretString>, Problem> {
+        let Some(url) = settings.webhook_url(kind) else { return Ok(None) };
+        let name = SecretName::of(&settings.id, kind);
         let path = self
             .store
             .secret(&name)
@@ -180,14 +183,21 @@ impl Connect for Wiring {
     async fn connect(&self, settings: &PracticeSettings) -> Result<Connected, (Leg, Problem)> {
         let practice = self.practice(settings).map_err(|problem| (Leg::System, problem))?;
         let partner = self.partner(settings).await.map_err(|problem| (Leg::Desk, problem))?;
-        let callback = self.callback(settings).await.map_err(|problem| (Leg::Desk, problem))?;
+        let callback = self
+            .callback(settings, SecretKind::HealthengineWebhookPath)
+            .await
+            .map_err(|problem| (Leg::Desk, problem))?;
+        let book_callback = self
+            .callback(settings, SecretKind::SystemWebhookPath)
+            .await
+            .map_err(|problem| (Leg::System, problem))?;
         let vald = self.vald(settings).await.map_err(|problem| (Leg::Profiles, problem))?;
         let mut partners: Vec<Arc<dyn Partner>> = vald.into_iter().collect();
         for linkable in partners::LINKABLE {
             let account = self.account(linkable, settings).await;
             partners.extend(account.map_err(|problem| (Leg::Account(linkable.id()), problem))?);
         }
-        Ok(Connected { practice, partner, partners, troubles: Vec::new(), callback })
+        Ok(Connected { practice, partner, partners, troubles: Vec::new(), callback, book_callback })
     }
 
     fn surroundings(&self) -> String {
@@ -197,11 +207,7 @@ impl Connect for Wiring {
     async fn signature(&self, settings: &PracticeSettings) -> Result<String, StoreError> {
         let own = practices::own_profile_text(&settings.system.profile, &self.profiles);
         let mut text = format!("{settings:?}{own:?}");
-        for kind in SecretKind::ALL
-            .into_iter()
-            .chain([SecretKind::HealthengineWebhookPath])
-            .chain(partners::secrets())
-        {
+        for kind in SecretKind::ALL.into_iter().chain(SecretKind::PATHS).chain(partners::secrets()) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             text.push_str(secret.as_ref().map_or("", |secret| secret.expose_secret()));
         }

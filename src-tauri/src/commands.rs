@@ -12,7 +12,7 @@ use crate::view::{
     ExternalLink, FreeTimesView, HealthengineInput, HealthengineTest, ListDecision, ListKind, PracticeInput,
     ResyncWhat, SettingsInput, SlotStoryView, SystemAddress, SystemInput, SystemTest, UiError,
 };
-use crate::{day_book, decisions, linking, placing, presenter, settings, system_open};
+use crate::{day_book, decisions, hookup, linking, placing, presenter, settings, system_open};
 use domain::ids::PracticeId;
 use domain::ports::store::{SettingsBook, Wish};
 use std::sync::Arc;
@@ -200,6 +200,30 @@ pub async fn read_registration(text: String) -> Result<SystemAddress, UiError> {
     linking::registration(&text)
 }
 
+/// The address to which Provet may send registrations. It is a secret, so it stands in no view.
+#[tauri::command]
+#[specta::specta]
+pub async fn hookup_address(desk: Shared<'_>, public_address: String) -> Result<String, UiError> {
+    hookup::address(&desk, &public_address).await
+}
+
+/// Accepts a registration. Answers what the linking form begins with; none where a linked practice took it up.
+#[tauri::command]
+#[specta::specta]
+pub async fn accept_registration(
+    desk: Shared<'_>,
+    registration: String,
+) -> Result<Option<SystemAddress>, UiError> {
+    hookup::accept(&desk, &registration).await
+}
+
+/// Forgets a registration.
+#[tauri::command]
+#[specta::specta]
+pub async fn refuse_registration(desk: Shared<'_>, registration: String) -> Result<(), UiError> {
+    hookup::refuse(&desk, &registration).await
+}
+
 /// One cheap request with these keys.
 #[tauri::command]
 #[specta::specta]
@@ -260,8 +284,12 @@ pub async fn open_logs_folder(desk: Shared<'_>) -> Result<(), UiError> {
 /// The public address at which the practice's webhooks come in. It is a secret, so it stands in no view.
 #[tauri::command]
 #[specta::specta]
-pub async fn webhook_address(desk: Shared<'_>, practice_id: String) -> Result<Option<String>, UiError> {
-    linking::webhook_address(&desk, &practice_id).await
+pub async fn webhook_address(
+    desk: Shared<'_>,
+    practice_id: String,
+    book: bool,
+) -> Result<Option<String>, UiError> {
+    linking::webhook_address(&desk, &practice_id, book).await
 }
 
 /// Writes a zip and answers where it lies.

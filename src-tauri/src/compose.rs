@@ -1,5 +1,6 @@
 //! Puts the program together: data folder, key, store, connectors, engine. The only place that names concrete types.
 
+use crate::hookup::Hookup;
 use crate::webhook_path;
 use async_trait::async_trait;
 use connectors::http::Http;
@@ -191,7 +192,8 @@ impl Home {
             connect: Arc::new(self.connections()),
         });
         let mut state = handle.state();
-        let listener = tokio::spawn(listener::keep(self.store.clone(), handle.bell()));
+        let registrar = Arc::new(Hookup::new(self.store.clone(), self.clock.clone()));
+        let listener = tokio::spawn(listener::keep(self.store.clone(), handle.bell(), Some(registrar)));
         tokio::spawn(async move {
             // The engine has ended when nobody can change its state any more.
             while state.changed().await.is_ok() {}
@@ -440,7 +442,11 @@ impl AppConnect {
     }
 
     /// The public address at which the practice's webhooks come in; none where nobody listens or it has none.
-    async fn callback(&self, settings: &PracticeSettings) -> Result<Option<SecretString>, Problem> {
+    async fn callback(
+        &self,
+        settings: &PracticeSettings,
+        kind: SecretKind,
+    ) -> Result<Option<SecretString>, Problem> {
         let listens = self.store.app_settings().await.map_err(|error| Problem {
             kind: ProblemKind::Other,
             sentence: format!("Our settings cannot be read: {error}. We keep trying."),
@@ -448,8 +454,8 @@ impl AppConnect {
         if listens.listener.is_none() {
             return Ok(None);
         }
-        let path = self.secret(&settings.id, SecretKind::HealthengineWebhookPath).await?;
-        Ok(path.and_then(|path| webhook_path::callback(settings, &path)))
+        let path = self.secret(&settings.id, kind).await?;
+        Ok(path.and_then(|path| webhook_path::callback(settings, kind, &path)))
     }
 }
 
@@ -459,7 +465,10 @@ impl Connect for AppConnect {
         let of = |leg| move |problem| (leg, problem);
         let practice = self.practice_system(settings).await.map_err(of(Leg::System))?;
         let partner = self.partner(settings).await.map_err(of(Leg::Desk))?;
-        let callback = self.callback(settings).await.map_err(of(Leg::Desk))?;
+        let callback =
+            self.callback(settings, SecretKind::HealthengineWebhookPath).await.map_err(of(Leg::Desk))?;
+        let book_callback =
+            self.callback(settings, SecretKind::SystemWebhookPath).await.map_err(of(Leg::System))?;
         let mut others = vec![(Leg::Profiles, self.vald(settings).await)];
         for linkable in partners::LINKABLE {
             others.push((Leg::Account(linkable.id()), self.account(linkable, settings).await));
@@ -472,7 +481,7 @@ impl Connect for AppConnect {
                 Err(problem) => troubles.push((leg, problem)),
             }
         }
-        Ok(Connected { practice, partner, partners, troubles, callback })
+        Ok(Connected { practice, partner, partners, troubles, callback, book_callback })
     }
 
     fn surroundings(&self) -> String {
@@ -487,7 +496,7 @@ impl Connect for AppConnect {
             digest.update(part);
         };
         add(format!("{settings:?}").as_bytes());
-        let all = SecretKind::ALL.into_iter().chain([SecretKind::HealthengineWebhookPath]);
+        let all = SecretKind::ALL.into_iter().chain(SecretKind::PATHS);
         for kind in all.chain(partners::secrets()) {
             let secret = self.store.secret(&SecretName::of(&settings.id, kind)).await?;
             add(secret.as_ref().map_or(&[0], |_| &[1]));

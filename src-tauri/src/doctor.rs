@@ -14,7 +14,7 @@ use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, SettingsBook};
 use domain::profile::ProfileGroup;
-use domain::settings::{Feature, PracticeSettings, ValdSettings};
+use domain::settings::{Feature, PracticeSettings, SecretKind, ValdSettings};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -442,11 +442,10 @@ async fn webhooks(report: &mut Report, store: &Store, folder: &DataFolder, pract
     if let Some(listener) = &listener {
         report.add("listener", None, listening(&listener.address, folder));
     }
-    for settings in practices {
-        let Some(url) = settings.healthengine.as_ref().and_then(|account| account.webhook_url.as_ref())
-        else {
-            continue;
-        };
+    let urls = practices.iter().flat_map(|settings| {
+        SecretKind::PATHS.into_iter().filter_map(move |kind| Some((settings, settings.webhook_url(kind)?)))
+    });
+    for (settings, url) in urls {
         let result = match &listener {
             Some(listener) => Ok(format!(
                 "From another network, open {url}/ in a browser: an empty page with the status 404 comes from here. \

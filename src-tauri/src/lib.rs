@@ -15,6 +15,7 @@ mod desktop;
 mod devices;
 mod doctor;
 mod found;
+mod hookup;
 mod hub_page;
 mod inputs;
 mod joined;

@@ -5,6 +5,7 @@ pub mod vald;
 
 use crate::compose::SystemSecrets;
 use crate::desktop::Desk;
+use crate::hookup;
 use crate::inputs;
 use crate::present::documents::feature_name;
 use crate::present::people::sentence;
@@ -54,6 +55,7 @@ pub async fn test_system(
     time_zone: &str,
 ) -> Result<SystemTest, UiError> {
     let zone = zone(time_zone)?;
+    let input = &with_registration(desk, input).await?;
     let before = stored(desk, practice).await?;
     let before = before.as_ref();
     let system = system_settings(desk.folder().path(), input, before)?;
@@ -235,11 +237,12 @@ pub async fn update(desk: &Desk, id: &str, input: PracticeInput) -> Result<(), U
 async fn save(
     desk: &Desk,
     id: &PracticeId,
-    input: PracticeInput,
+    mut input: PracticeInput,
     before: Option<PracticeSettings>,
     known: &[PracticeSettings],
 ) -> Result<(), UiError> {
     let running = desk.running()?;
+    input.system = with_registration(desk, &input.system).await?;
     let store = running.store();
     let settings = practice_settings(desk.folder().path(), id, &input, before.as_ref(), known)?;
     // Said before anybody waits for a database; the transaction below looks again.
@@ -258,15 +261,31 @@ async fn save(
     }
     let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
     need_credentials(&store, &settings, &secrets).await?;
-    let path = store.secret(&SecretName::of(id, SecretKind::HealthengineWebhookPath)).await?;
-    secrets.extend(
-        webhook_path::to_keep(&settings, path.as_ref())
-            .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
-    );
+    for kind in SecretKind::PATHS {
+        let path = store.secret(&SecretName::of(id, kind)).await?;
+        secrets.extend(
+            webhook_path::to_keep(&settings, kind, path.as_ref())
+                .map_err(|error| failure(ErrorCode::Unknown, error.to_string()))?,
+        );
+    }
     store.link_practice(&settings, secrets).await?;
+    if let Some(registration) = &input.system.registration {
+        // Somebody may have refused it meanwhile, which changes nothing any more.
+        let _ = hookup::done(&store, registration).await;
+    }
     running.engine.nudge(Some(id.clone()));
     desk.look_again();
     Ok(())
+}
+
+/// The same with the secret of the registration that was accepted, where one was and nothing else was typed.
+async fn with_registration(desk: &Desk, input: &SystemInput) -> Result<SystemInput, UiError> {
+    let typed = input.password.as_deref().is_some_and(|typed| !typed.is_empty());
+    let Some(registration) = input.registration.as_deref().filter(|_| !typed) else {
+        return Ok(input.clone());
+    };
+    let secret = hookup::secret_of(&desk.running()?.store(), registration).await?;
+    Ok(SystemInput { password: Some(secret.expose_secret().to_owned()), ..input.clone() })
 }
 
 /// The secrets to be kept or forgotten with these settings: a field that was left empty has none, one that was not
@@ -282,7 +301,7 @@ async fn secrets(
     let mut secrets = Vec::new();
     for (kind, typed) in typed_secrets(input) {
         let moved = match kind {
-            SecretKind::SystemPassword => system_moved,
+            SecretKind::SystemPassword | SecretKind::SystemWebhookPath => system_moved,
             SecretKind::DocumentApiClientSecret | SecretKind::DocumentApiPassword => {
                 let api = settings.system.documents.api.as_ref();
                 api.is_some_and(|api| document_api_moved(api, before))
@@ -479,6 +498,7 @@ pub fn registration(text: &str) -> Result<SystemAddress, UiError> {
         host: read.host,
         provet_id: read.provet_id.to_string(),
         client_id: read.client_id,
+        webhook_url: String::new(),
     })
 }
 
@@ -487,7 +507,9 @@ fn provet_account(
     address: &SystemAddress,
     before: Option<&PracticeSettings>,
 ) -> Result<Option<ProvetSettings>, UiError> {
-    let SystemAddress::Provet { provet_id, client_id, .. } = trimmed(address) else { return Ok(None) };
+    let SystemAddress::Provet { provet_id, client_id, webhook_url, .. } = trimmed(address) else {
+        return Ok(None);
+    };
     let number = provet_id.parse().ok().filter(|number: &u32| *number > 0);
     let Some(provet_id) = number else {
         return Err(failure(
@@ -504,8 +526,17 @@ fn provet_account(
         provet_id,
         client_id,
         token_url: same.and_then(|before| before.token_url.clone()),
-        webhook_url: same.and_then(|before| before.webhook_url.clone()),
+        webhook_url: public_address(&webhook_url)?,
     }))
+}
+
+/// The public address that leads to our listener, as it is stored; none where the field is empty.
+fn public_address(typed: &str) -> Result<Option<String>, UiError> {
+    let typed = Some(typed.trim()).filter(|typed| !typed.is_empty());
+    typed
+        .map(inputs::web_address)
+        .transpose()
+        .map_err(|wrong| failure(ErrorCode::AddressInvalid, format!("Public address: {wrong}.")))
 }
 
 /// A folder as it is stored; none where the field is empty.
@@ -569,9 +600,12 @@ fn trimmed(address: &SystemAddress) -> SystemAddress {
         SystemAddress::Mysql { host, port, user, database } => {
             SystemAddress::Mysql { host: trim(host), port: *port, user: trim(user), database: trim(database) }
         }
-        SystemAddress::Provet { host, provet_id, client_id } => {
-            SystemAddress::Provet { host: trim(host), provet_id: trim(provet_id), client_id: trim(client_id) }
-        }
+        SystemAddress::Provet { host, provet_id, client_id, webhook_url } => SystemAddress::Provet {
+            host: trim(host),
+            provet_id: trim(provet_id),
+            client_id: trim(client_id),
+            webhook_url: trim(webhook_url),
+        },
     }
 }
 
@@ -596,6 +630,7 @@ fn address_view(url: &str, provet: Option<&ProvetSettings>) -> SystemAddress {
             host: url.to_owned(),
             provet_id: account.provet_id.to_string(),
             client_id: account.client_id.clone(),
+            webhook_url: account.webhook_url.clone().unwrap_or_default(),
         };
     }
     if let Some(path) = url.strip_prefix("sqlite:") {
@@ -656,10 +691,7 @@ fn healthengine_settings(
     let contact = typed(&input.contact_email).filter(|email| inputs::is_email(email));
     let base_url =
         typed(&input.base_url).unwrap_or_else(|| connectors::partners::healthengine::BASE_URL.to_owned());
-    let webhook_url = typed(&input.webhook_url)
-        .map(|url| inputs::web_address(&url))
-        .transpose()
-        .map_err(|wrong| failure(ErrorCode::AddressInvalid, format!("Public address: {wrong}.")))?;
+    let webhook_url = public_address(input.webhook_url.as_deref().unwrap_or_default())?;
     Ok(HealthengineSettings {
         base_url: inputs::web_address(&base_url)
             .map_err(|wrong| failure(ErrorCode::AddressInvalid, wrong))?,
@@ -701,13 +733,13 @@ fn poll_seconds(webhooks: bool, before: Option<&HealthengineSettings>) -> u32 {
 }
 
 /// The public address at which the practice's webhooks come in; none where it has none.
-pub async fn webhook_address(desk: &Desk, practice: &str) -> Result<Option<String>, UiError> {
+pub async fn webhook_address(desk: &Desk, practice: &str, book: bool) -> Result<Option<String>, UiError> {
     let Some(settings) = stored(desk, Some(practice)).await? else {
         return Err(failure(ErrorCode::PracticeUnknown, "There is no such practice."));
     };
-    let name = SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
-    let path = desk.running()?.store().secret(&name).await?;
-    let address = path.and_then(|path| webhook_path::callback(&settings, &path));
+    let kind = if book { SecretKind::SystemWebhookPath } else { SecretKind::HealthengineWebhookPath };
+    let path = desk.running()?.store().secret(&SecretName::of(&settings.id, kind)).await?;
+    let address = path.and_then(|path| webhook_path::callback(&settings, kind, &path));
     Ok(address.map(|address| address.expose_secret().to_owned()))
 }
 
@@ -802,7 +834,7 @@ fn typed_or_stored(
                 SecretKind::DocumentApiPassword => "password of the API's user",
                 SecretKind::HealthengineApiKey => "API key",
                 SecretKind::HealthenginePracticeKey => "practice key",
-                SecretKind::HealthengineWebhookPath => "public address",
+                SecretKind::HealthengineWebhookPath | SecretKind::SystemWebhookPath => "public address",
                 SecretKind::ValdClientId => "client id",
                 SecretKind::ValdClientSecret => "client secret",
                 SecretKind::Account { .. } => "key",
@@ -936,6 +968,7 @@ mod tests {
             documents_in: String::new(),
             documents_out: String::new(),
             documents_api: None,
+            registration: None,
         }
     }
 

@@ -8,8 +8,8 @@ use crate::view::{
     CorrectionView, ErrorCode, FailedDeliveriesView, FieldView, Freshness, HalfHourView, Headline,
     HealthengineView, Light, ListKind, ListenerView, NeedView, Otherwise, OutageView, PatientMatch,
     PersonField, PracticeSetupView, PracticeView, PractitionerView, ProblemView, ProfileView, ProgressView,
-    ReasonCode, ReasonView, RoundTripsView, SettingsView, ShrunkListView, SwitchOffView, SystemView,
-    TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
+    ReasonCode, ReasonView, RegistrationView, RoundTripsView, SettingsView, ShrunkListView, SwitchOffView,
+    SystemView, TaskView, Verdict, WaitingKind, WaitingView, WebhooksState, WebhooksView,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connectors::listener::is_open_to_others;
@@ -62,6 +62,8 @@ pub struct Inputs<'a> {
     pub days: &'a BTreeMap<PracticeId, LastDay>,
     /// What the linking screen shows of each practice.
     pub setups: &'a BTreeMap<PracticeId, PracticeSetupView>,
+    /// Registrations that wait for somebody.
+    pub registrations: Vec<RegistrationView>,
     /// What was chosen.
     pub settings: SettingsView,
     /// What can be linked.
@@ -133,6 +135,7 @@ pub fn app_view(inputs: Inputs<'_>) -> AppView {
         attention,
         open_bookings: bookings,
         settings: inputs.settings,
+        registrations: inputs.registrations,
         profiles: inputs.profiles,
         partners: accounts::cards(),
         about: inputs.about,
@@ -532,9 +535,7 @@ fn webhooks_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<Webhoo
         (Some(ListenerState { problem: Some(problem), .. }), _) => {
             WebhooksState::NotReceiving { message: problem.clone() }
         }
-        (Some(_), _) if known.subscribed_until.is_none() => {
-            WebhooksState::NotSubscribed { message: known.problem.clone() }
-        }
+        (Some(_), _) if !known.subscribed => WebhooksState::NotSubscribed { message: known.problem.clone() },
         (Some(_), Trust::Unproven) => WebhooksState::Unproven,
         (Some(_), Trust::Proven(_)) => WebhooksState::Reliable,
         (Some(_), Trust::Silent(since)) => WebhooksState::Silent { since: instant(since) },

@@ -5,10 +5,10 @@ use crate::present::documents::{DocumentsOfBookings, by_booking};
 use crate::present::people::ValdOfBookings;
 use crate::present::{self, Inputs, LastDay, instant};
 use crate::view::{
-    AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, SettingsView,
-    UiError,
+    AboutView, AppView, ErrorCode, LogLevel, PracticeSetupView, ProblemView, ProfileView, RegistrationView,
+    SettingsView, UiError,
 };
-use crate::{decisions, linking, patients, settings, tray, windows};
+use crate::{decisions, hookup, linking, patients, settings, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::Entry;
 use domain::ids::PracticeId;
@@ -106,6 +106,7 @@ struct Choices {
     revision: u64,
     settings: AppSettings,
     setups: BTreeMap<PracticeId, PracticeSetupView>,
+    registrations: Vec<RegistrationView>,
     autostart: Option<bool>,
 }
 
@@ -180,6 +181,7 @@ impl Seen {
                 revision,
                 settings: store.app_settings().await?,
                 setups: linking::setups(store.as_ref()).await?,
+                registrations: hookup::waiting(store.as_ref()).await?,
                 autostart: app.autolaunch().is_enabled().ok(),
             });
         }
@@ -257,6 +259,7 @@ pub async fn view(app: &AppHandle, desk: &Desk) -> AppView {
         at_vald: &seen.at_vald,
         days: ledger.map_or(&no_days, |ledger| &ledger.days),
         setups: choices.map_or(&no_setups, |choices| &choices.setups),
+        registrations: choices.map(|choices| choices.registrations.clone()).unwrap_or_default(),
         settings: settings_view(
             desk,
             choices.map_or(&no_choices, |choices| &choices.settings),

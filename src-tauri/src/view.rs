@@ -18,6 +18,9 @@
 //! | `slot_story` | `practice_id, resource_id, day, start, end` | [`SlotStoryView`] | the timeline behind "Why?" on a time of the day |
 //! | `acknowledge_notice` | `practice_id, at` | `()` | somebody has seen to what the notice of this instant says |
 //! | `test_practice_system` | `practice_id: Option, system: SystemInput, time_zone` | [`SystemTest`] | connects and reads; changes nothing |
+//! | `hookup_address` | `public_address` | `String` | the address to which Provet may send registrations, a secret |
+//! | `accept_registration` | `registration` | `Option<`[`SystemAddress`]`>` | a linked practice takes it up, or the form begins with it |
+//! | `refuse_registration` | `registration` | | forgets it |
 //! | `read_registration` | `text` | [`SystemAddress`] | checks a registration of Provet Cloud's, field by field |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
 //! | `link_practice` | `practice: PracticeInput` | `String` | saves a new practice, answers its id |
@@ -25,7 +28,7 @@
 //! | `unlink_practice` | `practice_id` | `()` | stops and forgets a practice |
 //! | `change_settings` | `settings: SettingsInput` | `()` | saves the settings |
 //! | `open_logs_folder` | – | `()` | shows the folder in the file manager |
-//! | `webhook_address` | `practice_id` | `Option<String>` | the public address at which its webhooks come in, a secret |
+//! | `webhook_address` | `practice_id`, `book` | `Option<String>` | the public address at which its webhooks come in, those of its book or of Healthengine, a secret |
 //! | `export_logs` | – | `String` | writes a zip, answers where it lies |
 //! | `find_patients` | `query: PatientQuery` | [`PatientHits`] | who matches what was typed, from memory |
 //! | `patient_card` | `practice_id, patient_id` | [`PatientCardView`] | everything about one patient |
@@ -118,6 +121,8 @@ pub struct AppView {
     pub settings: SettingsView,
     /// The practice systems that can be linked: the shipped profiles and the clinic's own.
     pub profiles: Vec<ProfileView>,
+    /// Registrations that came in and wait for somebody to accept them.
+    pub registrations: Vec<RegistrationView>,
     /// The partners that can be linked besides Healthengine and VALD Hub.
     pub partners: Vec<PartnerCardView>,
     /// Program version and folders.
@@ -1385,6 +1390,8 @@ pub enum SystemAddress {
         provet_id: String,
         /// The name of the credentials.
         client_id: String,
+        /// The public address that leads to this PC, for Provet's webhooks; empty for asking alone.
+        webhook_url: String,
     },
 }
 
@@ -1392,6 +1399,24 @@ impl Default for SystemAddress {
     fn default() -> Self {
         SystemAddress::Sqlite { path: String::new() }
     }
+}
+
+/// Credentials of Provet Cloud that came in and wait for somebody to accept them. Their secret stays where it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationView {
+    /// For accepting and refusing it.
+    pub id: String,
+    /// When it first came.
+    pub received_at: String,
+    /// `https://provetcloud.com`.
+    pub host: String,
+    /// The number of the practice there.
+    pub provet_id: String,
+    /// The name of the credentials.
+    pub client_id: String,
+    /// The practice that is linked with that account and would go on with these credentials; none where none is.
+    pub practice: Option<String>,
 }
 
 /// A practice system as typed on the linking screen.
@@ -1414,6 +1439,8 @@ pub struct SystemInput {
     pub documents_out: String,
     /// The practice system's own API for documents from patients; none where there is none, or a folder.
     pub documents_api: Option<DocumentApiInput>,
+    /// The registration that was accepted, whose secret stands for the password; none where it is typed.
+    pub registration: Option<String>,
 }
 
 /// A practice system's own API for documents, as typed on the linking screen.

@@ -12,10 +12,11 @@ const BYTES: usize = 20;
 /// path, and one without has none, so that an address that was given up stays closed.
 pub fn to_keep(
     settings: &PracticeSettings,
+    kind: SecretKind,
     stored: Option<&SecretString>,
 ) -> io::Result<Option<(SecretName, Option<SecretString>)>> {
-    let wanted = settings.healthengine.as_ref().is_some_and(|account| account.webhook_url.is_some());
-    let name = || SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath);
+    let wanted = settings.webhook_url(kind).is_some();
+    let name = || SecretName::of(&settings.id, kind);
     Ok(match (wanted, stored) {
         (true, None) => Some((name(), Some(new()?))),
         (false, Some(_)) => Some((name(), None)),
@@ -23,7 +24,8 @@ pub fn to_keep(
     })
 }
 
-fn new() -> io::Result<SecretString> {
+/// A new one.
+pub fn new() -> io::Result<SecretString> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     let mut text = String::with_capacity(2 * BYTES);
@@ -35,8 +37,8 @@ fn new() -> io::Result<SecretString> {
 }
 
 /// The whole public address at which the webhooks of these settings come in.
-pub fn callback(settings: &PracticeSettings, path: &SecretString) -> Option<SecretString> {
-    let url = settings.healthengine.as_ref()?.webhook_url.as_ref()?;
+pub fn callback(settings: &PracticeSettings, kind: SecretKind, path: &SecretString) -> Option<SecretString> {
+    let url = settings.webhook_url(kind)?;
     Some(format!("{url}/{}", path.expose_secret()).into())
 }
 

@@ -67,6 +67,7 @@ pub async fn measure() -> Result<Report> {
         state,
         look_closely: Arc::default(),
         webhooks: Default::default(),
+        book_webhooks: Default::default(),
         noted: Arc::default(),
         half_hours: Arc::default(),
         writes_fail: Arc::default(),

@@ -298,6 +298,7 @@ impl Desk {
             look_closely: Arc::default(),
             writes_fail: Arc::default(),
             webhooks: Arc::default(),
+            book_webhooks: Arc::default(),
             hurried: sync::flows::Hurried::default(),
             searching: sync::flows::Searching::default(),
             noted: Arc::default(),

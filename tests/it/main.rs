@@ -51,6 +51,7 @@ mod killed;
 mod openemr_on_mariadb;
 mod practice_people;
 mod profiles;
+mod provet;
 mod record_links;
 mod tidy;
 mod webhooks;

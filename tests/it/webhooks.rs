@@ -71,7 +71,7 @@ impl Hooked {
     async fn listen(&mut self) {
         let engine = self.world.engine.as_ref().unwrap();
         let mut state = engine.state();
-        self.listener = Some(tokio::spawn(listener::keep(self.world.store.clone(), engine.bell())));
+        self.listener = Some(tokio::spawn(listener::keep(self.world.store.clone(), engine.bell(), None)));
         let listening = state.wait_for(|state| state.listener.as_ref().is_some_and(|l| l.problem.is_none()));
         drop(tokio::time::timeout(DEADLINE, listening).await.expect("it listens").unwrap());
         // What the state says may be left from the time before.
@@ -411,7 +411,7 @@ async fn a_port_that_is_taken_is_told_and_polling_goes_on() {
     let somebody = TcpListener::bind(&hooked.address).unwrap();
     let engine = hooked.world.engine.as_ref().unwrap();
     let mut state = engine.state();
-    let keeper = tokio::spawn(listener::keep(hooked.world.store.clone(), engine.bell()));
+    let keeper = tokio::spawn(listener::keep(hooked.world.store.clone(), engine.bell(), None));
     let told = state.wait_for(|state| state.listener.as_ref().is_some_and(|l| l.problem.is_some()));
     let told = tokio::time::timeout(DEADLINE, told).await.expect("told").unwrap().listener.clone();
     assert!(told.unwrap().problem.unwrap().contains("another program"));

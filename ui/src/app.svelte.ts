@@ -1,7 +1,7 @@
 // The last view, as runes, and the way to ask for something. Nothing here decides anything.
 import { getContext, setContext } from "svelte";
 
-import type { Answer, AppView, Backend, Commands, PracticeView, UiError } from "./backend";
+import type { Answer, AppView, Backend, Commands, PracticeView, SystemAddress, UiError } from "./backend";
 
 export const SCREENS = ["overview", "today", "bookings", "patients", "connections", "settings"] as const;
 export type ScreenName = (typeof SCREENS)[number];
@@ -9,7 +9,7 @@ export type ScreenName = (typeof SCREENS)[number];
 /** What the linking screen shows: nothing, a new practice, the change of one, or its account with a partner. */
 export type Linking =
   | { kind: "list" }
-  | { kind: "new" }
+  | { kind: "new"; accepted?: { registration: string; address: SystemAddress } }
   | { kind: "change"; practiceId: string }
   | { kind: "vald"; practiceId: string }
   | { kind: "partner"; practiceId: string; partner: string };

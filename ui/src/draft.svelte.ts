@@ -66,6 +66,9 @@ export class PracticeDraft {
   provetHost = $state("https://provetcloud.com");
   provetId = $state("");
   clientId = $state("");
+  provetWebhookUrl = $state("");
+  /** The registration that was accepted, whose secret stays where it is; null where the secret is typed. */
+  registration = $state<string | null>(null);
   password = $state("");
   write = $state(false);
   locations = $state<string[]>([]);
@@ -136,6 +139,7 @@ export class PracticeDraft {
         this.provetHost = setup.address.host;
         this.provetId = setup.address.provetId;
         this.clientId = setup.address.clientId;
+        this.provetWebhookUrl = setup.address.webhookUrl;
         break;
     }
     this.vald = setup.vald && keptVald(setup.vald);
@@ -149,6 +153,16 @@ export class PracticeDraft {
       this.features = [...setup.healthengine.features];
       this.webhookUrl = setup.healthengine.webhookUrl ?? "";
     }
+  }
+
+  /** Begins with a registration that was accepted. */
+  accept(registration: string, address: SystemAddress): void {
+    if (address.engine !== "provet") return;
+    this.profile = "provet";
+    this.provetHost = address.host;
+    this.provetId = address.provetId;
+    this.clientId = address.clientId;
+    this.registration = registration;
   }
 
   #address(profile: ProfileView): SystemAddress {
@@ -169,6 +183,7 @@ export class PracticeDraft {
           host: this.provetHost.trim(),
           provetId: this.provetId.trim(),
           clientId: this.clientId.trim(),
+          webhookUrl: this.provetWebhookUrl.trim(),
         };
     }
   }
@@ -183,6 +198,7 @@ export class PracticeDraft {
       documentsIn: this.documentsIn.trim(),
       documentsOut: this.documentsOut.trim(),
       documentsApi: profile.takesDocuments ? this.documentsApi() : null,
+      registration: this.registration,
     };
   }
 

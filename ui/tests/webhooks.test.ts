@@ -26,7 +26,7 @@ describe("webhooks on Connections", () => {
     expect(text()).toContain("Last delivery today 8:42 am.");
     expect(text()).not.toContain("0f3c9a51");
     await user.click(screen.getByRole("button", { name: /^Show where the proxy/ }));
-    expect(fake.asked.at(-1)).toEqual({ command: "webhookAddress", with: ["richmond"] });
+    expect(fake.asked.at(-1)).toEqual({ command: "webhookAddress", with: ["richmond", false] });
     expect(
       await screen.findByText(
         "https://hooks.richmond-physio.example/0f3c9a517be24d0886a2c4e1f95d7b3a60c8e214",

@@ -1,4 +1,4 @@
-//! Receives webhooks behind the practice's own reverse proxy, for whichever partner.
+//! Receives webhooks behind the practice's own reverse proxy, for whichever partner or practice system.
 //!
 //! A delivery is a hint: it is answered before anything is done about it, and all that it does is ring the bell of its
 //! practice. So nothing in it is refused for its form: a body that is no JSON, or of another type, rings all the same.
@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::ids::PracticeId;
 use domain::ports::store::{Store, StoreError};
-use domain::ports::webhooks::{Announced, Bell, ListenerState};
+use domain::ports::webhooks::{Announced, Bell, ListenerState, Registrar, Taken};
 use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{ListenerSettings, SecretKind, SecretName};
 use hyper::server::conn::http1;
@@ -33,6 +33,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::partners::healthengine;
+use crate::practices::provet;
 
 /// A delivery has a few hundred bytes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -63,15 +64,27 @@ impl Default for Patience {
 /// Understands what a partner delivered. Anything at all may come in.
 pub type Reader = fn(&[u8]) -> Announced;
 
-/// Where deliveries for one practice come in.
+/// Where deliveries come in.
 #[derive(Clone)]
 pub struct Door {
-    /// Whose bell it rings.
-    pub practice: PracticeId,
     /// The addresses from which deliveries come; none lets everybody in who knows the path.
     pub sources: Option<BTreeSet<IpAddr>>,
-    /// Understands what comes in.
-    pub read: Reader,
+    /// Who is behind it.
+    pub opens_to: OpensTo,
+}
+
+/// Who is behind a door.
+#[derive(Clone)]
+pub enum OpensTo {
+    /// The bell of a practice, for hints.
+    Bell {
+        /// Whose.
+        practice: PracticeId,
+        /// Understands what comes in.
+        read: Reader,
+    },
+    /// Whoever takes registrations in.
+    Registrar(Arc<dyn Registrar>),
 }
 
 /// A digest of the last segment of the path. The path itself is not held, and how long a look-up takes tells nothing
@@ -203,7 +216,7 @@ async fn receive(
     request: Request,
 ) -> Response {
     let key = lock(request.uri().path().rsplit('/').next().unwrap_or_default());
-    let (practice, read) = {
+    let opens_to = {
         let known = doors.doors.read().unwrap_or_else(PoisonError::into_inner);
         let Some(door) = known.get(&key) else { return StatusCode::NOT_FOUND.into_response() };
         if let Some(sources) = &door.sources
@@ -212,7 +225,7 @@ async fn receive(
             doors.wrong_sources.fetch_add(1, Ordering::Relaxed);
             return StatusCode::FORBIDDEN.into_response();
         }
-        (door.practice.clone(), door.read)
+        door.opens_to.clone()
     };
     if request.method() != Method::POST {
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response();
@@ -221,10 +234,17 @@ async fn receive(
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     }
     match tokio::time::timeout(doors.patience.body, body(request.into_body())).await {
-        Ok(Some(body)) => {
-            doors.bell.delivered(&practice, read(&body));
-            StatusCode::OK.into_response()
-        }
+        Ok(Some(body)) => match opens_to {
+            OpensTo::Bell { practice, read } => {
+                doors.bell.delivered(&practice, read(&body));
+                StatusCode::OK.into_response()
+            }
+            OpensTo::Registrar(registrar) => match registrar.take(&body).await {
+                Taken::Waits => StatusCode::OK.into_response(),
+                Taken::Refused => StatusCode::BAD_REQUEST.into_response(),
+                Taken::Later => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            },
+        },
         Ok(None) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
@@ -266,9 +286,11 @@ struct Wanted {
 
 /// Keeps a listener as the store says, until it is dropped: changes are taken up within two seconds, an address that
 /// cannot be had is tried again. The bell hears how it goes.
-pub async fn keep(store: Arc<dyn Store>, bell: Arc<dyn Bell>) {
-    let mut keeper =
-        Keeper { store, bell, revision: None, wanted: Wanted::default(), listener: None, failed: None };
+///
+/// Registrations come in where there is a registrar, and the store has a path for them.
+pub async fn keep(store: Arc<dyn Store>, bell: Arc<dyn Bell>, registrar: Option<Arc<dyn Registrar>>) {
+    let wanted = Wanted::default();
+    let mut keeper = Keeper { store, bell, registrar, revision: None, wanted, listener: None, failed: None };
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
@@ -287,6 +309,7 @@ pub async fn keep(store: Arc<dyn Store>, bell: Arc<dyn Bell>) {
 struct Keeper {
     store: Arc<dyn Store>,
     bell: Arc<dyn Bell>,
+    registrar: Option<Arc<dyn Registrar>>,
     revision: Option<u64>,
     wanted: Wanted,
     listener: Option<Listener>,
@@ -301,7 +324,7 @@ impl Keeper {
         if self.revision == Some(revision) {
             return;
         }
-        let Ok(wanted) = read(self.store.as_ref()).await else { return };
+        let Ok(wanted) = read(self.store.as_ref(), self.registrar.as_ref()).await else { return };
         self.revision = Some(revision);
         if address_of(&wanted) != address_of(&self.wanted) {
             if let Some(old) = self.listener.take() {
@@ -391,22 +414,33 @@ pub fn is_open_to_others(address: &SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
 }
 
-async fn read(store: &dyn Store) -> Result<Wanted, StoreError> {
+async fn read(store: &dyn Store, registrar: Option<&Arc<dyn Registrar>>) -> Result<Wanted, StoreError> {
     let settings = store.app_settings().await?.listener;
     let mut doors = Vec::new();
     if let Some(listener) = &settings {
         let sources: BTreeSet<IpAddr> =
             listener.sources.iter().filter_map(|text| address(text.trim())).collect();
         for practice in store.practices().await? {
-            let linked = practice.healthengine.as_ref().is_some_and(|account| account.webhook_url.is_some());
-            if !linked || !practice.enabled {
-                continue;
+            for kind in SecretKind::PATHS {
+                if practice.webhook_url(kind).is_none() || !practice.enabled {
+                    continue;
+                }
+                let name = SecretName::of(&practice.id, kind);
+                let Some(path) = store.secret(&name).await? else { continue };
+                let (sources, read): (_, Reader) = if kind == SecretKind::HealthengineWebhookPath {
+                    (listener.check_sources.then(|| sources.clone()), healthengine::announced)
+                } else {
+                    // Provet does not say from where it delivers.
+                    (None, provet::announced)
+                };
+                let opens_to = OpensTo::Bell { practice: practice.id.clone(), read };
+                doors.push((path, Door { sources, opens_to }));
             }
-            let name = SecretName::of(&practice.id, SecretKind::HealthengineWebhookPath);
-            if let Some(path) = store.secret(&name).await? {
-                let sources = listener.check_sources.then(|| sources.clone());
-                doors.push((path, Door { practice: practice.id, sources, read: healthengine::announced }));
-            }
+        }
+        if let Some(registrar) = registrar
+            && let Some(path) = store.secret(&SecretName::of_hookup_path()).await?
+        {
+            doors.push((path, Door { sources: None, opens_to: OpensTo::Registrar(registrar.clone()) }));
         }
     }
     Ok(Wanted { settings, doors })

@@ -2,7 +2,7 @@
 
 use crate::ids::{LocationRef, PartnerId, PracticeId, ResourceRef};
 use crate::time::{DayRange, PracticeZone};
-use chrono::{TimeDelta, Weekday};
+use chrono::{DateTime, TimeDelta, Utc, Weekday};
 use std::collections::BTreeMap;
 
 /// One practice on this computer.
@@ -73,6 +73,22 @@ pub struct ProvetSettings {
     pub token_url: Option<String>,
     /// The public address that leads to our listener, no slash at the end; none is polling alone.
     pub webhook_url: Option<String>,
+}
+
+/// The credentials of a practice system that were sent to us and wait for somebody at the desk. Their secret is kept under
+/// [`SecretName::of_registration`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The same for the same credentials, however often they come. Tells nothing about them.
+    pub id: String,
+    /// When they first came.
+    pub received_at: DateTime<Utc>,
+    /// The host, as [`SystemSettings::url`] has it.
+    pub host: String,
+    /// The number of the practice there.
+    pub provet_id: u32,
+    /// The name of the credentials.
+    pub client_id: String,
 }
 
 /// How documents come and go: through folders, as whole paths, or inwards through the practice system's own API. A
@@ -214,6 +230,24 @@ impl Feature {
             Feature::AttachDocuments => "attachDocuments",
             Feature::ClientSnapshots => "clientSnapshots",
             Feature::Documents => "documents",
+        }
+    }
+}
+
+impl PracticeSettings {
+    /// The public address that leads to our listener, for the webhooks that come in by this path; none where none do.
+    pub fn webhook_url(&self, path: SecretKind) -> Option<&str> {
+        match path {
+            SecretKind::HealthengineWebhookPath => self.healthengine.as_ref()?.webhook_url.as_deref(),
+            SecretKind::SystemWebhookPath => self.system.provet.as_ref()?.webhook_url.as_deref(),
+            SecretKind::SystemPassword
+            | SecretKind::DocumentApiClientSecret
+            | SecretKind::DocumentApiPassword
+            | SecretKind::HealthengineApiKey
+            | SecretKind::HealthenginePracticeKey
+            | SecretKind::ValdClientId
+            | SecretKind::ValdClientSecret
+            | SecretKind::Account { .. } => None,
         }
     }
 }
@@ -369,6 +403,17 @@ impl SecretName {
         Self(format!("{practice}/{partner}/patient/{local_id}"))
     }
 
+    /// The secret of credentials that wait for somebody at the desk. No practice's id has a name before its slash that
+    /// begins so.
+    pub fn of_registration(id: &str) -> Self {
+        Self(format!("+registration/{id}"))
+    }
+
+    /// The last segment of the address at which registrations come in; where there is none, none do.
+    pub fn of_hookup_path() -> Self {
+        Self("+registration".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -394,6 +439,8 @@ pub enum SecretKind {
     ValdClientId,
     /// The secret of VALD's credentials.
     ValdClientSecret,
+    /// The last segment of the address at which the practice system's own webhooks come in. Made by us likewise.
+    SystemWebhookPath,
     /// What a partner's card calls a secret.
     Account {
         /// The name of the card.
@@ -404,6 +451,9 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
+    /// The kinds that we make: where webhooks come in.
+    pub const PATHS: [SecretKind; 2] = [SecretKind::HealthengineWebhookPath, SecretKind::SystemWebhookPath];
+
     /// The kinds that people give us, but for those of the partners' cards. Unlinking a practice forgets every secret of
     /// it.
     pub const ALL: [SecretKind; 7] = [
@@ -424,6 +474,7 @@ impl SecretKind {
             SecretKind::HealthengineApiKey => ("healthengine", "api_key"),
             SecretKind::HealthenginePracticeKey => ("healthengine", "practice_key"),
             SecretKind::HealthengineWebhookPath => ("healthengine", "webhook_path"),
+            SecretKind::SystemWebhookPath => ("system", "webhook_path"),
             SecretKind::ValdClientId => ("vald", "client_id"),
             SecretKind::ValdClientSecret => ("vald", "client_secret"),
             SecretKind::Account { partner, key } => (partner, key),

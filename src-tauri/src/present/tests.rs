@@ -144,6 +144,7 @@ impl Scene {
             at_vald: &self.at_vald,
             days: &self.days,
             setups: &self.setups,
+            registrations: Vec::new(),
             settings: SettingsView {
                 autostart: None,
                 retention_days: 30,
@@ -649,7 +650,7 @@ fn consents_that_are_gone_in_a_crowd_ask_somebody_and_turn_no_light() {
     assert_eq!(practice.vald.as_ref().map(|vald| vald.light), Some(Light::Attention));
     assert_eq!(practice.shrunk_lists.iter().map(|list| list.list).collect::<Vec<_>>(), [ListKind::Consents]);
     let asked = AttentionView::ShrunkList { practice_id: "richmond".into(), list: ListKind::Consents };
-    assert_eq!(view.attention, [asked.clone()]);
+    assert_eq!(view.attention, std::slice::from_ref(&asked));
     // It hides nothing of Healthengine's.
     failing(&mut doubtful, Leg::Board, ProblemKind::Credentials, 300);
     let view = Scene::of(doubtful).view();

@@ -112,8 +112,13 @@ impl ListenerPlan {
         let becomes = wanted.listener.as_ref().map(described_listener).unwrap_or_default();
         let lines = differences(&was, &becomes);
         let mut advice = Vec::new();
-        let addresses =
-            || wanted.practices.iter().filter_map(|w| w.settings.healthengine.as_ref()?.webhook_url.as_ref());
+        let addresses = || {
+            wanted
+                .practices
+                .iter()
+                .flat_map(|wanted| SecretKind::PATHS.map(|kind| wanted.settings.webhook_url(kind)))
+                .flatten()
+        };
         match &wanted.listener {
             None => advice.extend(addresses().map(|url| {
                 format!("{url}: nothing receives these webhooks until the file has a [listener]")
@@ -199,16 +204,16 @@ impl PracticePlan {
             lines.push(format!("{}: {what}", known_as(kind)));
             secrets.push((name, new.cloned()));
         }
-        let path = match store {
-            Some(store) => {
-                store.secret(&SecretName::of(&settings.id, SecretKind::HealthengineWebhookPath)).await?
+        for kind in SecretKind::PATHS {
+            let path = match store {
+                Some(store) => store.secret(&SecretName::of(&settings.id, kind)).await?,
+                None => None,
+            };
+            if let Some(kept) = webhook_path::to_keep(&settings, kind, path.as_ref())? {
+                let what = if kept.1.is_some() { "made (not shown)" } else { "removed" };
+                lines.push(format!("{}: {what}", known_as(kind)));
+                secrets.push(kept);
             }
-            None => None,
-        };
-        if let Some(kept) = webhook_path::to_keep(&settings, path.as_ref())? {
-            let what = if kept.1.is_some() { "made (not shown)" } else { "removed" };
-            lines.push(format!("{}: {what}", known_as(SecretKind::HealthengineWebhookPath)));
-            secrets.push(kept);
         }
         Ok(Self {
             secrets,
@@ -264,6 +269,7 @@ fn known_as(kind: SecretKind) -> Cow<'static, str> {
         SecretKind::HealthengineApiKey => "healthengine.api_key",
         SecretKind::HealthenginePracticeKey => "healthengine.practice_key",
         SecretKind::HealthengineWebhookPath => "webhook path",
+        SecretKind::SystemWebhookPath => "webhook path of the practice system",
         SecretKind::ValdClientId => "vald.client_id",
         SecretKind::ValdClientSecret => "vald.client_secret",
     })

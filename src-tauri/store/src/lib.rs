@@ -18,6 +18,7 @@ mod migrations;
 mod notes;
 mod open;
 mod people;
+mod registrations;
 mod settings;
 mod settled;
 mod state;

@@ -14,9 +14,10 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0026_counted_links.sql"),
     include_str!("../migrations/0027_practice_answers.sql"),
     include_str!("../migrations/0028_consents_of_a_system.sql"),
-    include_str!("../migrations/0029_accounts.sql"),
-    include_str!("../migrations/0030_provet.sql"),
-    include_str!("../migrations/0031_document_api.sql"),
+    include_str!("../migrations/0029_document_api.sql"),
+    include_str!("../migrations/0030_accounts.sql"),
+    include_str!("../migrations/0031_provet.sql"),
+    include_str!("../migrations/0032_registrations.sql"),
 ];
 
 #[derive(Debug)]

@@ -63,7 +63,7 @@ impl Store {
     }
 }
 
-fn keep(conn: &Connection, name: &SecretName, secret: &SecretString) -> Result<(), Fault> {
+pub(crate) fn keep(conn: &Connection, name: &SecretName, secret: &SecretString) -> Result<(), Fault> {
     conn.execute(
         "INSERT INTO secret (name, value) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -72,7 +72,7 @@ fn keep(conn: &Connection, name: &SecretName, secret: &SecretString) -> Result<(
     Ok(())
 }
 
-fn forget(conn: &Connection, name: &SecretName) -> Result<(), Fault> {
+pub(crate) fn forget(conn: &Connection, name: &SecretName) -> Result<(), Fault> {
     conn.execute("DELETE FROM secret WHERE name = ?1", [name.as_str()])?;
     Ok(())
 }

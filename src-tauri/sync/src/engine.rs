@@ -10,7 +10,7 @@ use crate::flows::enrolments::Enrolments;
 use crate::flows::people::{People, Searching};
 use crate::flows::profiles::{self, Profiles};
 use crate::flows::record_links::RecordLinks;
-use crate::flows::subscriptions::{self, Subscriptions};
+use crate::flows::subscriptions::{self, Subscriptions, Teller};
 use crate::flows::{Flow, FlowName, Hurried, Outcome, Ports, error_chain};
 use crate::health;
 use crate::state::{EngineState, PracticeState, Shrinking, StateBoard};
@@ -22,7 +22,7 @@ use domain::ports::clock::Clock;
 use domain::ports::partner::Partner;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{ActivityLine, Leg, Mark, Problem, Store, StoreError, Wish};
-use domain::ports::webhooks::Bell;
+use domain::ports::webhooks::{Announced, Bell};
 use domain::private::SecretString;
 use domain::settings::{AppSettings, PracticeSettings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +75,8 @@ pub struct Connected {
     pub troubles: Vec<(Leg, Problem)>,
     /// The public address at which the partner's webhooks come in; none while they are switched off.
     pub callback: Option<SecretString>,
+    /// The same for those of the practice system.
+    pub book_callback: Option<SecretString>,
 }
 
 impl Connected {
@@ -275,12 +277,16 @@ struct Practice {
     set_up_when_idle: bool,
     /// What is known of its webhooks.
     webhooks: Arc<Webhooks>,
+    /// The same of those of the practice system.
+    book_webhooks: Arc<Webhooks>,
+    /// The practice system that passes speak to; none before it could be set up.
+    system: Option<Arc<dyn PracticeSystem>>,
     /// The partner that passes speak to, those of the former set-up that are still under way included.
     partner: Option<Arc<dyn Partner>>,
     /// The further partners, likewise.
     partners: Vec<Arc<dyn Partner>>,
-    /// The partner that the former set-up subscribed to webhooks with.
-    former_partner: Option<Arc<dyn Partner>>,
+    /// Whom the former set-up subscribed to webhooks with.
+    former_tellers: Vec<Teller>,
 }
 
 impl Practice {
@@ -289,10 +295,22 @@ impl Practice {
         self.partner.iter().chain(&self.partners)
     }
 
-    /// The partner with which a subscription may stand.
-    fn subscribed_with(&self) -> Option<Arc<dyn Partner>> {
-        let subscribes = self.webhooks.callback().is_some();
-        self.partner.clone().filter(|_| subscribes).or_else(|| self.former_partner.clone())
+    /// Those with whom a subscription may stand, one of a kind: with whom it stands now before whom it stood with.
+    fn subscribed_with(&self) -> Vec<Teller> {
+        let mut tellers = self.tellers();
+        for former in &self.former_tellers {
+            if tellers.iter().all(|teller| teller.flow() != former.flow()) {
+                tellers.push(former.clone());
+            }
+        }
+        tellers
+    }
+
+    /// Those with whom this set-up subscribes.
+    fn tellers(&self) -> Vec<Teller> {
+        let partner = self.partner.clone().filter(|_| self.webhooks.callback().is_some());
+        let system = self.system.clone().filter(|_| self.book_webhooks.callback().is_some());
+        partner.map(Teller::Partner).into_iter().chain(system.map(Teller::System)).collect()
     }
 }
 
@@ -389,23 +407,43 @@ impl Engine {
         }
         for (id, delivered) in mail.delivered {
             let Some(practice) = self.practices.get(&id) else { continue };
+            let (mut woken, mut from_partner, mut from_book) = (BTreeSet::new(), false, false);
             for what in delivered {
+                if let Announced::Book(news) = &what {
+                    from_book = true;
+                    if practice.system.as_ref().is_some_and(|system| system.heard(news)) {
+                        woken.insert(FlowName::Availability);
+                    }
+                } else {
+                    from_partner = true;
+                    woken.insert(FlowName::Bookings);
+                }
                 practice.webhooks.delivered(what, now);
             }
             self.state.change_practice(&id, |practice| {
-                if let Some(shown) = &mut practice.webhooks {
+                let shown =
+                    [(from_partner, &mut practice.webhooks), (from_book, &mut practice.book_webhooks)];
+                for shown in shown.into_iter().filter_map(|(heard, shown)| shown.as_mut().filter(|_| heard)) {
                     shown.last_delivery_at = Some(now);
                 }
             });
-            let fails = self.state.leg(&id, Leg::Desk).is_some_and(|note| note.problem.is_some());
-            if let Some(slot) = self.slots.get_mut(&(id, FlowName::Bookings)).filter(|_| !fails) {
-                if slot.running {
-                    slot.announced = true;
-                } else {
-                    slot.wake_for_delivery(now);
+            for flow in woken {
+                let fails = self.fails(&id, &flow);
+                if let Some(slot) = self.slots.get_mut(&(id.clone(), flow)).filter(|_| !fails) {
+                    if slot.running {
+                        slot.announced = true;
+                    } else {
+                        slot.wake_for_delivery(now);
+                    }
                 }
             }
         }
+    }
+
+    /// Whether whoever announces work for this flow does not work with us at the moment.
+    fn fails(&self, practice: &PracticeId, flow: &FlowName) -> bool {
+        let leg = if *flow == FlowName::Availability { Leg::System } else { Leg::Desk };
+        self.state.leg(practice, leg).is_some_and(|note| note.problem.is_some())
     }
 
     fn next_due(&self) -> DateTime<Utc> {
@@ -460,10 +498,10 @@ impl Engine {
             tracing::error!(practice.id = %ended.slot.0, flow = ?ended.slot.1, "A pass ended in a panic; it is run again.");
             Outcome { again_at: now + SET_UP_AGAIN, wake: BTreeSet::new() }
         });
+        let fails = self.fails(&ended.slot.0, &ended.slot.1);
         if let Some(slot) = self.slots.get_mut(&ended.slot) {
             slot.running = false;
             slot.due_at = if slot.again { now } else { outcome.again_at };
-            let fails = self.state.leg(&ended.slot.0, Leg::Desk).is_some_and(|note| note.problem.is_some());
             if slot.announced && !fails {
                 slot.wake_for_delivery(now);
             }
@@ -568,7 +606,7 @@ impl Engine {
             for partner in gone.iter().flat_map(Practice::all_partners) {
                 partner.retire();
             }
-            if let Some(former) = gone.and_then(|gone| gone.subscribed_with()) {
+            for former in gone.map(|gone| gone.subscribed_with()).unwrap_or_default() {
                 self.say_goodbye(&practice, former);
             }
             self.state.change(|state| drop(state.practices.remove(&practice)));
@@ -583,7 +621,8 @@ impl Engine {
             let partner = before.and_then(|before| before.partner.clone());
             let partners = before.map(|before| before.partners.clone()).unwrap_or_default();
             let generation = before.map_or(0, |before| before.generation) + 1;
-            let former_partner = before.and_then(Practice::subscribed_with);
+            let former_tellers = before.map(Practice::subscribed_with).unwrap_or_default();
+            let system = before.and_then(|before| before.system.clone());
             if let Some(before) = before {
                 // What is still under way says nothing more to an account that was replaced (HE-04).
                 self.retire_replaced(before, &settings).await;
@@ -598,7 +637,9 @@ impl Engine {
                 set_up_again_at: None,
                 set_up_when_idle: false,
                 webhooks: Arc::default(),
-                former_partner,
+                book_webhooks: Arc::default(),
+                system,
+                former_tellers,
             };
             self.practices.insert(id.clone(), practice);
             self.set_up(&id, now).await?;
@@ -643,7 +684,7 @@ impl Engine {
         if !practice.settings.enabled {
             practice.set_up_again_at = None;
             tracing::info!(practice.id = %id, "Switched off.");
-            if let Some(former) = practice.former_partner.take() {
+            for former in std::mem::take(&mut practice.former_tellers) {
                 self.say_goodbye(id, former);
             }
             return Ok(());
@@ -668,15 +709,25 @@ impl Engine {
         }
         tracing::info!(practice.id = %id, "Set up.");
         practice.webhooks = Arc::new(Webhooks::at(connected.callback));
+        practice.book_webhooks = Arc::new(Webhooks::at(connected.book_callback));
+        practice.system = Some(connected.practice.clone());
         practice.partner = connected.partner.clone();
         practice.partners = connected.partners.clone();
-        let subscribes = practice.webhooks.callback().is_some();
-        if subscribes {
-            self.state.change_practice(id, |shown| shown.webhooks = Some(WebhookState::default()));
-        }
+        let tellers = practice.tellers();
+        self.state.change_practice(id, |shown| {
+            for teller in &tellers {
+                match teller {
+                    Teller::Partner(_) => shown.webhooks = Some(WebhookState::default()),
+                    Teller::System(_) => shown.book_webhooks = Some(WebhookState::default()),
+                }
+            }
+        });
         // The same account puts its subscriptions right by itself.
-        let account = practice.partner.as_ref().map(|partner| partner.account()).filter(|_| subscribes);
-        let left = practice.former_partner.take().filter(|former| account != Some(former.account()));
+        let stays = |former: &Teller| {
+            tellers.iter().any(|now| now.flow() == former.flow() && now.account() == former.account())
+        };
+        let former = std::mem::take(&mut practice.former_tellers);
+        let left: Vec<Teller> = former.into_iter().filter(|former| !stays(former)).collect();
         let ports = Ports {
             settings: practice.settings.clone(),
             app: self.app.clone(),
@@ -689,6 +740,7 @@ impl Engine {
             look_closely: practice.look_closely.clone(),
             writes_fail: Arc::default(),
             webhooks: practice.webhooks.clone(),
+            book_webhooks: practice.book_webhooks.clone(),
             hurried: self.hurried.clone(),
             searching: self.searching.clone(),
             noted: Arc::default(),
@@ -703,6 +755,9 @@ impl Engine {
             flows.push(Arc::new(documents));
         }
         if let Some(subscriptions) = Subscriptions::new(ports.clone()) {
+            flows.push(Arc::new(subscriptions));
+        }
+        if let Some(subscriptions) = Subscriptions::of_book(ports.clone()) {
             flows.push(Arc::new(subscriptions));
         }
         if let Some(snapshots) = ClientSnapshots::new(ports.clone()) {
@@ -725,7 +780,7 @@ impl Engine {
         for flow in flows {
             self.slots.insert((id.clone(), flow.name()), Slot::new(flow.clone(), now));
         }
-        if let Some(left) = left {
+        for left in left {
             self.say_goodbye(id, left);
         }
         Ok(())
@@ -733,21 +788,21 @@ impl Engine {
 
     /// Ends the subscription of an account that is left, beside everything else. A practice that is set up anew waits
     /// for it as for every pass.
-    fn say_goodbye(&mut self, id: &PracticeId, partner: Arc<dyn Partner>) {
+    fn say_goodbye(&mut self, id: &PracticeId, teller: Teller) {
         *self.in_flight.entry(id.clone()).or_default() += 1;
         self.running.send_modify(|running| *running += 1);
-        let (store, id) = (self.foundations.store.clone(), id.clone());
+        let (store, id, flow) = (self.foundations.store.clone(), id.clone(), teller.flow());
         self.passes.spawn(async move {
             let goodbye = {
                 let id = id.clone();
                 tokio::spawn(async move {
-                    subscriptions::say_goodbye(store.as_ref(), &id, partner.as_ref()).await;
+                    subscriptions::say_goodbye(store.as_ref(), &id, &teller).await;
                 })
             };
             // One that panics is logged, and the subscription ends by itself.
             let _ = goodbye.await;
             // No set-up has this number.
-            PassEnded { slot: (id, FlowName::Subscriptions), generation: 0, outcome: None }
+            PassEnded { slot: (id, flow), generation: 0, outcome: None }
         });
     }
 

@@ -65,6 +65,8 @@ pub struct PracticeState {
     pub documents_problem: Option<String>,
     /// How webhooks are doing; none while they are switched off.
     pub webhooks: Option<WebhookState>,
+    /// How those of the practice system are doing; none while they are switched off.
+    pub book_webhooks: Option<WebhookState>,
     /// How profiles of patients at a partner are doing; none where none keeps them.
     pub profiles: Option<ProfilesState>,
     /// How the links stand with each partner whose account is drawn from its card.
@@ -220,6 +222,7 @@ impl PracticeState {
             features: Vec::new(),
             documents_problem: None,
             webhooks: None,
+            book_webhooks: None,
             profiles: None,
             accounts: BTreeMap::new(),
             records: BTreeMap::new(),

@@ -97,7 +97,9 @@ pub enum News {
 /// What is shown about the webhooks of a practice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookState {
-    /// Until when the subscription stands; none while there is none.
+    /// Whether the subscription stands.
+    pub subscribed: bool,
+    /// Until when it does; none while there is none, and for one that does not end.
     pub subscribed_until: Option<DateTime<Utc>>,
     /// How far they are trusted.
     pub trust: Trust,
@@ -167,7 +169,7 @@ impl Webhooks {
 
     /// Notes a delivery.
     pub fn delivered(&self, what: Announced, now: DateTime<Utc>) {
-        if what == Announced::Something {
+        if matches!(what, Announced::Something | Announced::Book(_)) {
             return;
         }
         self.memory(|memory| {

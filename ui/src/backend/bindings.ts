@@ -35,6 +35,12 @@ export const commands = {
 	testPracticeSystem: (practiceId: string | null, system: SystemInput, timeZone: string) => typedError<SystemTest, UiError>(__TAURI_INVOKE("test_practice_system", { practiceId, system, timeZone })),
 	/**  Checks a registration of Provet Cloud's field by field, and answers what the form shows of it. */
 	readRegistration: (text: string) => typedError<SystemAddress, UiError>(__TAURI_INVOKE("read_registration", { text })),
+	/**  The address to which Provet may send registrations. It is a secret, so it stands in no view. */
+	hookupAddress: (publicAddress: string) => typedError<string, UiError>(__TAURI_INVOKE("hookup_address", { publicAddress })),
+	/**  Accepts a registration. Answers what the linking form begins with; none where a linked practice took it up. */
+	acceptRegistration: (registration: string) => typedError<SystemAddress | null, UiError>(__TAURI_INVOKE("accept_registration", { registration })),
+	/**  Forgets a registration. */
+	refuseRegistration: (registration: string) => typedError<null, UiError>(__TAURI_INVOKE("refuse_registration", { registration })),
 	/**  One cheap request with these keys. */
 	testHealthengine: (practiceId: string | null, account: HealthengineInput) => typedError<HealthengineTest, UiError>(__TAURI_INVOKE("test_healthengine", { practiceId, account })),
 	/**  Saves a new practice and answers its id. */
@@ -48,7 +54,7 @@ export const commands = {
 	/**  Shows the folder in the file manager. */
 	openLogsFolder: () => typedError<null, UiError>(__TAURI_INVOKE("open_logs_folder")),
 	/**  The public address at which the practice's webhooks come in. It is a secret, so it stands in no view. */
-	webhookAddress: (practiceId: string) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId })),
+	webhookAddress: (practiceId: string, book: boolean) => typedError<string | null, UiError>(__TAURI_INVOKE("webhook_address", { practiceId, book })),
 	/**  Writes a zip and answers where it lies. */
 	exportLogs: () => typedError<string, UiError>(__TAURI_INVOKE("export_logs")),
 	/**  Asks the partner for something cheap, with what was typed. */
@@ -208,6 +214,8 @@ export type AppView = {
 	settings: SettingsView,
 	/**  The practice systems that can be linked: the shipped profiles and the clinic's own. */
 	profiles: ProfileView[],
+	/**  Registrations that came in and wait for somebody to accept them. */
+	registrations: RegistrationView[],
 	/**  The partners that can be linked besides Healthengine and VALD Hub. */
 	partners: PartnerCardView[],
 	/**  Program version and folders. */
@@ -1684,6 +1692,22 @@ export type ReasonView = {
 	detail: string | null,
 };
 
+/**  Credentials of Provet Cloud that came in and wait for somebody to accept them. Their secret stays where it is. */
+export type RegistrationView = {
+	/**  For accepting and refusing it. */
+	id: string,
+	/**  When it first came. */
+	receivedAt: string,
+	/**  `https://provetcloud.com`. */
+	host: string,
+	/**  The number of the practice there. */
+	provetId: string,
+	/**  The name of the credentials. */
+	clientId: string,
+	/**  The practice that is linked with that account and would go on with these credentials; none where none is. */
+	practice: string | null,
+};
+
 /**  What "Resync" sends again. */
 export type ResyncWhat = 
 /**  Hours, practitioners and appointment types. */
@@ -1869,7 +1893,9 @@ host: string;
 /**  The number of the practice, as typed. */
 provetId: string; 
 /**  The name of the credentials. */
-clientId: string };
+clientId: string;
+/**  The public address that leads to this PC, for Provet's webhooks; empty for asking alone. */
+webhookUrl: string };
 
 /**  A practice system as typed on the linking screen. */
 export type SystemInput = {
@@ -1889,6 +1915,8 @@ export type SystemInput = {
 	documentsOut: string,
 	/**  The practice system's own API for documents from patients; none where there is none, or a folder. */
 	documentsApi: DocumentApiInput | null,
+	/**  The registration that was accepted, whose secret stands for the password; none where it is typed. */
+	registration: string | null,
 };
 
 /**  What a test of a practice system found. */

@@ -72,6 +72,10 @@ export class FakeBackend implements Backend {
     for (const listener of this.#listeners) listener(this.#view);
   }
 
+  #forgetRegistration(id: string): void {
+    this.push((view) => ({ registrations: view.registrations.filter((each) => each.id !== id) }));
+  }
+
   /** Keeps a list of what was asked. */
   #record(answers: Commands): Commands {
     const recorded = Object.entries(answers).map(([command, answer]) => [
@@ -167,7 +171,23 @@ export class FakeBackend implements Backend {
           host: "https://provetcloud.com",
           provetId: "9999",
           clientId: "a-client",
+          webhookUrl: "",
         });
+      },
+      hookupAddress: (publicAddress) => ok(`${publicAddress}/5d7b3a60c8e2140f3c9a517be24d0886a2c4e1f9`),
+      acceptRegistration: (id) => {
+        const found = this.#view.registrations.find((each) => each.id === id);
+        if (!found) return refuse("inputInvalid", "This registration does not wait any more.");
+        if (found.practice === null) {
+          const { host, provetId, clientId } = found;
+          return ok({ engine: "provet", host, provetId, clientId, webhookUrl: "" });
+        }
+        this.#forgetRegistration(id);
+        return ok(null);
+      },
+      refuseRegistration: (id) => {
+        this.#forgetRegistration(id);
+        return ok(null);
       },
       testPracticeSystem: (_practiceId, system) => {
         if (system.address.engine === "mysql" && system.address.host === "nowhere") {
@@ -275,8 +295,12 @@ export class FakeBackend implements Backend {
         }));
         return ok(null);
       },
-      webhookAddress: (practiceId) => {
-        const url = this.#practice(practiceId)?.setup.healthengine?.webhookUrl;
+      webhookAddress: (practiceId, book) => {
+        const setup = this.#practice(practiceId)?.setup;
+        const address = setup?.address;
+        const url = book
+          ? address?.engine === "provet" && address.webhookUrl
+          : setup?.healthengine?.webhookUrl;
         return ok(url ? `${url}/0f3c9a517be24d0886a2c4e1f95d7b3a60c8e214` : null);
       },
       openLogsFolder: () => ok(null),

@@ -295,6 +295,7 @@ function view(): AppView {
       quickOpenProblem: null,
     },
     profiles: PROFILES,
+    registrations: [],
     partners: PARTNERS,
     about: { version: "0.1.0", dataFolder: "AppData\\Roaming\\au.cliniccompanion.desktop" },
   };

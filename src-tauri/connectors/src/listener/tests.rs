@@ -52,7 +52,8 @@ fn quick() -> Patience {
 
 fn door(sources: Option<&[&str]>) -> (SecretString, Door) {
     let sources = sources.map(|all| all.iter().map(|text| text.parse().unwrap()).collect());
-    let door = Door { practice: PracticeId::new("richmond"), sources, read: healthengine::announced };
+    let opens_to = OpensTo::Bell { practice: PracticeId::new("richmond"), read: healthengine::announced };
+    let door = Door { sources, opens_to };
     (PATH.into(), door)
 }
 
@@ -284,4 +285,38 @@ fn what_a_delivery_announces() {
     for client in ["null", "\"somebody-else\"", "7"] {
         assert_eq!(said(client, data), Announced::Something, "made for another subscription");
     }
+}
+
+/// Takes in what begins with a brace.
+struct Scribe(Mutex<usize>);
+
+#[async_trait::async_trait]
+impl Registrar for Scribe {
+    async fn take(&self, body: &[u8]) -> Taken {
+        let mut taken = self.0.lock().unwrap();
+        if !body.starts_with(b"{") {
+            return Taken::Refused;
+        }
+        *taken += 1;
+        if *taken > 2 { Taken::Later } else { Taken::Waits }
+    }
+}
+
+#[tokio::test]
+async fn registrations_come_in_at_their_own_door_and_ring_no_bell() {
+    let (listener, heard) = listener(None, quick()).await;
+    let scribe = Arc::new(Scribe(Mutex::default()));
+    let opens_to = OpensTo::Registrar(scribe.clone());
+    listener.set_doors([("hookup".into(), Door { sources: None, opens_to }), door(None)]);
+    let at = listener.address();
+    let status = async |path: &str, body: &str| post(at, path, "", body).await;
+    assert_eq!(status("/hookup", "not JSON").await, Some(400));
+    assert_eq!(status("/hookup", "{}").await, Some(200));
+    assert_eq!(status("/hookup", "{}").await, Some(200));
+    assert_eq!(status("/hookup", "{}").await, Some(503), "it may come again");
+    assert_eq!(status("/hookups", "{}").await, Some(404), "who does not know the path");
+    assert_eq!(status("/hookup", &"{".repeat(LARGEST_BODY + 1)).await, Some(413));
+    assert_eq!(raw(at, b"GET /hookup HTTP/1.1\r\nHost: clinic\r\n\r\n").await, Some(405));
+    assert_eq!(*scribe.0.lock().unwrap(), 3);
+    assert!(heard.take().is_empty());
 }

@@ -166,14 +166,27 @@ impl Weighed {
         self.certainty >= weigh::SURE && (no_twin && no_namesake || own_card) && !beside
     }
 
-    /// The same where nobody's birth date is kept. A namesake of the family shares one of phone and e-mail address often,
-    /// and both of them, beside the whole name, seldom enough.
+    /// The same where nobody's birth date is kept. A family shares phone and e-mail address, so that these tell nobody
+    /// apart in it: both names have to be the same letter for letter. A short form is asked about, because Alex may be
+    /// Alexander's daughter Alexandra.
     fn is_sure_by_contact(&self) -> bool {
-        let agrees = |field| matches!(self.level(field), Level::Same | Level::ShortForm | Level::Swapped);
+        let agrees = |field| matches!(self.level(field), Level::Same | Level::Swapped);
         let names = agrees(Field::FirstName) && agrees(Field::LastName);
-        let contact = self.level(Field::Phone) == Level::Same && self.level(Field::Email) == Level::Same;
         self.is_sure()
-            || self.level(Field::BirthDate) == Level::Missing && names && contact && self.is_possible()
+            || self.level(Field::BirthDate) == Level::Missing
+                && names
+                && self.is_of_the_family()
+                && self.is_possible()
+    }
+
+    /// Whether it shares phone and e-mail address, as a family does.
+    fn is_of_the_family(&self) -> bool {
+        self.level(Field::Phone) == Level::Same && self.level(Field::Email) == Level::Same
+    }
+
+    /// Whether somebody of this first name may be meant by the other, whatever else tells them apart.
+    fn may_be_called_so(&self) -> bool {
+        !matches!(self.level(Field::FirstName), Level::Differs)
     }
 
     /// Whether a person who corrects a decision might mean it. Nobody else's details are kept with a booking.
@@ -219,13 +232,42 @@ pub fn decide(details: &PersonDetails, linked: Option<&PatientRef>, records: &[P
 }
 
 /// The same where nobody's birth date is kept, as in a practice for animals: whoever has the same name, phone and e-mail
-/// address is meant. Less than that is asked.
+/// address is meant, where nobody else of the family could be. Less than that is asked, and so is somebody of whose
+/// family the book has others only: a household is often one record there, and as often two.
 pub fn decide_by_contact(
     details: &PersonDetails,
     linked: Option<&PatientRef>,
     records: &[PatientRecord],
 ) -> Decision {
-    decide_if(Weighed::is_sure_by_contact, details, linked, records)
+    let decision = decide_if(Weighed::is_sure_by_contact, details, linked, records);
+    let person = Person::of(details);
+    let living = records.iter().filter(|record| record.can_be_meant());
+    let mut family: Vec<Weighed> =
+        living.map(|record| Weighed::of(&person, record)).filter(Weighed::is_of_the_family).collect();
+    family.sort_by(Weighed::order);
+    let reason = match &decision.plan {
+        PatientPlan::New { .. } if !family.is_empty() => {
+            "Somebody else with the same phone and e-mail is in the book: one of the family, or the record that the family \
+             shares."
+        }
+        PatientPlan::Existing(chosen)
+            if family.iter().any(|other| {
+                other.comparison.record.id != *chosen
+                    && Some(chosen) != linked
+                    && other.level(Field::LastName) != Level::Differs
+                    && other.may_be_called_so()
+            }) =>
+        {
+            "Several of one family could be meant: they share phone and e-mail, and their first names are nearly the same."
+        }
+        PatientPlan::New { .. } | PatientPlan::Existing(_) | PatientPlan::Undecided => return decision,
+    };
+    Decision {
+        plan: PatientPlan::Undecided,
+        score: family.first().map(|nearest| nearest.comparison.score),
+        reason: reason.to_owned(),
+        candidates: comparisons(family),
+    }
 }
 
 fn decide_if(

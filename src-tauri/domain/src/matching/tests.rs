@@ -315,8 +315,37 @@ fn where_no_birth_dates_are_kept_name_phone_and_email_are_enough_and_less_is_ask
         PatientPlan::Undecided
     );
     assert_eq!(plan(PersonDetails { phones: Vec::new(), ..kept.clone() }), PatientPlan::Undecided);
-    let brother = PersonDetails { first_name: Private::new("Bartholomew".into()), ..kept.clone() };
-    assert_ne!(plan(brother), existing("7"));
     let twice = [record("7", kept.clone()), record("8", kept)];
     assert_eq!(decide_by_contact(&ada(), None, &twice).plan, PatientPlan::Undecided);
+}
+
+#[test]
+fn of_a_family_that_shares_phone_and_email_nobody_is_taken_for_another() {
+    let called = |first: &str, last: &str| PersonDetails {
+        birth_date: Private::new(None),
+        ..person(first, last, "", "0400 111 222", "home@example.com")
+    };
+    let decided = |who: &PersonDetails, book: &[PatientRecord]| decide_by_contact(who, None, book).plan;
+    let book = [record("7", called("Alexander", "Byron")), record("8", called("Ada", "Byron"))];
+    // Each by the whole name, and nobody by a part of it.
+    assert_eq!(decided(&called("Ada", "Byron"), &book), existing("8"));
+    assert_eq!(decided(&called("Byron", "Ada"), &book), existing("8"));
+    for other in ["Alex", "Alexandra", "A", "Adah", "George", ""] {
+        assert_eq!(decided(&called(other, "Byron"), &book), PatientPlan::Undecided, "{other:?}");
+    }
+    // A spouse with another surname, and one record for all of the house.
+    assert_eq!(decided(&called("Annabella", "Milbanke"), &book), PatientPlan::Undecided);
+    let asked = decide_by_contact(&called("George", "Byron"), None, &book);
+    assert_eq!(asked.candidates.len(), 2, "a person chooses among the family");
+    assert!(!asked.reason.contains("Byron"), "{}", asked.reason);
+    // Two who are called nearly the same, although one of them fits to the letter.
+    let near = [record("7", called("Alexander", "Byron")), record("9", called("Alexandra", "Byron"))];
+    assert_eq!(decided(&called("Alexander", "Byron"), &near), PatientPlan::Undecided);
+    let linked = PatientRef::new("7");
+    let remembered = decide_by_contact(&called("Alexander", "Byron"), Some(&linked), &near);
+    assert_eq!(remembered.plan, existing("7"), "the partner remembers whom it was");
+    // Somebody who shares one of the two only is no family.
+    let stranger =
+        PersonDetails { email: Private::new("other@example.com".into()), ..called("George", "Sand") };
+    assert_eq!(decided(&stranger, &book), NEW);
 }

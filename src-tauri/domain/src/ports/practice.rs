@@ -9,6 +9,7 @@ use crate::ids::{AppointmentRef, PartnerId, PatientRef, ResourceRef};
 use crate::people::{PatientPlan, PatientRecord, PersonDetails};
 use crate::ports::documents::{DocumentInbox, DocumentSource};
 use crate::ports::records::InvoiceBook;
+use crate::ports::webhooks::{BookNews, WebhookDesk};
 use crate::time::Horizon;
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -154,6 +155,17 @@ pub trait PracticeSystem: Send + Sync {
     /// Tells of invoices, where the practice system has them.
     fn invoice_book(&self) -> Option<&dyn InvoiceBook> {
         None
+    }
+
+    /// Tells an address of what changes in the book, where the practice system has a way for it.
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        None
+    }
+
+    /// Hears that something may have changed, which is looked at with the next question. Returns whether it is worth
+    /// asking at once: our own writing comes back this way, and is known already.
+    fn heard(&self, _news: &BookNews) -> bool {
+        false
     }
 
     /// Adds a line to an appointment's note, behind what stands there. `mark` is a part of the line; where the note has

@@ -1,14 +1,14 @@
-//! Being told instead of asking: subscriptions at a partner, and the bell that a delivery rings.
+//! Being told instead of asking: subscriptions at a partner or a practice system, and the bell that a delivery rings.
 //!
-//! What a delivery says is a hint and nothing more. Whoever hears the bell asks the partner for everything that waits.
+//! What a delivery says is a hint and nothing more. Whoever hears the bell asks for what may have changed.
 
 use crate::failure::{ReadError, WriteError};
-use crate::ids::{ForeignBookingId, ForeignChangeId, PracticeId, SubscriptionId};
+use crate::ids::{AppointmentRef, ForeignBookingId, ForeignChangeId, PracticeId, SubscriptionId};
 use crate::private::SecretString;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-/// A standing order at a partner to tell an address of what waits.
+/// A standing order at a partner, or a practice system, to tell an address of what waits.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     /// As the partner calls it.
@@ -50,6 +50,15 @@ pub trait WebhookDesk: Send + Sync {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<FailedDelivery>, ReadError>;
+
+    /// A short text that differs whenever the account differs at which these subscriptions stand. Never a secret itself.
+    fn keeps_at(&self) -> String;
+
+    /// Whether subscriptions end by themselves at the time that is asked for. Where they do not, ours stand until they
+    /// are removed, and one of the practice's own that leads here and covers everything is as good.
+    fn subscriptions_end(&self) -> bool {
+        true
+    }
 }
 
 /// What a delivery says that waits.
@@ -64,8 +73,23 @@ pub enum Announced {
         /// Of which booking.
         booking: Option<ForeignBookingId>,
     },
+    /// Something in the practice's own book.
+    Book(BookNews),
     /// Something else, or nothing that can be understood.
     Something,
+}
+
+/// What a practice system says has changed in its book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BookNews {
+    /// This appointment was made, changed or deleted.
+    Appointment(AppointmentRef),
+    /// Who works here, what can be booked, or where.
+    Lists,
+    /// Something that the book may show otherwise now.
+    Something,
+    /// Nothing that can be understood, so that nothing is looked at.
+    Unclear,
 }
 
 /// How the listener is doing.
@@ -77,6 +101,24 @@ pub struct ListenerState {
     pub problem: Option<String>,
     /// How many deliveries were turned away since the program's start because they came from elsewhere.
     pub wrong_sources: u64,
+}
+
+/// What became of a registration that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It waits for somebody at the desk, perhaps since an earlier time that it came.
+    Waits,
+    /// It is none.
+    Refused,
+    /// Too many wait, or it could not be kept; it may come again.
+    Later,
+}
+
+/// Takes in what a system sends to register itself, for somebody at the desk to accept. Nothing of it is believed before.
+#[async_trait]
+pub trait Registrar: Send + Sync {
+    /// Takes in whatever was delivered.
+    async fn take(&self, body: &[u8]) -> Taken;
 }
 
 /// Where the listener tells what it heard. Returns at once, whatever is behind it.

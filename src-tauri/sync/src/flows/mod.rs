@@ -45,6 +45,8 @@ pub enum FlowName {
     Documents,
     /// Being told of what waits.
     Subscriptions,
+    /// Being told of what changes in the book.
+    BookSubscriptions,
     /// Days with their patients, for a partner that asks for them.
     ClientSnapshots,
     /// Who is in the book.
@@ -129,6 +131,8 @@ pub struct Ports {
     pub writes_fail: Arc<AtomicBool>,
     /// What is known of webhooks.
     pub webhooks: Arc<Webhooks>,
+    /// What is known of those of the practice system. How often the book is looked at does not depend on them.
+    pub book_webhooks: Arc<Webhooks>,
     /// Patients for whose profiles somebody waits.
     pub hurried: Hurried,
     /// Whether somebody at the desk searches.

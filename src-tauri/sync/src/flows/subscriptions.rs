@@ -1,4 +1,5 @@
-//! Keeps exactly one subscription of ours at the partner while webhooks are switched on, and none while they are not.
+//! Keeps exactly one subscription of ours at whoever tells us, the partner or the practice system, while webhooks are
+//! switched on, and none while they are not.
 //!
 //! A pass reads what stands there and puts it right: it needs no memory of what it did before. Subscriptions of others
 //! are left alone.
@@ -6,12 +7,13 @@
 use super::{Flow, FlowName, Outcome, Ports, error_chain};
 use crate::health;
 use crate::pace;
-use crate::webhooks::WebhookState;
+use crate::webhooks::{WebhookState, Webhooks};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::PracticeId;
 use domain::ports::partner::Partner;
+use domain::ports::practice::PracticeSystem;
 use domain::ports::store::{Leg, Mark, Store, StoreError};
 use domain::ports::webhooks::{FailedDelivery, Subscription, WebhookDesk};
 use domain::private::{ExposeSecret, SecretString};
@@ -35,10 +37,58 @@ const MOST_FAILED: usize = 200;
 /// The mark of a subscription that may stand at the partner.
 const SUBSCRIPTION: &str = "webhook/subscription";
 
+/// The mark of one at the practice system.
+const BOOK_SUBSCRIPTION: &str = "webhook/book";
+
+/// Whoever delivers webhooks.
+#[derive(Clone)]
+pub enum Teller {
+    /// The partner, about what waits.
+    Partner(Arc<dyn Partner>),
+    /// The practice system, about its book.
+    System(Arc<dyn PracticeSystem>),
+}
+
+impl Teller {
+    fn desk(&self) -> Option<&dyn WebhookDesk> {
+        match self {
+            Self::Partner(partner) => partner.webhook_desk(),
+            Self::System(practice) => practice.webhook_desk(),
+        }
+    }
+
+    /// A short text that differs whenever the account differs.
+    pub fn account(&self) -> Option<String> {
+        self.desk().map(WebhookDesk::keeps_at)
+    }
+
+    /// The flow that keeps its subscription.
+    pub fn flow(&self) -> FlowName {
+        match self {
+            Self::Partner(_) => FlowName::Subscriptions,
+            Self::System(_) => FlowName::BookSubscriptions,
+        }
+    }
+
+    fn mark(&self) -> &'static str {
+        match self {
+            Self::Partner(_) => SUBSCRIPTION,
+            Self::System(_) => BOOK_SUBSCRIPTION,
+        }
+    }
+
+    fn leg(&self) -> Leg {
+        match self {
+            Self::Partner(_) => Leg::Desk,
+            Self::System(_) => Leg::System,
+        }
+    }
+}
+
 /// The subscription of one practice.
 pub struct Subscriptions {
     ports: Ports,
-    partner: Arc<dyn Partner>,
+    teller: Teller,
     failing_since: Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -72,7 +122,7 @@ impl From<WriteError> for Stopped {
 #[async_trait]
 impl Flow for Subscriptions {
     fn name(&self) -> FlowName {
-        FlowName::Subscriptions
+        self.teller.flow()
     }
 
     async fn pass(&self) -> Outcome {
@@ -97,48 +147,73 @@ impl Subscriptions {
     /// The flow, if the practice has a partner that delivers webhooks.
     pub fn new(ports: Ports) -> Option<Self> {
         let partner = ports.partner.clone()?;
-        partner.webhook_desk()?;
-        Some(Self { ports, partner, failing_since: Mutex::default() })
+        Self::of(ports, Teller::Partner(partner))
+    }
+
+    /// The flow, if the practice system delivers webhooks.
+    pub fn of_book(ports: Ports) -> Option<Self> {
+        let practice = ports.practice.clone();
+        Self::of(ports, Teller::System(practice))
+    }
+
+    fn of(ports: Ports, teller: Teller) -> Option<Self> {
+        teller.desk()?;
+        Some(Self { ports, teller, failing_since: Mutex::default() })
+    }
+
+    fn webhooks(&self) -> &Webhooks {
+        match &self.teller {
+            Teller::Partner(_) => &self.ports.webhooks,
+            Teller::System(_) => &self.ports.book_webhooks,
+        }
     }
 
     /// One pass. Returns after how long the next one is due.
     async fn run(&self) -> Result<TimeDelta, Stopped> {
-        let Some(desk) = self.partner.webhook_desk() else { return Ok(NEVER) };
-        let Some(callback) = self.ports.webhooks.callback() else {
-            if self.ports.store.marks(self.ports.id(), SUBSCRIPTION).await?.is_empty() {
+        let Some(desk) = self.teller.desk() else { return Ok(NEVER) };
+        let Some(callback) = self.webhooks().callback() else {
+            let mark = self.teller.mark();
+            if self.ports.store.marks(self.ports.id(), mark).await?.is_empty() {
                 return Ok(NEVER);
             }
-            remove(self.ports.store.as_ref(), self.ports.id(), desk).await?;
+            remove(self.ports.store.as_ref(), self.ports.id(), desk, mark).await?;
             return Ok(NEVER);
         };
         let subscribed_until = self.subscribe(desk, callback).await?;
-        self.ports.webhooks.subscribed(true);
+        self.webhooks().subscribed(true);
         let failed = self.failed_deliveries(desk).await?;
         self.show(|shown| {
-            shown.subscribed_until = Some(subscribed_until);
+            shown.subscribed = true;
+            shown.subscribed_until = subscribed_until;
             shown.failed = failed;
             shown.problem = None;
         });
         Ok(LOOK_EVERY)
     }
 
-    /// Makes sure that exactly one subscription of ours stands, and returns until when.
+    /// Makes sure that exactly one subscription of ours stands, and returns until when; none is until it is removed.
     async fn subscribe(
         &self,
         desk: &dyn WebhookDesk,
         callback: &SecretString,
-    ) -> Result<DateTime<Utc>, Stopped> {
+    ) -> Result<Option<DateTime<Utc>>, Stopped> {
         let now = self.ports.clock.now();
         let fits = |known: &Subscription| {
             known.covers_everything
                 && known.callback.expose_secret() == callback.expose_secret()
-                // One that never ends would outlive us, should nobody remove it.
-                && known.expires_at.is_some_and(|at| (RENEWED_BEFORE..=LASTS).contains(&(at - now)))
+                // One that never ends would outlive us, should nobody remove it; so it is left alone only where all do.
+                && match known.expires_at {
+                    Some(at) => (RENEWED_BEFORE..=LASTS).contains(&(at - now)),
+                    None => !desk.subscriptions_end(),
+                }
         };
-        let mut kept = None;
-        for known in desk.subscriptions().await?.into_iter().filter(|known| known.is_ours) {
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            desk.subscriptions().await?.into_iter().partition(|known| known.is_ours);
+        let by_hand = !desk.subscriptions_end() && theirs.iter().any(fits);
+        let mut kept = by_hand.then_some(None);
+        for known in ours {
             if kept.is_none() && fits(&known) {
-                kept = known.expires_at;
+                kept = Some(known.expires_at);
             } else {
                 desk.unsubscribe(&known.id).await?;
             }
@@ -147,11 +222,12 @@ impl Subscriptions {
             return Ok(until);
         }
         // Before it is made, so that one whose answer gets lost is removed all the same.
-        let mark = Mark { thing: SUBSCRIPTION.into(), digest: self.partner.account(), at: now };
+        let mark = Mark { thing: self.teller.mark().into(), digest: desk.keeps_at(), at: now };
         self.ports.store.set_marks(self.ports.id(), &[mark]).await?;
         let until = now + LASTS;
         desk.subscribe(callback, until).await?;
-        tracing::info!(practice.id = %self.ports.id(), until = %until, "Subscribed to webhooks.");
+        let until = desk.subscriptions_end().then_some(until);
+        tracing::info!(practice.id = %self.ports.id(), ?until, "Subscribed to webhooks.");
         Ok(until)
     }
 
@@ -173,14 +249,18 @@ impl Subscriptions {
         if is_new {
             tracing::warn!(practice.id = %self.ports.id(), cause = error_chain(error), "The subscription to webhooks could not be looked at.");
         }
-        let problem = health::problem(Leg::Desk, error).sentence;
+        let problem = health::problem(self.teller.leg(), error).sentence;
         self.show(|shown| shown.problem = Some(problem));
         pace::after(error, AFTER_FAILURE, since, now)
     }
 
     fn show(&self, change: impl FnOnce(&mut WebhookState)) {
         self.ports.state.change_practice(self.ports.id(), |practice| {
-            if let Some(shown) = &mut practice.webhooks {
+            let shown = match &self.teller {
+                Teller::Partner(_) => &mut practice.webhooks,
+                Teller::System(_) => &mut practice.book_webhooks,
+            };
+            if let Some(shown) = shown {
                 change(shown);
             }
         });
@@ -188,23 +268,33 @@ impl Subscriptions {
 }
 
 /// Ends every subscription of ours, and remembers that there is none.
-async fn remove(store: &dyn Store, practice: &PracticeId, desk: &dyn WebhookDesk) -> Result<(), Stopped> {
+async fn remove(
+    store: &dyn Store,
+    practice: &PracticeId,
+    desk: &dyn WebhookDesk,
+    mark: &str,
+) -> Result<(), Stopped> {
     for known in desk.subscriptions().await?.into_iter().filter(|known| known.is_ours) {
         desk.unsubscribe(&known.id).await?;
     }
-    store.forget_marks(practice, SUBSCRIPTION).await?;
+    store.forget_marks(practice, mark).await?;
     tracing::info!(practice.id = %practice, "Webhooks are not subscribed to any more.");
     Ok(())
 }
 
 /// Ends the subscriptions that were made with an account which is left: the practice is unlinked or switched off, or has
 /// other keys. Tried once; where it fails they end by themselves.
-pub async fn say_goodbye(store: &dyn Store, practice: &PracticeId, partner: &dyn Partner) {
-    let Some(desk) = partner.webhook_desk() else { return };
-    let cause = match remove(store, practice, desk).await {
+pub async fn say_goodbye(store: &dyn Store, practice: &PracticeId, teller: &Teller) {
+    let Some(desk) = teller.desk() else { return };
+    let cause = match remove(store, practice, desk, teller.mark()).await {
         Ok(()) => return,
         Err(Stopped::Partner(error)) => error_chain(&error),
         Err(Stopped::Store(error)) => error_chain(&error),
     };
-    tracing::warn!(practice.id = %practice, cause, "The subscription to webhooks could not be removed. It ends by itself within a week.");
+    let what = if desk.subscriptions_end() {
+        "The subscription to webhooks could not be removed. It ends by itself within a week."
+    } else {
+        "The webhooks that we made could not be removed. Delete those named \"Clinic Companion\" in the practice system."
+    };
+    tracing::warn!(practice.id = %practice, cause, "{what}");
 }

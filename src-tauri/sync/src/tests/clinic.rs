@@ -188,6 +188,7 @@ impl Clinic {
             look_closely: Arc::default(),
             writes_fail: Arc::default(),
             webhooks: Arc::default(),
+            book_webhooks: Arc::default(),
             hurried: Hurried::default(),
             searching: Searching::default(),
             noted: Arc::default(),

@@ -51,6 +51,7 @@ impl Connect for Switchboard {
             partners,
             troubles: Vec::new(),
             callback,
+            book_callback: None,
         })
     }
 

@@ -246,7 +246,7 @@ impl Place {
             let (store, practice) = (store.clone(), practice.clone());
             let withdrawn =
                 async move { store.record_consents(&[line(practice, patient, Said::No, now)]).await };
-            withdrawn.map(|recorded| assert!(recorded.unwrap() > 0)).boxed()
+            withdrawn.map(|recorded| assert_eq!(recorded.unwrap(), 1)).boxed()
         };
         self.register.meanwhile(call, others, Arc::new(somebody));
     }

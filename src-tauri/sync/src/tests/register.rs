@@ -63,6 +63,9 @@ impl Files {
     }
 }
 
+/// The name of a call, how many more of that name pass, and what somebody does while the next one waits for its turn.
+type Meanwhile = (&'static str, usize, Somebody);
+
 #[derive(Clone)]
 pub struct FakeRegister {
     id: PartnerId,
@@ -72,8 +75,7 @@ pub struct FakeRegister {
     account: String,
     /// Imports hang while this is false.
     pub answers: Arc<watch::Sender<bool>>,
-    /// What somebody does while a call of that name waits for its turn, after so many of that name.
-    meanwhile: Arc<Mutex<Option<(&'static str, usize, Somebody)>>>,
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
 impl FakeRegister {

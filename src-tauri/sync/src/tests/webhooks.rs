@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{ForeignBookingId, PracticeId, SubscriptionId};
 use domain::ports::clock::Clock;
+use domain::ports::partner::Partner;
 use domain::ports::store::SettingsBook;
 use domain::ports::webhooks::{Announced, FailedDelivery, ListenerState, Subscription, WebhookDesk};
 use domain::private::{ExposeSecret, SecretString};
@@ -61,6 +62,10 @@ impl WebhookDesk for FakePartner {
             failed.filter(|failed| (from..=to).contains(&failed.at)).cloned().collect()
         })
         .await
+    }
+
+    fn keeps_at(&self) -> String {
+        Partner::account(self)
     }
 }
 

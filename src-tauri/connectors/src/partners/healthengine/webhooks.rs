@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::failure::{ReadError, WriteError};
 use domain::ids::{ForeignBookingId, ForeignChangeId, SubscriptionId};
+use domain::ports::partner::Partner;
 use domain::ports::webhooks::{Announced, FailedDelivery, Subscription, WebhookDesk};
 use domain::private::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -192,5 +193,9 @@ impl WebhookDesk for Healthengine {
         let written = |at: DateTime<Utc>| at.format(INSTANT).to_string();
         let items = self.client.failed_deliveries(&written(from), &written(to)).await?;
         Ok(items.iter().filter_map(failed).collect())
+    }
+
+    fn keeps_at(&self) -> String {
+        Partner::account(self)
     }
 }

@@ -47,6 +47,8 @@ pub enum Resource {
     Department,
     /// Staff.
     User,
+    /// Webhooks.
+    Hook,
 }
 
 /// What is done with it.
@@ -56,6 +58,7 @@ enum Verb {
     Get,
     Create,
     Amend,
+    Delete,
 }
 
 /// Who may spend how much of a budget.
@@ -91,6 +94,7 @@ impl Resource {
             Resource::Reason => &["reason"],
             Resource::Department => &["department"],
             Resource::User => &["user"],
+            Resource::Hook => &["hook", "webhook"],
         }
     }
 
@@ -106,6 +110,7 @@ impl Resource {
             Resource::Reason => "reasons",
             Resource::Department => "departments",
             Resource::User => "users",
+            Resource::Hook => "webhooks",
         }
     }
 
@@ -117,6 +122,7 @@ impl Resource {
             Resource::Shift | Resource::ShiftType => "Calendar: Shifts",
             Resource::Reason => "Settings: Reasons",
             Resource::User => "Profile: User profile page",
+            Resource::Hook => "Settings: Integration settings",
             Resource::Department => return None,
         })
     }
@@ -139,7 +145,7 @@ impl Resource {
             (Resource::Department, Verb::List) => 300,
             (Resource::Department, _) => 1200,
             (_, Verb::List) => 100,
-            (_, Verb::Get | Verb::Create | Verb::Amend) => 300,
+            (_, Verb::Get | Verb::Create | Verb::Amend | Verb::Delete) => 300,
         }
     }
 }
@@ -177,6 +183,7 @@ impl Budget {
 pub struct Client {
     endpoint: Endpoint,
     base: String,
+    account: String,
     budgets: Mutex<BTreeMap<(Resource, Verb), Budget>>,
     clock: Arc<dyn Clock>,
 }
@@ -242,7 +249,7 @@ impl Client {
             .with_shared_key(&account)
             .with_rights_apart()
             .with_plain_bodies();
-        Ok(Self { endpoint, base: addresses.api, budgets: Mutex::default(), clock })
+        Ok(Self { endpoint, base: addresses.api, account, budgets: Mutex::default(), clock })
     }
 
     /// The time.
@@ -371,6 +378,22 @@ impl Client {
         let path = [what.path(), &[id.as_str(), ""]].concat();
         let changed = self.endpoint.amend(&path, body, Haste::Normal).await;
         changed.map_err(|error| self.heard_writing(what, Verb::Amend, error))
+    }
+
+    /// Deletes something for good; what is gone already is done.
+    pub async fn delete(&self, what: Resource, id: u64) -> Result<(), WriteError> {
+        self.may_write(what, Verb::Delete)?;
+        let id = id.to_string();
+        let path = [what.path(), &[id.as_str(), ""]].concat();
+        match self.endpoint.delete(&path, &[], Haste::Normal).await.map_err(WriteError::from) {
+            Err(WriteError::Untouched(ReadError::NotFound)) => Ok(()),
+            ended => ended.map_err(|error| self.heard_writing(what, Verb::Delete, error)),
+        }
+    }
+
+    /// A short text that differs whenever the account does.
+    pub fn account(&self) -> String {
+        self.account.clone()
     }
 
     /// Whether a request may go out now, which is then counted.

@@ -4,8 +4,7 @@
 //! What is kept is replaced in whole parts: where something cannot be read, everything stays as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::failure::ReadError;
@@ -71,13 +70,80 @@ pub struct Copy {
     mark: Option<Mark>,
 }
 
+/// More appointments than these are not asked for one by one; what was deleted is found when all are read.
+const MOST_HEARD: usize = 100;
+/// For how long our own writing may come back as news (sheet §7: a delivery is tried up to eleven times).
+const ECHOES_FOR: TimeDelta = TimeDelta::seconds(60);
+
 /// What somebody heard of, which is looked at with the next question.
 #[derive(Debug, Default)]
 pub struct Hints {
-    /// Something may have been deleted.
-    pub deleted: AtomicBool,
+    heard: Mutex<Heard>,
+    /// What we wrote ourselves, and when.
+    written: Mutex<BTreeMap<u64, DateTime<Utc>>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Heard {
     /// Departments, users, reasons or shifts may have changed.
-    pub lists: AtomicBool,
+    lists: bool,
+    /// Appointments may have changed, these among them. One that was deleted leaves no trace in a list of changes.
+    appointments: Option<BTreeSet<u64>>,
+}
+
+impl Hints {
+    /// Departments, users, reasons or shifts may have changed.
+    pub fn lists(&self) {
+        self.heard(|heard| heard.lists = true);
+    }
+
+    /// Appointments may have changed.
+    pub fn something(&self) {
+        self.heard(|heard| {
+            heard.appointments.get_or_insert_default();
+        });
+    }
+
+    /// This appointment may have changed, or is gone. False where we wrote it ourselves a moment ago.
+    pub fn appointment(&self, id: u64, now: DateTime<Utc>) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+        if written.is_some_and(|at| (TimeDelta::zero()..=ECHOES_FOR).contains(&(now - at))) {
+            return false;
+        }
+        self.heard(|heard| {
+            let appointments = heard.appointments.get_or_insert_default();
+            if appointments.len() < MOST_HEARD {
+                appointments.insert(id);
+            }
+        });
+        true
+    }
+
+    /// We wrote this appointment. What was heard of it meanwhile was that.
+    pub fn wrote(&self, id: u64, now: DateTime<Utc>) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.retain(|_, at| (TimeDelta::zero()..=ECHOES_FOR).contains(&(now - *at)));
+        written.insert(id, now);
+        self.heard(|heard| {
+            if let Some(appointments) = &mut heard.appointments {
+                appointments.remove(&id);
+            }
+        });
+    }
+
+    fn heard<T>(&self, use_it: impl FnOnce(&mut Heard) -> T) -> T {
+        use_it(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Heard once, and still to be looked at.
+    fn put_back(&self, unused: Heard) {
+        self.heard(|heard| {
+            heard.lists |= unused.lists;
+            if let Some(appointments) = unused.appointments {
+                heard.appointments.get_or_insert_default().extend(appointments);
+            }
+        });
+    }
 }
 
 /// How new what is asked for has to be.
@@ -133,13 +199,10 @@ impl Copy {
             Some(_) | None => Horizon { first, last },
         };
         let grew = self.window != Some(window);
-        let (deleted, lists) =
-            (hints.deleted.swap(false, Ordering::SeqCst), hints.lists.swap(false, Ordering::SeqCst));
-        let done = self.step(client, zone, window, (grew, deleted, lists), wanted, now).await;
+        let heard = hints.heard(std::mem::take);
+        let done = self.step(client, zone, window, (grew, &heard), wanted, now).await;
         if done.is_err() {
-            // Heard once, and still to be looked at.
-            hints.deleted.fetch_or(deleted, Ordering::SeqCst);
-            hints.lists.fetch_or(lists, Ordering::SeqCst);
+            hints.put_back(heard);
         }
         done
     }
@@ -149,7 +212,7 @@ impl Copy {
         client: &Client,
         zone: PracticeZone,
         window: Horizon,
-        (grew, deleted, lists): (bool, bool, bool),
+        (grew, heard): (bool, &Heard),
         wanted: Wanted,
         now: DateTime<Utc>,
     ) -> Result<(), ReadError> {
@@ -157,7 +220,7 @@ impl Copy {
             at.is_none_or(|at| !(TimeDelta::zero()..every).contains(&(now - at)))
         };
         let mut contents = (*self.contents).clone();
-        let read_lists = lists || due(self.lists_at, LISTS_EVERY);
+        let read_lists = heard.lists || due(self.lists_at, LISTS_EVERY);
         if read_lists {
             contents.departments = client.all(Resource::Department, &[], |_| true, Spending::Bulk).await?;
             contents.users = client.all(Resource::User, &[], |_| true, Spending::Bulk).await?;
@@ -165,13 +228,12 @@ impl Copy {
             contents.shift_types = client.all(Resource::ShiftType, &[], |_| true, Spending::Bulk).await?;
         }
         let read_shifts =
-            grew || lists || due(self.shifts_at, whole_list_every(contents.shifts.len(), SHIFTS_EVERY));
+            grew || heard.lists || due(self.shifts_at, whole_list_every(contents.shifts.len(), SHIFTS_EVERY));
         if read_shifts {
             contents.shifts = read_shifts_of(client, zone, window).await?;
         }
-        let look = wanted == Wanted::Now || due(self.looked_at, LOOK_EVERY);
+        let look = wanted == Wanted::Now || heard.appointments.is_some() || due(self.looked_at, LOOK_EVERY);
         let reconcile = grew
-            || deleted
             || look && self.mark.is_none()
             || due(self.reconciled_at, whole_list_every(contents.appointments.len(), RECONCILE_EVERY));
         let mut mark = self.mark;
@@ -185,6 +247,17 @@ impl Copy {
                 client.changed_since(Resource::Appointment, known.since(now), Spending::Urgent).await?;
             mark = Some(known.advanced(newest(changed.values()), now, client.now()));
             let begins = day_begins(zone, window.first);
+            // Whoever is named and did not change may be gone.
+            let named = heard.appointments.iter().flatten();
+            for id in named.filter(|id| !changed.contains_key(id)) {
+                if !contents.appointments.contains_key(id) {
+                    continue;
+                }
+                match client.get::<Appointment>(Resource::Appointment, *id).await? {
+                    Some(there) => drop(contents.appointments.insert(*id, there)),
+                    None => drop(contents.appointments.remove(id)),
+                }
+            }
             for (id, appointment) in changed {
                 if appointment.end > begins {
                     contents.appointments.insert(id, appointment);

@@ -4,6 +4,7 @@
 
 mod client;
 mod copy;
+mod hooks;
 pub mod hookup;
 mod mark;
 mod people;
@@ -17,7 +18,6 @@ mod wire;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -30,6 +30,7 @@ use domain::ids::{AppointmentRef, LocationRef, PatientRef, ResourceRef};
 use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::practice::{Candidates, PracticeSystem};
+use domain::ports::webhooks::{BookNews, WebhookDesk};
 use domain::private::SecretString;
 use domain::settings::{ProvetSettings, WriteMode};
 use domain::time::{Horizon, PracticeTime, PracticeZone};
@@ -40,6 +41,7 @@ use crate::card::{Card, Field, FieldKind};
 use crate::http::{EndpointError, Http};
 use client::{Client, Resource, Spending, number};
 use copy::{Contents, Copy, Hints, Wanted};
+pub use hooks::announced;
 use people::People;
 pub use rights::{Part, Rights};
 use translate::Shape;
@@ -221,12 +223,6 @@ impl Provet {
         tried
     }
 
-    /// Somebody says that something changed there; it is looked at with the next question.
-    pub fn hint(&self) {
-        self.hints.deleted.store(true, Ordering::SeqCst);
-        self.hints.lists.store(true, Ordering::SeqCst);
-    }
-
     fn today(&self) -> NaiveDate {
         self.shape.zone.today(self.client.now())
     }
@@ -296,6 +292,30 @@ impl PracticeSystem for Provet {
             writable: self.writable(&rights).await,
             settle_seconds: SETTLE_SECONDS,
         })
+    }
+
+    fn webhook_desk(&self) -> Option<&dyn WebhookDesk> {
+        Some(self)
+    }
+
+    fn heard(&self, news: &BookNews) -> bool {
+        match news {
+            BookNews::Appointment(appointment) => {
+                let id = number(appointment.as_str());
+                let is_news = id.is_some_and(|id| self.hints.appointment(id, self.client.now()));
+                // What we are writing just now may be announced before it is answered; it is looked at by itself.
+                is_news && self.writing.try_lock().is_ok()
+            }
+            BookNews::Lists => {
+                self.hints.lists();
+                true
+            }
+            BookNews::Something => {
+                self.hints.something();
+                true
+            }
+            BookNews::Unclear => false,
+        }
     }
 
     async fn stamp(&self, horizon: Horizon) -> Result<String, ReadError> {

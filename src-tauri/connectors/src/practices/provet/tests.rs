@@ -1,6 +1,7 @@
 //! The practice on its simulator: what is read, what is written, and what becomes of both when something goes wrong.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::wildcard_enum_match_arm, reason = "tests")]
 
+mod hooks;
 mod reading;
 mod writing;
 

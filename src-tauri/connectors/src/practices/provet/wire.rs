@@ -340,3 +340,48 @@ pub struct NewPhoneNumber {
     pub type_code: u64,
     pub phone_number: String,
 }
+/// A webhook (sheet §7).
+#[derive(Debug, Deserialize)]
+pub struct Hook {
+    /// Its number.
+    pub id: u64,
+    /// What sets it off.
+    pub trigger: u64,
+    /// Where it delivers. Kept like a secret.
+    #[serde(default)]
+    pub url: String,
+    /// What people call it.
+    #[serde(default)]
+    pub name: String,
+    /// Whether it does.
+    #[serde(default)]
+    pub active: Option<Flag>,
+    /// Of which department; none is the whole organisation.
+    #[serde(default)]
+    pub department: Option<Relation>,
+}
+
+impl Row for Hook {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn modified(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+}
+
+/// A webhook as it is made, for the whole organisation.
+#[derive(Serialize)]
+pub struct NewHook<'a> {
+    /// By which we know it.
+    pub name: &'a str,
+    /// What sets it off.
+    pub trigger: u64,
+    /// Where it delivers.
+    pub url: &'a str,
+    /// 1 is a form.
+    pub content_type: u64,
+    /// Whether it does.
+    pub active: bool,
+}

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held};
 use domain::diary::AppointmentStatus;
 use domain::failure::{ReadError, Refusal, WriteError};
@@ -192,7 +192,7 @@ impl Provet {
             && made.notes.contains(&mark_of(&order.key));
         let now = self.client.now();
         let placed = held(&made);
-        self.copy.lock().await.heard_of(made, now);
+        self.wrote(made, now).await;
         if as_ordered {
             return Ok(placed);
         }
@@ -295,7 +295,7 @@ impl Provet {
         let is_theirs = named.client.map(|client| client.0) == Some(person.id);
         let result = held(&named);
         let now = self.client.now();
-        self.copy.lock().await.heard_of(named, now);
+        self.wrote(named, now).await;
         if is_theirs {
             return Ok(result);
         }
@@ -328,12 +328,18 @@ impl Provet {
             Answered::Done(cancelled) => {
                 progress.begun();
                 let done = translate::status(&cancelled) == AppointmentStatus::Cancelled;
-                self.copy.lock().await.heard_of(cancelled, now);
+                self.wrote(cancelled, now).await;
                 let stands = || ReadError::Misfit("it did not cancel the appointment".into());
                 if done { Ok(()) } else { Err(WriteError::Unknown(stands())) }
             }
             Answered::Refused(said) => Err(WriteError::Refused(in_words(&said))),
         }
+    }
+
+    /// Takes in what we wrote, which comes back as news and is none.
+    async fn wrote(&self, appointment: wire::Appointment, now: DateTime<Utc>) {
+        self.hints.wrote(appointment.id, now);
+        self.copy.lock().await.heard_of(appointment, now);
     }
 
     /// Whether it is still to come.

@@ -227,7 +227,10 @@ impl SimState {
         };
         let address = self.address(table, id);
         row.insert("id".into(), json!(id));
-        row.insert("url".into(), json!(address));
+        // Of a webhook, `url` is where it delivers (sheet §7).
+        if table != Table::Hook {
+            row.insert("url".into(), json!(address));
+        }
         row.insert("created".into(), json!(Self::written(now, id)));
         row.insert("modified".into(), json!(Self::written(now, id)));
         self.table(table).insert(id, Value::Object(row));

@@ -5,6 +5,7 @@ use domain::diary::Writable;
 use domain::failure::ReadError;
 use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
 use domain::ports::practice::PracticeSystem;
+use domain::ports::webhooks::BookNews;
 use domain::time::{DayRange, MinuteOfDay, Minutes};
 use serde_json::json;
 
@@ -113,7 +114,7 @@ async fn what_is_deleted_is_noticed_although_it_leaves_no_trace() {
     let before = clinic.provet.stamp(week()).await.unwrap();
     clinic.sim.staff(|state, _| state.delete(Table::Appointment, entered));
     clinic.pass(5);
-    clinic.provet.hint();
+    assert!(clinic.provet.heard(&BookNews::Appointment(AppointmentRef::new(entered.to_string()))));
     let told = clinic.provet.stamp(week()).await.unwrap();
     assert_ne!(told, before, "at once where somebody says so");
     let entered = clinic.enter(at(monday(), "10:00"), None);
@@ -374,7 +375,7 @@ async fn where_an_appointment_stands_is_told_whatever_staff_did_to_it() {
         );
     });
     clinic.pass(5);
-    clinic.provet.hint();
+    clinic.provet.heard(&BookNews::Appointment(AppointmentRef::new(deleted.to_string())));
     let asked = [
         watched(stands, "09:00"),
         watched(cancelled, "10:00"),
@@ -425,4 +426,23 @@ async fn whatever_the_wire_does_nothing_is_concluded_from_half_of_it() {
             assert_eq!(clinic.provet.book(week()).await.unwrap(), before, "{fault:?} on {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_appointment_of_an_animal_alone_is_nobodys() {
+    let clinic = Clinic::new().await;
+    let resource = ResourceRef::new(clinic.vet().to_string());
+    let free = clinic.provet.book(week()).await.unwrap().free(&resource, monday());
+    let entered = clinic.enter(at(monday(), "10:00"), None);
+    clinic.sim.staff(|state, now| {
+        let animal = state.rows(Table::Patient).next().unwrap()["url"].clone();
+        state.change(Table::Appointment, entered, &json!({"patients": [animal]}), now)
+    });
+    clinic.pass(5);
+    let book = clinic.provet.book(week()).await.unwrap();
+    let entered = entered.to_string();
+    assert!(book.appointments.iter().all(|there| there.id.as_str() != entered || there.patient.is_none()));
+    let told = clinic.provet.appointments_with_patients(&resource, monday()).await.unwrap();
+    assert!(told.iter().all(|(there, record)| there.id.as_str() != entered || record.is_none()));
+    assert_ne!(book.free(&resource, monday()), free, "its time is taken all the same");
 }
