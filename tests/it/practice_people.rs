@@ -190,8 +190,7 @@ async fn keys_with_slashes_spaces_ampersands_and_letters_open_the_right_page() {
     // A practice system whose keys are anything but numbers.
     const KEY: &str = "'Ä/' || id || ' & b?=%2F#/../日本'";
     own_profile(&world, |shipped| {
-        let people =
-            shipped.find("\npatient = ").unwrap()..shipped.find("# A made-up clinic is small").unwrap();
+        let people = shipped.find("\npatient = ").unwrap()..shipped.find("people_stamp = ").unwrap();
         let queries = shipped[people.clone()]
             .replace("SELECT id,", &format!("SELECT {KEY} AS id,"))
             .replace("WHERE id = :patient_number", &format!("WHERE {KEY} = :patient"))
