@@ -1893,7 +1893,7 @@ host: string;
 /**  The number of the practice, as typed. */
 provetId: string; 
 /**  The name of the credentials. */
-clientId: string;
+clientId: string; 
 /**  The public address that leads to this PC, for Provet's webhooks; empty for asking alone. */
 webhookUrl: string };
 

@@ -70,7 +70,8 @@ async fn ours_cover_everything_only_while_each_is_there_active_and_of_the_whole_
         && one.callback.expose_secret() == CALLBACK && one.expires_at.is_none()));
     let ids: Vec<u64> = hooks(&clinic).iter().map(|hook| hook["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), 5);
-    let department = clinic.sim.inspect(|state| state.address(Table::Department, clinic.department()));
+    let department = clinic.department();
+    let department = clinic.sim.inspect(|state| state.address(Table::Department, department));
     for (wrong, right) in [
         (json!({"active": false}), json!({"active": true})),
         (json!({"department": department}), json!({"department": null})),
