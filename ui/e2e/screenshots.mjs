@@ -222,6 +222,10 @@ async function linking(window, apiUrl, take) {
   await window.focused(/^Your practice system$/);
   await window.pick(/Demo clinic|OpenEMR/, /^OpenEMR/);
   await take("link-2-openemr");
+  await window.press(/^For your IT: ways for documents$/);
+  await window.fill(/^Instead of a folder: OpenEMR’s own API$/, "https://emr.example.com/openemr");
+  await window.shows("The user’s password", 10);
+  await take("link-2-documents-api");
   await window.press(/^Demo clinic/);
   await window.choose(/^Test$/);
   await window.shows("400 patients", 20);

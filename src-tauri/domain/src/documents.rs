@@ -171,6 +171,12 @@ impl DocumentState {
             ) => false,
         }
     }
+
+    /// Whether content that our records hold goes with this step: the practice has it from now on, or nobody takes it.
+    pub fn lets_content_go(&self, next: &Self) -> bool {
+        use DocumentState as S;
+        matches!((self, next), (S::Filing(_), S::Filed(_)) | (_, S::Refused(_) | S::Dropped))
+    }
 }
 
 /// Why a document is not passed on, in words that name nobody.

@@ -103,7 +103,7 @@ pub struct DocumentRoutes {
     pub api: Option<DocumentApi>,
 }
 
-/// A practice system's own API for documents (`interface.md`, `documents_api`). The client's secret and the user's
+/// A practice system's own API for documents (`[practice.system.documents_api]`). The client's secret and the user's
 /// password are the secrets `<practice>/system/documents_api/client_secret` and `…/password`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentApi {

@@ -267,14 +267,12 @@ fn set_state(
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
     let (before, held, ..) = columns(from);
-    // What was only held until the practice has it goes with that.
-    let is_in_place = matches!((from, to), (DocumentState::Filing(_), DocumentState::Filed(_)));
     let (state, ticket, filed_as, refusal) = columns(to);
     let moved = conn
         .prepare_cached(
             "UPDATE document
              SET state = :state, ticket = :ticket, filed_as = coalesce(:filed_as, filed_as), refusal = :refusal,
-                 not_before = :now, finished_at = :finished_at, content = iif(:is_in_place, NULL, content)
+                 not_before = :now, finished_at = :finished_at, content = iif(:lets_go, NULL, content)
              WHERE practice = :practice AND partner = :partner AND document = :document AND state = :before
                AND ticket IS :held",
         )?
@@ -284,7 +282,7 @@ fn set_state(
             ":filed_as": filed_as,
             ":refusal": refusal,
             ":now": time_text(now),
-            ":is_in_place": is_in_place,
+            ":lets_go": from.lets_content_go(to),
             ":finished_at": to.is_final().then(|| time_text(now)),
             ":practice": key.practice.as_str(),
             ":partner": key.partner.as_str(),

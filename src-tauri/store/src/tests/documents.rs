@@ -169,6 +169,16 @@ async fn content_is_held_while_a_document_is_being_filed_and_no_longer() {
     assert!(!only(&store).await.kept);
     assert_eq!(store.document_content(&key).await.unwrap(), None);
 
+    // The way that was in use is not any more, and then nobody takes the document.
+    let key = document_key("93");
+    store.receive_document(&offer("93", None), second(0)).await.unwrap();
+    store.hold_document(&key, &ticket, content.clone(), second(1)).await.unwrap();
+    store.move_document(&key, &filing, &DocumentState::Received, second(2)).await.unwrap();
+    assert_eq!(store.document_content(&key).await.unwrap(), Some(content.clone()));
+    let refused = DocumentState::Refused(DocumentRefusal::NowhereToFile);
+    store.move_document(&key, &DocumentState::Received, &refused, second(3)).await.unwrap();
+    assert_eq!(store.document_content(&key).await.unwrap(), None);
+
     // What is turned away stays, with the booking from which it is opened.
     let key = document_key("92");
     store.receive_document(&offer("92", None), second(0)).await.unwrap();

@@ -367,7 +367,7 @@ impl DocumentLedger for FakeStore {
             if entry.state != *from {
                 return Err(StoreError::Stale);
             }
-            if matches!((from, to), (DocumentState::Filing(_), DocumentState::Filed(_))) {
+            if from.lets_content_go(to) {
                 (entry.kept, *kept) = (false, None);
             }
             (entry.state, entry.not_before) = (to.clone(), now);
