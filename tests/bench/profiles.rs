@@ -83,8 +83,6 @@ pub async fn at_agreed_pace() -> Result<Report> {
 
 pub async fn measure() -> Result<Report> {
     let server = Server::shared()?;
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-
     // A book of those who agreed, and nobody else.
     let everybody = Population::new(AGREED, 0, SEED).records;
     let book = practice(&server, &everybody).await?;
@@ -126,8 +124,8 @@ pub async fn measure() -> Result<Report> {
         let imports = desk.imports();
         let (mut times, mut read, mut worst) = (Vec::new(), Vec::new(), 0.0_f64);
         for _ in 0..3 {
-            let running = desk.start()?;
-            let (people, compared) = running.look_first().await;
+            let running = Arc::new(desk.start()?);
+            let (people, compared) = running.look_first().await?;
             read.push(people);
             times.push(compared);
             // The book tells nothing of a change within the last two seconds.
@@ -197,6 +195,10 @@ pub async fn measure() -> Result<Report> {
     })
 }
 
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
 fn words(pace: Duration, count: usize, sent: &Sent) -> String {
     format!(
         "{count} profiles, a request every {} ms: {:.1} % of the pace ({:.1} % by profiles alone), in {:.0} s; {} refused for haste.",
@@ -232,13 +234,16 @@ impl Running {
 
     /// The first time, both side by side, as they run in the program. Returns how long each of them took, in
     /// milliseconds.
-    async fn look_first(&self) -> (f64, f64) {
-        let took = async |flow: &dyn Flow| {
-            let began = Instant::now();
-            flow.pass().await;
-            began.elapsed().as_secs_f64() * 1000.0
-        };
-        tokio::join!(took(&self.people), took(&self.profiles))
+    async fn look_first(self: &Arc<Self>) -> Result<(f64, f64)> {
+        let began = Instant::now();
+        let running = Arc::clone(self);
+        let reading = tokio::spawn(async move {
+            running.people.pass().await;
+            began.elapsed()
+        });
+        self.profiles.pass().await;
+        let compared = began.elapsed();
+        Ok((milliseconds(reading.await?), milliseconds(compared)))
     }
 }
 
