@@ -236,12 +236,6 @@ impl Directory {
         self.entries.is_empty()
     }
 
-    /// Differs whenever the patient's record does; none where there is no such patient.
-    pub fn digest(&self, patient: &PatientRef) -> Option<u64> {
-        let place = self.entries.binary_search_by(|entry| self.id(entry).cmp(patient.as_str())).ok()?;
-        self.entries.get(place).map(|entry| entry.digest)
-    }
-
     /// Every patient's key with what differs whenever the record does, in the order of the keys.
     pub fn digests(&self) -> impl Iterator<Item = (&str, u64)> {
         self.entries.iter().map(|entry| (self.id(entry), entry.digest))
@@ -345,8 +339,8 @@ fn hashed(what: &impl Hash) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
-/// Over everything that a partner may be told of a patient.
-fn digest_of(record: &PatientRecord) -> u64 {
+/// Over everything that a partner may be told of a patient: differs whenever the record does.
+pub fn digest_of(record: &PatientRecord) -> u64 {
     let PatientRecord { id, shown_number, details, deceased, inactive, merged_into } = record;
     let mut hasher = DefaultHasher::new();
     (id.as_str(), shown_number, deceased, inactive, merged_into.as_ref().map(PatientRef::as_str))
