@@ -236,6 +236,12 @@ impl Directory {
         self.entries.is_empty()
     }
 
+    /// Differs whenever the patient's record does; none where there is no such patient.
+    pub fn digest(&self, patient: &PatientRef) -> Option<u64> {
+        let place = self.entries.binary_search_by(|entry| self.id(entry).cmp(patient.as_str())).ok()?;
+        self.entries.get(place).map(|entry| entry.digest)
+    }
+
     /// Every patient's key with what differs whenever the record does, in the order of the keys.
     pub fn digests(&self) -> impl Iterator<Item = (&str, u64)> {
         self.entries.iter().map(|entry| (self.id(entry), entry.digest))
