@@ -3,6 +3,7 @@
 
 mod hooks;
 mod reading;
+mod shapes;
 mod writing;
 
 use std::sync::Arc;
