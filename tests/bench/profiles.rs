@@ -64,7 +64,8 @@ struct Sent {
 /// Everybody who agreed, at the pace that the contract sheet advises. Takes three quarters of an hour.
 pub async fn at_agreed_pace() -> Result<Report> {
     let everybody = Population::new(AGREED, 0, SEED).records;
-    let desk = Desk::new(practice(&Server::shared()?, &everybody).await?, AGREED_PACE).await?;
+    let server = Server::shared()?;
+    let desk = Desk::new(practice(&server, &everybody).await?, AGREED_PACE).await?;
     desk.agree(&everybody).await?;
     let sent = desk.send(AGREED, AGREED_PACE).await?;
     let lost = desk.lost();
