@@ -17,11 +17,12 @@ mod translate;
 mod wire;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentStatus, Book, PracticeCard, Room, Writable};
@@ -178,6 +179,8 @@ pub struct Provet {
     hints: Hints,
     /// Whoever writes looks first, and nobody else writes in between.
     writing: Mutex<()>,
+    /// The bookings for which a client may be being made still, since when.
+    unsettled: std::sync::Mutex<BTreeMap<BookingKey, DateTime<Utc>>>,
 }
 
 impl Provet {
@@ -197,6 +200,7 @@ impl Provet {
             people: Mutex::default(),
             hints: Hints::default(),
             writing: Mutex::default(),
+            unsettled: std::sync::Mutex::default(),
         })
     }
 

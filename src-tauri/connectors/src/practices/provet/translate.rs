@@ -55,7 +55,7 @@ impl Shape {
 pub fn book(contents: &Contents, shape: &Shape, horizon: Horizon) -> Book {
     let resources = resources(contents, shape);
     let appointment_types = types_of(types(contents), &resources);
-    let (rows, rules) = (rows(contents, shape.zone), shape.rules());
+    let (rows, rules) = (rows(contents, shape.zone, horizon), shape.rules());
     let calendars: Vec<Calendar<'_>> = resources.iter().map(Calendar::of).collect();
     let days = plan(&rows, &calendars, horizon, &rules);
     let appointments = appointments(&rows, &calendars, horizon, &rules);
@@ -78,7 +78,7 @@ pub fn planned(
     horizon: Horizon,
     besides: Option<u64>,
 ) -> Plan {
-    let mut rows = rows(contents, shape.zone);
+    let mut rows = rows(contents, shape.zone, horizon);
     if let Some(besides) = besides {
         let besides = besides.to_string();
         rows.retain(|row| row.id != besides || row.kind != Kind::Takes);
@@ -162,12 +162,16 @@ pub fn types(contents: &Contents) -> Vec<AppointmentType> {
     types
 }
 
-/// Shifts and appointments as rows of a calendar.
-pub fn rows(contents: &Contents, zone: PracticeZone) -> Vec<CalendarRow> {
+/// Shifts and appointments as rows of a calendar, shifts within these days.
+fn rows(contents: &Contents, zone: PracticeZone, horizon: Horizon) -> Vec<CalendarRow> {
     let mut rows = Vec::new();
+    let begins = PracticeTime(horizon.first.and_time(NaiveTime::MIN));
+    let ends = horizon.last.succ_opt().map(|day| PracticeTime(day.and_time(NaiveTime::MIN)));
     for shift in contents.shifts.values().filter(|shift| contents.is_offered(shift)) {
         let Some(user) = shift.user else { continue };
-        let (mut from, to) = (zone.wall_clock(shift.start), zone.wall_clock(shift.end));
+        // One without an end may be written as one that ends in a thousand years.
+        let (mut from, to) = (zone.wall_clock(shift.start).max(begins), zone.wall_clock(shift.end));
+        let to = ends.map_or(to, |ends| to.min(ends));
         // Working time is told day by day.
         while from < to {
             let midnight = from.day().succ_opt().map(|day| PracticeTime(day.and_time(NaiveTime::MIN)));

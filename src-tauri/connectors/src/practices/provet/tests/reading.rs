@@ -293,6 +293,84 @@ async fn a_budget_that_is_spent_is_waited_for_and_nothing_is_read_twice() {
 }
 
 #[tokio::test]
+async fn a_book_that_is_larger_than_its_budget_is_read_in_pieces_and_kept_in_step() {
+    let clinic = Clinic::new().await;
+    clinic.sim.staff(|state, now| {
+        let mut shift = state.rows(Table::Shift).next().unwrap().clone();
+        for at in 0..5000_i64 {
+            let starts = now + TimeDelta::hours(at % 500);
+            shift["start"] = json!(starts.to_rfc3339());
+            shift["end"] = json!((starts + TimeDelta::minutes(30)).to_rfc3339());
+            state.add(Table::Shift, shift.clone(), now);
+        }
+    });
+    let mut waits = 0;
+    let first = loop {
+        match clinic.provet.stamp(week()).await {
+            Ok(stamp) => break stamp,
+            Err(ReadError::SlowDown { retry_after: Some(wait) }) => {
+                waits += 1;
+                assert!(waits < 4, "it gets nowhere");
+                clinic.hand.pass(wait);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    assert!(waits > 0);
+    let doomed = clinic.sim.inspect(|state| state.rows(Table::Shift).last().unwrap()["id"].as_u64().unwrap());
+    clinic.sim.staff(|state, _| state.delete(Table::Shift, doomed));
+    let entered = clinic.enter(at(monday(), "10:00"), None);
+    clinic.pass(5);
+    let second = clinic.provet.stamp(week()).await.unwrap();
+    assert_ne!(second, first, "appointments are seen meanwhile");
+    let mut last = second.clone();
+    for _ in 0..240 {
+        clinic.pass(5);
+        last = clinic.provet.stamp(week()).await.unwrap();
+        if last != second {
+            break;
+        }
+    }
+    assert_ne!(last, second, "and shifts when all were read again");
+    assert_eq!(clinic.sim.inspect(SimState::throttled), 0);
+    let book = clinic.provet.book(week()).await.unwrap();
+    let vet = ResourceRef::new(clinic.vet().to_string());
+    assert_eq!(book.days.get(&(vet, monday())).unwrap().busy.len(), 1, "{entered} stands");
+}
+
+#[tokio::test]
+async fn what_is_stored_late_is_seen_although_nobody_looked_for_a_while() {
+    let clinic = Clinic::new().await;
+    clinic.enter(at(monday(), "09:00"), None);
+    let before = clinic.provet.stamp(week()).await.unwrap();
+    // Dated before the one that was seen, and stored after it was.
+    let (vet, department) = (clinic.vet(), clinic.department());
+    clinic.sim.staff(|state, now| {
+        let starts = zone().instant(at(monday(), "10:00"));
+        let dated = now - TimeDelta::seconds(2);
+        state.enter((vet, department), (starts, TimeDelta::minutes(30)), None, dated)
+    });
+    clinic.pass(300);
+    assert_ne!(clinic.provet.stamp(week()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_shift_that_ends_in_a_thousand_years_opens_the_days_that_are_asked_for() {
+    let clinic = Clinic::new().await;
+    let shift = clinic.sim.inspect(|state| state.rows(Table::Shift).next().unwrap()["id"].as_u64().unwrap());
+    clinic.sim.staff(|state, now| {
+        let ends = json!({"end": "3026-11-20T00:00:00Z"});
+        state.change(Table::Shift, shift, &ends, now)
+    });
+    let book = clinic.provet.book(week()).await.unwrap();
+    assert!(book.days.keys().all(|(_, day)| week().first <= *day && *day <= week().last));
+    let sunday = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+    let open = book.days.iter().find(|((_, day), open)| *day == sunday && !open.open.is_empty());
+    let whole = DayRange::new(MinuteOfDay::clamped(0), MinuteOfDay::clamped(24 * 60)).unwrap();
+    assert_eq!(open.unwrap().1.open.first().unwrap().range, whole);
+}
+
+#[tokio::test]
 async fn whoever_asks_for_patience_is_not_asked_until_then() {
     let clinic = Clinic::new().await;
     clinic.provet.stamp(week()).await.unwrap();
