@@ -220,9 +220,11 @@ impl Register<'_> {
         }
         let name = self.desk.new_name().map_err(NotConnected::Partner)?;
         let link = Link::new(self.key(patient), name.as_str().to_owned(), self.clock.now());
-        // Before it is told: the name is all that leads back to the patient.
-        self.save(&link, &[]).await?;
-        self.register(link, consent, false).await
+        // Before it is told: the name is all that leads back to the patient. Whoever pressed at the same moment has
+        // one name with us.
+        let begun = self.store.begin_link(&link).await?;
+        let perhaps_told = begun != link;
+        self.register(begun, consent, perhaps_told).await
     }
 
     /// Registers somebody whose name is kept. With `perhaps_told` an answer may have been lost, so that the partner is
