@@ -13,6 +13,7 @@ mod plan;
 use super::people::candidates;
 use super::{Flow, FlowName, Outcome, Ports, Stop};
 use crate::digest::Digest;
+use crate::record_desk::{self, Choice};
 use crate::state::RecordsState;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -292,14 +293,32 @@ impl RecordLinks {
 
     /// Brings forward what somebody decided at the desk, before everybody else.
     async fn take_up_decisions(&self, register: &dyn RecordRegister) -> Result<(), Stop> {
-        for (thing, key) in notes::decided(&self.ports, self.partner.id()).await? {
+        for decision in notes::decided(&self.ports, self.partner.id()).await? {
+            let key = &decision.key;
+            self.heed(key, &decision.choice).await?;
             match key.kind {
-                LinkKind::Patient => self.bring(register, &PatientRef::new(key.local_id)).await?,
-                LinkKind::Practitioner | LinkKind::Invoice => self.carry_out(register, &key, None).await?,
+                LinkKind::Patient => self.bring(register, &PatientRef::new(key.local_id.as_str())).await?,
+                LinkKind::Practitioner | LinkKind::Invoice => self.carry_out(register, key, None).await?,
             }
-            self.ports.store.forget_marks(self.ports.id(), &thing).await?;
+            notes::carried_out(&self.ports, &decision).await?;
         }
         Ok(())
+    }
+
+    /// What somebody decided while we were asking the partner about the same link was recorded before what we found out,
+    /// and counts more.
+    async fn heed(&self, key: &LinkKey, choice: &Choice) -> Result<(), Stop> {
+        let Some(mut link) = self.ports.store.link(key).await? else { return Ok(()) };
+        let is_heeded = match choice {
+            Choice::Same(id) => link.partner_id.as_deref() == Some(id.as_str()),
+            Choice::NotSame(id) => {
+                link.partner_id.as_deref() != Some(id.as_str()) || link.state == LinkState::Ended
+            }
+        };
+        if is_heeded || record_desk::heed(&mut link, choice, self.ports.clock.now()).is_err() {
+            return Ok(());
+        }
+        self.keep(&link).await
     }
 
     async fn bring_some(&self, register: &dyn RecordRegister) -> Result<(), Stop> {
@@ -599,6 +618,7 @@ impl RecordLinks {
                 let who = self.partner.id().title();
                 let reason =
                     format!("{who} took the link, and does not find the record by it. Ask its support.");
+                link.refused = self.seen_now(register, record).await?;
                 link.becomes(LinkState::Failed, Some(reason), self.ports.clock.now());
                 self.keep(&link).await
             }
@@ -637,13 +657,20 @@ impl RecordLinks {
             let told = register.show_problem(record, Some(SHOWN_TO_STAFF)).await;
             self.written(told, &link, consent).await?;
         }
-        // As it is after that: what we wrote ourselves is no reason to try again.
-        let read = register.record(link.key.kind, record.id.as_str()).await;
-        let read = read.map_err(|error| self.of_partner(error))?;
-        link.refused = read.as_ref().map(plan::seen);
+        link.refused = self.seen_now(register, record).await?;
         link.becomes(LinkState::Failed, Some(reason), now);
         let line = self.line(AuditEvent::Refused, &link, Vec::new(), consent);
         Ok(self.ports.store.save_links(std::slice::from_ref(&link), &[line]).await?)
+    }
+
+    /// A record as it is after we wrote to it: that is no reason to try again.
+    async fn seen_now(
+        &self,
+        register: &dyn RecordRegister,
+        record: &ForeignRecord,
+    ) -> Result<Option<String>, Stop> {
+        let read = register.record(record.kind, record.id.as_str()).await;
+        Ok(read.map_err(|error| self.of_partner(error))?.as_ref().map(plan::seen))
     }
 
     /// Takes our name away where a link ended, so that the partner's record is as it was before.

@@ -315,6 +315,30 @@ async fn a_person_decides_what_is_not_certain() {
 }
 
 #[tokio::test]
+async fn what_a_person_decides_counts_although_we_recorded_something_else_a_moment_later() {
+    let place = Place::with_ravi().await;
+    let renamed = details("Ravi", "Stone", "1979-01-30", "0491 570 006", "ravi@example.test");
+    place.keeper.shelf(|shelf| shelf.put(foreign("pat-1", renamed)));
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let asked = place.link("77").await.unwrap();
+    assert_eq!(asked.state, LinkState::NeedsPerson);
+    let store = place.clinic.store.for_people();
+    place.decides("77", Choice::Same(ForeignRecordId::new("pat-1"))).await.unwrap();
+    store.save_links(&[asked], &[]).await.unwrap();
+    place.run(&flow, 3).await;
+    assert_eq!(place.stands("77").await, linked("pat-1"));
+
+    let joined = place.link("77").await.unwrap();
+    place.decides("77", Choice::NotSame(ForeignRecordId::new("pat-1"))).await.unwrap();
+    store.save_links(&[joined], &[]).await.unwrap();
+    place.run(&flow, 3).await;
+    assert_eq!(place.holder("richmond-77"), None);
+    assert_ne!(place.stands("77").await.0, LinkState::Linked);
+    place.did_no_harm();
+}
+
+#[tokio::test]
 async fn what_somebody_unlinks_stays_unlinked_until_they_say_otherwise() {
     let place = Place::with_ravi().await;
     let flow = place.flow();

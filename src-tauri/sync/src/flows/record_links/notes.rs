@@ -2,6 +2,7 @@
 //! somebody decided that was not carried out yet.
 
 use super::Ports;
+use crate::record_desk::Choice;
 use chrono::{DateTime, Utc};
 use domain::ids::{ForeignRecordId, PartnerId, PracticeId, SyncId};
 use domain::link::{LinkKey, LinkKind};
@@ -14,6 +15,10 @@ const SUGGESTED: &str = "suggested";
 const NOT: &str = "not";
 /// What somebody decided.
 const DECIDED: &str = "decided";
+/// It is this record.
+const SAME: &str = "same";
+/// It is not.
+const NOT_SAME: &str = "not";
 
 /// A mark about one link. Our names hold no slash, so that no mark begins with another one's.
 fn thing(what: &str, key: &LinkKey, told_as: &SyncId) -> String {
@@ -90,32 +95,54 @@ pub(crate) async fn allow(
     store.set_marks(&key.practice, &[Mark { thing, digest: digest.join(" "), at: now }]).await
 }
 
-/// Remembers that somebody decided something about a link, so that the flow looks at it.
+/// Remembers what somebody decided about a link, so that the flow looks at it, whatever it was about to record itself.
 pub(crate) async fn decide(
     store: &dyn Store,
     key: &LinkKey,
     told_as: &SyncId,
+    choice: &Choice,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mark = Mark { thing: thing(DECIDED, key, told_as), digest: key.local_id.clone(), at: now };
+    let (word, id) = match choice {
+        Choice::Same(id) => (SAME, id),
+        Choice::NotSame(id) => (NOT_SAME, id),
+    };
+    let digest = format!("{word} {id} {}", key.local_id);
+    let mark = Mark { thing: thing(DECIDED, key, told_as), digest, at: now };
     store.set_marks(&key.practice, &[mark]).await
 }
 
-/// What somebody decided that was not looked at yet: the mark, and the link.
-pub(super) async fn decided(
-    ports: &Ports,
-    partner: &PartnerId,
-) -> Result<Vec<(String, LinkKey)>, StoreError> {
+/// Something that somebody decided.
+pub(super) struct Decision {
+    mark: Mark,
+    pub key: LinkKey,
+    pub choice: Choice,
+}
+
+/// What somebody decided that was not looked at yet.
+pub(super) async fn decided(ports: &Ports, partner: &PartnerId) -> Result<Vec<Decision>, StoreError> {
     let practice: &PracticeId = ports.id();
     let prefix = format!("records/{partner}/{DECIDED}/");
     let marks = ports.store.marks(practice, &prefix).await?;
-    let key = |mark: Mark| {
+    let read = |mark: Mark| {
         let kind = mark.thing.strip_prefix(&prefix)?.split('/').next()?;
         let kind = LinkKind::ALL.into_iter().find(|known| known.name() == kind)?;
-        let (practice, partner, local_id) = (practice.clone(), partner.clone(), mark.digest);
-        Some((mark.thing, LinkKey { practice, partner, kind, local_id }))
+        let mut words = mark.digest.splitn(3, ' ');
+        let (word, id) = (words.next()?, ForeignRecordId::new(words.next()?));
+        let choice = if word == SAME { Choice::Same(id) } else { Choice::NotSame(id) };
+        let (practice, partner, local_id) = (practice.clone(), partner.clone(), words.next()?.to_owned());
+        Some(Decision { key: LinkKey { practice, partner, kind, local_id }, choice, mark })
     };
-    Ok(marks.into_iter().filter_map(key).collect())
+    Ok(marks.into_iter().filter_map(read).collect())
+}
+
+/// Forgets a decision that was carried out, unless there is a newer one.
+pub(super) async fn carried_out(ports: &Ports, decision: &Decision) -> Result<(), StoreError> {
+    let standing = ports.store.marks(ports.id(), &decision.mark.thing).await?;
+    if standing.contains(&decision.mark) {
+        ports.store.forget_marks(ports.id(), &decision.mark.thing).await?;
+    }
+    Ok(())
 }
 
 /// Forgets who could be meant: it is linked.

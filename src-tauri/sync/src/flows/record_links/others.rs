@@ -1,7 +1,7 @@
 //! Practitioners and invoices. There are few of the former and most clinics' systems tell of none of the latter, so that
 //! both are looked at once an hour, whole.
 
-use super::plan::{Checked, checked};
+use super::plan::{Checked, checked, seen};
 use super::{RecordLinks, Stop, notes};
 use chrono::TimeDelta;
 use domain::consent::{Consent, Said};
@@ -84,7 +84,8 @@ impl RecordLinks {
                 self.carry_out(register, &link.key, consent).await.map(|()| None)
             }
             LinkState::Ended => self.take_away(register, link, consent).await.map(|()| None),
-            LinkState::Failed => Ok(None),
+            LinkState::Failed if link.refused == theirs.map(seen) => Ok(None),
+            LinkState::Failed => self.carry_out(register, &link.key, consent).await.map(|()| None),
             LinkState::Conflict if theirs.is_some_and(|theirs| theirs.told_as.is_some()) => Ok(None),
             LinkState::Conflict | LinkState::Pending | LinkState::NeedsPerson => Ok(Some(link.clone())),
         }
