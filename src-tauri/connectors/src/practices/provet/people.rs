@@ -15,6 +15,8 @@ use super::translate;
 use super::wire;
 use crate::practices::sql::one_line;
 
+/// How many clients are asked for with one request: as many as a page has.
+const AT_ONCE: usize = 50;
 /// More candidates than these are not looked through.
 const MOST_CANDIDATES: usize = 150;
 /// How often it is asked who changed, at most.
@@ -53,15 +55,16 @@ struct Reading {
 }
 
 impl People {
-    /// Differs whenever anybody's record does.
-    pub fn stamp(&self) -> Option<String> {
-        self.complete.map(|since| format!("{}.{}", since.timestamp_millis(), self.version))
+    /// Differs whenever anybody's record does; none while that cannot be told, and once everybody is due to be read again.
+    pub fn stamp(&self, now: DateTime<Utc>) -> Option<String> {
+        let since = self.complete.filter(|since| is_fresh(*since, now))?;
+        Some(format!("{}.{}", since.timestamp_millis(), self.version))
     }
 
     /// Reads on until everybody is there. Where the budget is spent, what was read so far is kept.
     pub async fn read_on(&mut self, client: &Client) -> Result<(), ReadError> {
         let now = client.now();
-        if self.complete.is_some_and(|since| (TimeDelta::zero()..RECONCILE_EVERY).contains(&(now - since))) {
+        if self.complete.is_some_and(|since| is_fresh(since, now)) {
             return Ok(());
         }
         let reading = self.reading.get_or_insert_with(|| Reading::since(now));
@@ -113,24 +116,36 @@ impl People {
     pub fn page(&self, after: Option<&PatientRef>, limit: u32) -> Vec<PatientRecord> {
         let after = after.and_then(|after| number(after.as_str()));
         let from = after.map_or(0, |after| after.saturating_add(1));
-        let chosen: Vec<&wire::Client> = self
-            .clients
-            .range(from..)
-            .map(|(_, client)| client)
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .collect();
-        let ids: BTreeSet<u64> = chosen.iter().map(|client| client.id).collect();
-        let mut phones: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for phone in self.phones.values().filter(|phone| ids.contains(&phone.client.0)) {
-            phones.entry(phone.client.0).or_default().push(phone.phone_number.clone());
-        }
-        chosen
-            .into_iter()
-            .map(|client| {
-                translate::person(client, phones.get(&client.id).map(Vec::as_slice).unwrap_or_default())
-            })
-            .collect()
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chosen: Vec<&wire::Client> = self.clients.range(from..).map(|(_, row)| row).take(limit).collect();
+        together(&chosen, self.phones.values())
     }
+
+    /// The records of these, where everybody is there; those that are gone are missing.
+    pub fn some(&self, patients: &[PatientRef]) -> Option<Vec<PatientRecord>> {
+        self.complete?;
+        let chosen: Vec<&wire::Client> =
+            numbers_of(patients).into_iter().filter_map(|id| self.clients.get(&id)).collect();
+        Some(together(&chosen, self.phones.values()))
+    }
+}
+
+fn numbers_of(patients: &[PatientRef]) -> BTreeSet<u64> {
+    patients.iter().filter_map(|patient| number(patient.as_str())).collect()
+}
+
+/// Clients, each with their phone numbers.
+fn together<'p>(
+    clients: &[&wire::Client],
+    all_phones: impl Iterator<Item = &'p wire::PhoneNumber>,
+) -> Vec<PatientRecord> {
+    let ids: BTreeSet<u64> = clients.iter().map(|client| client.id).collect();
+    let mut phones: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for phone in all_phones.filter(|phone| ids.contains(&phone.client.0)) {
+        phones.entry(phone.client.0).or_default().push(phone.phone_number.clone());
+    }
+    let theirs = |client: &wire::Client| phones.get(&client.id).map(Vec::as_slice).unwrap_or_default();
+    clients.iter().map(|client| translate::person(client, theirs(client))).collect()
 }
 
 impl Reading {
@@ -147,6 +162,11 @@ impl Reading {
         }
         client.read_on(Resource::PhoneNumber, &[], |_| true, Spending::Bulk, &mut self.phones).await
     }
+}
+
+/// Whether those who were read then are still known well enough.
+fn is_fresh(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (TimeDelta::zero()..RECONCILE_EVERY).contains(&(now - since))
 }
 
 fn newest<T: wire::Row>(rows: &BTreeMap<u64, T>) -> Option<DateTime<Utc>> {
@@ -255,6 +275,23 @@ pub async fn phones_of(client: &Client, person: u64) -> Result<Vec<wire::PhoneNu
     let fits = |phone: &wire::PhoneNumber| phone.client.0 == person;
     let phones = client.all(Resource::PhoneNumber, &asked, fits, Spending::Urgent).await?;
     Ok(phones.into_values().collect())
+}
+
+/// Several clients by their numbers, asked for now, many with one request; those that are gone are missing.
+pub async fn some(client: &Client, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
+    let mut found = Vec::with_capacity(patients.len());
+    let wanted: Vec<u64> = numbers_of(patients).into_iter().collect();
+    for some in wanted.chunks(AT_ONCE) {
+        let in_list = some.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let in_list = format!("[{in_list}]");
+        let (asked, whose) = ([("id__in", in_list.clone())], [("client__in", in_list)]);
+        let is_wanted = |row: &wire::Client| some.contains(&row.id);
+        let clients = client.all(Resource::Client, &asked, is_wanted, Spending::Urgent).await?;
+        let of_theirs = |phone: &wire::PhoneNumber| some.contains(&phone.client.0);
+        let phones = client.all(Resource::PhoneNumber, &whose, of_theirs, Spending::Urgent).await?;
+        found.extend(together(&clients.values().collect::<Vec<_>>(), phones.values()));
+    }
+    Ok(found)
 }
 
 /// One client by their number, asked for now.

@@ -4,12 +4,14 @@ use domain::booking::{Standing, Watched};
 use domain::diary::Writable;
 use domain::failure::ReadError;
 use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
+use domain::people::PatientRecord;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::webhooks::BookNews;
 use domain::time::{DayRange, MinuteOfDay, Minutes};
 use serde_json::json;
 
 use super::*;
+use crate::sim::door::Faulty;
 use crate::sim::faults::{Fault, FaultRule};
 
 fn range(from: i64, to: i64) -> DayRange {
@@ -262,7 +264,69 @@ async fn everybody_is_read_once_and_kept_in_step() {
     let someone = clinic.named(Table::Client, "email", "beatrix.");
     clinic.sim.staff(|state, _| state.delete(Table::Client, someone));
     clinic.pass(24 * 60 * 60);
+    assert_eq!(clinic.provet.people_stamp().await.unwrap(), None, "so that everybody is read again");
     assert_eq!(clinic.provet.people(None, 5000).await.unwrap().len(), 63, "once a day");
+}
+
+#[tokio::test]
+async fn whoever_books_does_not_wait_while_everybody_is_read() {
+    let clinic = Clinic::new().await;
+    clinic.provet.people(None, 5000).await.unwrap();
+    clinic.pass(24 * 60 * 60);
+    let slow = Fault::Slow { milliseconds: 600_000 };
+    clinic.sim.add_fault(FaultRule::once(slow).on("GET", "/phonenumber/"));
+    let booking = async {
+        while clinic.sim.inspect(|state| state.faults().active().iter().all(|rule| rule.struck == 0)) {
+            tokio::task::yield_now().await;
+        }
+        clinic.provet.people_stamp().await.unwrap()
+    };
+    tokio::select! {
+        _ = clinic.provet.people(None, 5000) => panic!("it was not slow"),
+        stamp = booking => assert_eq!(stamp, None),
+    }
+}
+
+#[tokio::test]
+async fn many_records_cost_one_request_for_many_and_none_where_everybody_is_known() {
+    let clinic = Clinic::new().await;
+    clinic.sim.staff(|state, now| {
+        for at in 0..1200 {
+            let phone = format!("+6149157{at:04}");
+            state.register(&json!({"firstname": "Extra", "lastname": format!("Person{at}")}), &[&phone], now);
+        }
+    });
+    let everybody: Vec<PatientRef> = clinic.sim.inspect(|state| {
+        let ids = state.rows(Table::Client).map(|row| PatientRef::new(row["id"].to_string()));
+        ids.collect()
+    });
+    let asked = |clinic: &Clinic| clinic.sim.inspect(|state| state.exchanges().count());
+    let gone = [PatientRef::new("424242"), PatientRef::new("nobody")];
+    let wanted = [&everybody[..], &gone].concat();
+    let before = asked(&clinic);
+    let read = clinic.provet.patients(&wanted).await.unwrap();
+    assert_eq!(read.len(), everybody.len());
+    assert!(asked(&clinic) - before <= 2 * 27 + 1, "{}", asked(&clinic) - before);
+    let known = clinic.named(Table::Client, "email", "tadhg.");
+    let known = PatientRef::new(known.to_string());
+    let of_known = |records: &[PatientRecord]| records.iter().find(|record| record.id == known).cloned();
+    assert_eq!(of_known(&read), clinic.provet.patient(&known).await.unwrap());
+    let few = clinic.provet.patients(&[known.clone(), gone[0].clone()]).await.unwrap();
+    assert_eq!(few, [of_known(&read).unwrap()]);
+
+    clinic.provet.people(None, 5000).await.unwrap();
+    // As long as what is dated then could still be stored, all of it is looked at again.
+    clinic.pass(130);
+    clinic.provet.people_stamp().await.unwrap();
+    clinic.pass(5);
+    let before = asked(&clinic);
+    let mut again = clinic.provet.patients(&wanted).await.unwrap();
+    assert_eq!(asked(&clinic) - before, 2, "who changed, and whose numbers");
+    again.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut read = read;
+    read.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(again, read);
+    clinic.nothing_was_wrong();
 }
 
 #[tokio::test]

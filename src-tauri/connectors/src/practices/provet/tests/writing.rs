@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::*;
 use crate::contract::Log;
+use crate::sim::door::Faulty;
 use crate::sim::faults::{Fault, FaultRule};
 
 fn row(clinic: &Clinic, table: Table, id: &str) -> Value {
@@ -197,6 +198,60 @@ async fn what_is_on_its_way_when_time_runs_out_may_have_been_written() {
         let (ended, ()) = tokio::join!(writing, clock);
         assert!(matches!(ended, Err(WriteError::Unknown(_))), "{method}: {ended:?}");
         assert_eq!(clinic.appointments().len(), 1);
+    }
+}
+
+fn path_fits(pattern: &str, path: &str) -> bool {
+    path.starts_with(pattern.trim_end_matches('*'))
+}
+
+/// The program dies while a request is under way, and another one, which knows nothing of it, begins anew.
+#[tokio::test]
+async fn one_client_and_one_appointment_stand_whichever_request_the_program_dies_in() {
+    let requests = [
+        ("POST", "/appointment/"),
+        ("POST", "/client/"),
+        ("POST", "/phonenumber/"),
+        ("PATCH", "/appointment/*"),
+    ];
+    for (method, path) in requests {
+        for fault in [Fault::SlowAnswer { milliseconds: 600_000 }, Fault::Slow { milliseconds: 600_000 }] {
+            let clinic = Clinic::new().await;
+            let order = clinic.order(1, at(monday(), "10:00"), NEW);
+            clinic.provet.stamp(week()).await.unwrap();
+            let id = clinic.sim.add_fault(FaultRule::once(fault.clone()).on(method, path));
+            let struck = async {
+                // Of one that is slow to answer, what it did is waited for.
+                let does = matches!(fault, Fault::SlowAnswer { .. });
+                let before = clinic.sim.inspect(|state| state.exchanges().count());
+                let goes_on = || {
+                    clinic.sim.inspect(|state| {
+                        let mut since = state.exchanges().skip(before);
+                        let done = since.any(|done| done.method == method && path_fits(path, &done.path));
+                        let rules = state.faults().active();
+                        done || !does && rules.iter().any(|rule| rule.id == id && rule.struck > 0)
+                    })
+                };
+                while !goes_on() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                ended = clinic.provet.insert(&order) => panic!("{method} {path}: {ended:?}"),
+                () = struck => {}
+            }
+            clinic.pass(60);
+            let anew = clinic.restarted();
+            let held = anew.insert(&order).await.unwrap();
+            let named = anew.name_patient(&held.appointment, &order.key, &NEW, None, &order.details).await;
+            let story = format!("{fault:?} {method} {path}");
+            assert!(named.unwrap().patient.is_some(), "{story}");
+            assert_eq!(clinic.appointments().len(), 1, "{story}");
+            let count =
+                |table, field, text| clinic.sim.inspect(|state| state.whose(table, field, text).len());
+            assert_eq!(count(Table::Client, "lastname", "Vandermeer"), 1, "{story}");
+            assert_eq!(count(Table::PhoneNumber, "phone_number", "1570999"), 1, "{story}");
+        }
     }
 }
 
