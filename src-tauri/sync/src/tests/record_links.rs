@@ -556,6 +556,40 @@ async fn practitioners_are_suggested_and_linked_on_a_persons_word() {
 }
 
 #[tokio::test]
+async fn what_was_refused_for_a_practitioner_is_tried_again_when_their_record_changes() {
+    let place = Place::empty();
+    let lee = details("Jo", "Lee", "", "", "");
+    place.keeper.shelf(|shelf| {
+        shelf.put(ForeignRecord { kind: LinkKind::Practitioner, ..foreign("pct-1", lee) });
+        shelf.refuses = Some("the name is too long");
+    });
+    let ports = place.ports();
+    ports.state.change_practice(ports.id(), |practice| {
+        practice.resources = vec![ResourceState {
+            id: resource("r1").id,
+            name: "Dr Jo Lee".into(),
+            specialty: None,
+            free_today: 0,
+            slots_today: 0,
+            changing_since: None,
+        }];
+    });
+    let flow = Running { people: People::new(ports.clone()), links: RecordLinks::all(&ports).pop().unwrap() };
+    place.run(&flow, 3).await;
+    let store = place.clinic.store.for_people();
+    let key = place.key(LinkKind::Practitioner, "r1");
+    let (by, id) = (Private::new("Kim".to_owned()), ForeignRecordId::new("pct-1"));
+    record_desk::decide(&store, &key, &Choice::Same(id), &by, place.clinic.now()).await.unwrap();
+    place.run(&flow, 150).await;
+    assert_eq!(store.link(&key).await.unwrap().unwrap().state, LinkState::Failed);
+    assert_eq!(place.calls("link"), 1, "it is not tried again and again");
+    place.keeper.shelf(|shelf| shelf.refuses = None);
+    place.change_there("pct-1", |record| record.page = Some("page".into()));
+    place.run(&flow, 70).await;
+    assert_eq!(store.link(&key).await.unwrap().unwrap().state, LinkState::Linked);
+}
+
+#[tokio::test]
 async fn invoices_of_linked_patients_are_linked_where_they_agree_to_the_cent() {
     let place = Place::with_ravi().await;
     let facts = |number: &str, cents: i64, patient: &str| InvoiceFacts {
