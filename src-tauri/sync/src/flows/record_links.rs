@@ -11,7 +11,7 @@ mod others;
 mod plan;
 
 use super::people::candidates;
-use super::{Flow, FlowName, Outcome, Ports, Stop};
+use super::{Flow, FlowName, Outcome, Patience, Ports, Stop};
 use crate::digest::Digest;
 use crate::record_desk::{self, Choice};
 use crate::state::RecordsState;
@@ -43,21 +43,18 @@ const NEWS_EVERY: TimeDelta = TimeDelta::minutes(5);
 const ALL_EVERY: TimeDelta = TimeDelta::hours(24);
 /// How often the book's people are looked at; the reading that notices a change wakes this flow besides.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// What failed is tried again no sooner than this.
-const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(5);
 
 /// The links of one practice at one partner.
 pub struct RecordLinks {
     ports: Ports,
     partner: Arc<dyn Partner>,
+    patience: Patience,
     memory: Mutex<Memory>,
 }
 
 /// What is worth remembering between passes and harmless to lose.
 #[derive(Default)]
 struct Memory {
-    /// Nothing is asked of the partner before this time.
-    not_before: Option<DateTime<Utc>>,
     /// The partner's patients.
     foreign: Option<Arc<Foreign>>,
     /// What the last comparison was made of.
@@ -88,27 +85,7 @@ impl Flow for RecordLinks {
     }
 
     async fn pass(&self) -> Outcome {
-        let now = self.ports.clock.now();
-        let wake = BTreeSet::new();
-        // Whoever woke us does not know that the partner asked for patience.
-        if let Some(until) = self.memory(|memory| memory.not_before).filter(|until| now < *until) {
-            return Outcome { again_at: until, wake };
-        }
-        let again_at = match self.run().await {
-            Ok(again_at) => {
-                self.memory(|memory| memory.not_before = None);
-                again_at
-            }
-            Err(stop) => {
-                let of_partner = matches!(stop, Stop::Failed(Leg::Account(_), _));
-                let again_at = self.ports.stopped(stop, SHORTEST_WAIT).await;
-                if of_partner {
-                    self.memory(|memory| memory.not_before = Some(again_at));
-                }
-                again_at
-            }
-        };
-        Outcome { again_at, wake }
+        self.patience.pass(&self.ports, &self.leg(), self.run()).await
     }
 }
 
@@ -119,6 +96,7 @@ impl RecordLinks {
         let flow = |partner: &Arc<dyn Partner>| Self {
             ports: ports.clone(),
             partner: partner.clone(),
+            patience: Patience::default(),
             memory: Mutex::default(),
         };
         keeping.map(flow).collect()
@@ -150,7 +128,7 @@ impl RecordLinks {
         if self.memory(|memory| !memory.queue.is_empty()) {
             return Ok(now);
         }
-        Ok(now + if compared { LOOK_EVERY } else { SHORTEST_WAIT })
+        Ok(now + if compared { LOOK_EVERY } else { Patience::SHORTEST })
     }
 
     fn memory<T>(&self, read: impl FnOnce(&mut Memory) -> T) -> T {
@@ -431,7 +409,10 @@ impl RecordLinks {
                 self.keep(&link).await
             }
             Decided::Ask { candidates, reason } => {
-                let ids = candidates.iter().map(|candidate| candidate.record.id.to_string()).collect();
+                let ids = candidates
+                    .iter()
+                    .map(|candidate| ForeignRecordId::new(candidate.record.id.as_str()))
+                    .collect();
                 notes::set_suggested(&self.ports, &link.key, &told_as, ids).await?;
                 link.refused = Some(considered);
                 link.becomes(LinkState::NeedsPerson, Some(reason), now);

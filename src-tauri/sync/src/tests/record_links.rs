@@ -520,6 +520,19 @@ async fn patience_that_the_partner_asks_for_is_kept_whoever_wakes_the_flow() {
 }
 
 #[tokio::test]
+async fn patience_ends_where_the_clock_is_set_back() {
+    let place = Place::with_ravi().await;
+    place.keeper.shelf(|shelf| {
+        shelf.fails = Some(|| ReadError::SlowDown { retry_after: Some(TimeDelta::seconds(120)) });
+    });
+    let flow = place.flow();
+    flow.pass().await;
+    place.clinic.clock.move_by(TimeDelta::hours(-5));
+    flow.pass().await;
+    assert_eq!(place.keeper.shelf(|shelf| shelf.log.len()), 2);
+}
+
+#[tokio::test]
 async fn practitioners_are_suggested_and_linked_on_a_persons_word() {
     let place = Place::empty();
     let lee = details("Jo", "Lee", "", "", "");

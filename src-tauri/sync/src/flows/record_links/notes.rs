@@ -25,10 +25,22 @@ fn thing(what: &str, key: &LinkKey, told_as: &SyncId) -> String {
     format!("records/{}/{what}/{}/{told_as}/", key.partner, key.kind.name())
 }
 
-async fn ids(store: &dyn Store, key: &LinkKey, thing: &str) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
+/// The ids in a mark, in their order.
+async fn ids(store: &dyn Store, key: &LinkKey, thing: &str) -> Result<Vec<ForeignRecordId>, StoreError> {
     let marks = store.marks(&key.practice, thing).await?;
     let ids = marks.iter().flat_map(|mark| mark.digest.split(' ')).filter(|id| !id.is_empty());
     Ok(ids.map(ForeignRecordId::new).collect())
+}
+
+async fn set_ids<'i>(
+    store: &dyn Store,
+    key: &LinkKey,
+    thing: String,
+    ids: impl Iterator<Item = &'i ForeignRecordId>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let digest = ids.map(ForeignRecordId::as_str).collect::<Vec<_>>().join(" ");
+    store.set_marks(&key.practice, &[Mark { thing, digest, at: now }]).await
 }
 
 /// The partner's records that could be meant, the likeliest first.
@@ -37,9 +49,7 @@ pub(crate) async fn suggested(
     key: &LinkKey,
     told_as: &SyncId,
 ) -> Result<Vec<ForeignRecordId>, StoreError> {
-    let marks = store.marks(&key.practice, &thing(SUGGESTED, key, told_as)).await?;
-    let ids = marks.iter().flat_map(|mark| mark.digest.split(' ')).filter(|id| !id.is_empty());
-    Ok(ids.map(ForeignRecordId::new).collect())
+    ids(store, key, &thing(SUGGESTED, key, told_as)).await
 }
 
 /// Remembers the partner's records that could be meant.
@@ -47,11 +57,10 @@ pub(super) async fn set_suggested(
     ports: &Ports,
     key: &LinkKey,
     told_as: &SyncId,
-    ids: Vec<String>,
+    ids: Vec<ForeignRecordId>,
 ) -> Result<(), StoreError> {
     let thing = thing(SUGGESTED, key, told_as);
-    let mark = Mark { thing, digest: ids.join(" "), at: ports.clock.now() };
-    ports.store.set_marks(&key.practice, &[mark]).await
+    set_ids(ports.store.as_ref(), key, thing, ids.iter(), ports.clock.now()).await
 }
 
 /// Those of the partner's records that somebody said it is not.
@@ -60,7 +69,8 @@ pub(super) async fn refused(
     key: &LinkKey,
     told_as: &SyncId,
 ) -> Result<BTreeSet<ForeignRecordId>, StoreError> {
-    ids(ports.store.as_ref(), key, &thing(NOT, key, told_as)).await
+    let refused = ids(ports.store.as_ref(), key, &thing(NOT, key, told_as)).await?;
+    Ok(refused.into_iter().collect())
 }
 
 /// Remembers that it is not this record of the partner's.
@@ -72,10 +82,8 @@ pub(crate) async fn refuse(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let thing = thing(NOT, key, told_as);
-    let mut refused = ids(store, key, &thing).await?;
-    refused.insert(id.clone());
-    let digest: Vec<&str> = refused.iter().map(ForeignRecordId::as_str).collect();
-    store.set_marks(&key.practice, &[Mark { thing, digest: digest.join(" "), at: now }]).await
+    let before = ids(store, key, &thing).await?;
+    set_ids(store, key, thing, before.iter().filter(|known| *known != id).chain([id]), now).await
 }
 
 /// Takes back that it is not this record.
@@ -87,12 +95,11 @@ pub(crate) async fn allow(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let thing = thing(NOT, key, told_as);
-    let mut refused = ids(store, key, &thing).await?;
-    if !refused.remove(id) {
+    let before = ids(store, key, &thing).await?;
+    if !before.contains(id) {
         return Ok(());
     }
-    let digest: Vec<&str> = refused.iter().map(ForeignRecordId::as_str).collect();
-    store.set_marks(&key.practice, &[Mark { thing, digest: digest.join(" "), at: now }]).await
+    set_ids(store, key, thing, before.iter().filter(|known| *known != id), now).await
 }
 
 /// Remembers what somebody decided about a link, so that the flow looks at it, whatever it was about to record itself.
