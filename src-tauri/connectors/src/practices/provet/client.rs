@@ -626,7 +626,7 @@ mod tests {
 
     #[test]
     fn rows_that_began_by_number_and_go_on_otherwise_are_all_read() {
-        let page = |ids: std::ops::RangeInclusive<u64>, next: Option<&str>| Page {
+        let page = |ids: std::ops::Range<u64>, next: Option<&str>| Page {
             count: Some(60),
             next: next.map(str::to_owned),
             results: ids
@@ -641,15 +641,15 @@ mod tests {
             let ahead = listing.ahead.clone().unwrap_or_default();
             ahead.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
         };
-        assert!(listing.take(page(11..=60, Some(next)), &filters, &filters, &fits));
+        assert!(listing.take(page(11..61, Some(next)), &filters, &filters, &fits));
         assert_eq!(asked(&listing), "archived__is=false&id__gt=60");
         let query = listing.ahead.clone().unwrap();
-        assert!(listing.take(page(1..=0, None), &query, &filters, &fits));
+        assert!(listing.take(page(0..0, None), &query, &filters, &fits));
         assert_eq!(asked(&listing), "archived__is=false&page=1", "ten of them are missing");
         let query = listing.ahead.clone().unwrap();
-        assert!(listing.take(page(11..=60, Some(next)), &query, &filters, &fits));
+        assert!(listing.take(page(11..61, Some(next)), &query, &filters, &fits));
         let query = listing.ahead.clone().unwrap();
-        assert!(listing.take(page(1..=10, None), &query, &filters, &fits));
+        assert!(listing.take(page(1..11, None), &query, &filters, &fits));
         assert_eq!((listing.ahead, listing.rows.len()), (None, 60));
     }
 
