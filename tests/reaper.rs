@@ -903,6 +903,10 @@ impl Links for Reaped<dyn Store> {
         self.reaper.touch(self.port.save_links(links, audit)).await
     }
 
+    async fn begin_link(&self, link: &Link) -> Result<Link, StoreError> {
+        self.reaper.touch(self.port.begin_link(link)).await
+    }
+
     async fn link_counts(
         &self,
         practice: &PracticeId,

@@ -79,7 +79,8 @@ async fn press(world: &World, patient: &PatientRef) -> Result<String, NotConnect
     let settings = world.stored_settings("p1").await;
     let partner = world.wiring.account(linkable(validic::NAME).unwrap(), &settings).await.unwrap().unwrap();
     let book = world.wiring.practice(&settings).unwrap();
-    let born = book.patient(patient).await.unwrap().unwrap().details.birth_date;
+    let record = book.patient(patient).await.unwrap();
+    let born = record.map(|record| record.details.birth_date).unwrap_or_default();
     let register = Register {
         store: world.store.as_ref(),
         clock: &world.clock,
@@ -166,6 +167,22 @@ fn tells_nothing_of(sim: &ValidicSim, number: i64, details: &PatientDetails) {
         let written = born.format(form).to_string();
         assert!(!rest.contains(&written), "{written} reached Validic:\n{rest}");
     }
+}
+
+#[tokio::test]
+async fn no_animal_at_provet_is_registered_whoever_says_yes() {
+    let (world, sim) = linked(System::Provet, validic::INFORM_V2).await;
+    let animals = crate::provet::animals(&world);
+    assert!(!animals.is_empty());
+    for (animal, name) in &animals {
+        says(&world, animal, Said::Yes(Agreement::default())).await;
+        assert!(matches!(press(&world, animal).await, Err(NotConnected::NotAllowed(_))), "{name}");
+    }
+    world.pass(700).await;
+    assert!(sim.read(|state| state.made.is_empty()));
+    assert_eq!(link(&world).await, None);
+    sim.stop().await;
+    world.finish().await;
 }
 
 async fn an_answer_that_is_lost_makes_nobody_twice_in_either_form(system: System) {

@@ -103,17 +103,23 @@ async fn webhooks_of_the_book_are_made_wake_at_once_and_go_when_they_are_given_u
     world.finish().await;
 }
 
+/// The numbers and names of the animals.
+pub fn animals(world: &World) -> Vec<(PatientRef, String)> {
+    provet(world).inspect(|state| {
+        let read = |row: &serde_json::Value| {
+            (PatientRef::new(row["id"].to_string()), row["name"].as_str().unwrap().to_owned())
+        };
+        state.rows(Table::Patient).map(read).collect()
+    })
+}
+
 #[tokio::test]
 async fn no_animal_reaches_a_partner_as_a_person_whoever_says_yes() {
     let (world, vald) = profiles::linked(System::Provet).await;
-    let animals: Vec<(String, String)> = provet(&world).inspect(|state| {
-        let read =
-            |row: &serde_json::Value| (row["id"].to_string(), row["name"].as_str().unwrap().to_owned());
-        state.rows(Table::Patient).map(read).collect()
-    });
+    let animals = animals(&world);
     assert!(!animals.is_empty());
     for (number, _) in &animals {
-        profiles::says(&world, &PatientRef::new(number.as_str()), Said::Yes(Agreement::default())).await;
+        profiles::says(&world, number, Said::Yes(Agreement::default())).await;
     }
     let (owner, _) = world.known_patient();
     profiles::says(&world, &PatientRef::new(owner.to_string()), Said::Yes(Agreement::default())).await;
@@ -130,7 +136,7 @@ async fn no_animal_reaches_a_partner_as_a_person_whoever_says_yes() {
     for (number, name) in &animals {
         assert!(!sent.contains(name.as_str()), "{name} was sent as a person");
         assert!(!sent.contains(&format!("p1-{number}")), "{number} was sent as a person");
-        let linked = links.iter().find(|link| link.key.local_id == *number);
+        let linked = links.iter().find(|link| link.key.local_id == number.as_str());
         assert!(linked.is_none_or(|link| link.partner_id.is_none()), "{number} is linked");
     }
     world.finish().await;

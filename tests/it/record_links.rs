@@ -166,3 +166,26 @@ async fn what_is_not_certain_waits_and_what_is_foreign_is_left_alone(system: Sys
     understood_everything(&sim);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn no_animal_at_provet_is_looked_for_at_hint_whoever_says_yes() {
+    let (world, sim) = linked(System::Provet).await;
+    let animals = crate::provet::animals(&world);
+    assert!(!animals.is_empty());
+    for (animal, name) in &animals {
+        sim.add_patient(name, "Animal", Some("2020-01-30"), &json!({}));
+        says(&world, animal, Said::Yes(Agreement::default())).await;
+    }
+    let (owner, _) = world.known_patient();
+    let owner = PatientRef::new(owner.to_string());
+    says(&world, &owner, Said::Yes(Agreement::default())).await;
+    // Of nobody here a birth date is known, so that a person is asked about the owner.
+    becomes(&world, &owner, LinkState::NeedsPerson).await;
+    for (animal, name) in &animals {
+        assert_eq!(world.store.link(&key(animal)).await.unwrap(), None, "{name}");
+    }
+    for (method, path) in [("POST", "/provider/patients/matching"), ("PATCH", "/provider/patients/{id}")] {
+        assert_eq!(sim.inspect(|state| state.requests(method, path)), 0, "{path}");
+    }
+    world.finish().await;
+}

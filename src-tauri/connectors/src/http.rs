@@ -803,12 +803,15 @@ impl Endpoint {
         }
         // The account may have been replaced while we waited.
         self.still_in_use(path)?;
-        if let Some((budget, clock)) = &self.budget {
-            budget.spend(clock.now()).map_err(Failure::before)?;
-        }
+        let budget = match &self.budget {
+            Some((budget, clock)) => {
+                Some((budget, clock, budget.spend(clock.now()).map_err(Failure::before)?))
+            }
+            None => None,
+        };
         let response = request.send().await.map_err(Failure::of_sending)?;
-        if let Some((budget, clock)) = &self.budget {
-            budget.heard(response.status(), response.headers(), clock.now());
+        if let Some((budget, clock, asked_in)) = budget {
+            budget.heard(asked_in, response.status(), response.headers(), clock.now());
         }
         Ok(Arrived { response, _turn: turn })
     }

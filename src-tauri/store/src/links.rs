@@ -33,14 +33,7 @@ impl Links for Store {
 
     async fn link(&self, key: &LinkKey) -> Result<Option<Link>, StoreError> {
         let key = key.clone();
-        self.call(move |conn| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM link WHERE practice = ?1 AND partner = ?2 AND kind = ?3 AND local_id = ?4"
-            );
-            let values = (key.practice.as_str(), key.partner.as_str(), key.kind.name(), &key.local_id);
-            first(conn, &sql, values, |row| read(row))
-        })
-        .await
+        self.call(move |conn| of_key(conn, &key)).await
     }
 
     async fn save_links(&self, links: &[Link], lines: &[AuditLine]) -> Result<(), StoreError> {
@@ -53,6 +46,15 @@ impl Links for Store {
                 save(tx, link)?;
             }
             audit::append(tx, &lines)
+        })
+        .await
+    }
+
+    async fn begin_link(&self, link: &Link) -> Result<Link, StoreError> {
+        let link = link.clone();
+        self.write(move |tx| match of_key(tx, &link.key)? {
+            Some(standing) => Ok(standing),
+            None => save(tx, &link).map(|()| link),
         })
         .await
     }
@@ -114,6 +116,14 @@ impl Store {
         })
         .await
     }
+}
+
+fn of_key(conn: &Connection, key: &LinkKey) -> Result<Option<Link>, Fault> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM link WHERE practice = ?1 AND partner = ?2 AND kind = ?3 AND local_id = ?4"
+    );
+    let values = (key.practice.as_str(), key.partner.as_str(), key.kind.name(), &key.local_id);
+    first(conn, &sql, values, |row| read(row))
 }
 
 /// Forgets the links of a practice at one partner, or at all of them.

@@ -55,6 +55,23 @@ pub async fn decide(
 ) -> Result<(), DecideError> {
     let mut link = store.link(key).await?.ok_or(DecideError::NoLink)?;
     let told_as = SyncId::new(link.told_as.clone());
+    heed(&mut link, choice, now)?;
+    let what = match choice {
+        Choice::Same(id) => {
+            notes::allow(store, key, &told_as, id, now).await?;
+            AuditEvent::Matched
+        }
+        Choice::NotSame(id) => {
+            notes::refuse(store, key, &told_as, id, now).await?;
+            AuditEvent::NotMatched
+        }
+    };
+    store.save_links(std::slice::from_ref(&link), &[line(what, &link, by, now)]).await?;
+    Ok(notes::decide(store, key, &told_as, choice, now).await?)
+}
+
+/// Makes a link what somebody decided that it is.
+pub(crate) fn heed(link: &mut Link, choice: &Choice, now: DateTime<Utc>) -> Result<(), DecideError> {
     match choice {
         Choice::Same(id) => {
             let elsewhere =
@@ -62,14 +79,9 @@ pub async fn decide(
             if elsewhere {
                 return Err(DecideError::LinkedElsewhere);
             }
-            notes::allow(store, key, &told_as, id, now).await?;
-            intend(&mut link, id, now);
-            store
-                .save_links(std::slice::from_ref(&link), &[line(AuditEvent::Matched, &link, by, now)])
-                .await?;
+            intend(link, id, now);
         }
         Choice::NotSame(id) => {
-            notes::refuse(store, key, &told_as, id, now).await?;
             if link.partner_id.as_deref() == Some(id.as_str()) {
                 let was_written = link.state != LinkState::Conflict;
                 link.becomes(LinkState::Ended, Some("Unlinked at the desk.".to_owned()), now);
@@ -82,11 +94,9 @@ pub async fn decide(
             }
             // Who is left is looked at anew.
             link.refused = None;
-            let line = line(AuditEvent::NotMatched, &link, by, now);
-            store.save_links(std::slice::from_ref(&link), &[line]).await?;
         }
     }
-    Ok(notes::decide(store, key, &told_as, now).await?)
+    Ok(())
 }
 
 fn intend(link: &mut Link, id: &ForeignRecordId, now: DateTime<Utc>) {
@@ -394,7 +404,8 @@ pub async fn carry_over(
         intend(&mut link, &carry.record, now);
         let line = line(AuditEvent::Matched, &link, by, now);
         store.save_links(std::slice::from_ref(&link), &[line]).await?;
-        notes::decide(store, &key, &carry.told_as, now).await?;
+        let choice = Choice::Same(carry.record.clone());
+        notes::decide(store, &key, &carry.told_as, &choice, now).await?;
         carried += 1;
     }
     Ok(carried)

@@ -20,6 +20,10 @@ const SCATTER: u32 = 90;
 #[derive(Clone)]
 pub struct Budget(Arc<Mutex<Spent>>);
 
+/// A full hour out of whose budget something was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hour(DateTime<Utc>);
+
 struct Spent {
     per_hour: u32,
     /// The full hour that is counted.
@@ -44,11 +48,11 @@ impl Budget {
         Self(Arc::new(Mutex::new(Spent { per_hour, hour, left: per_hour, closed_until: None, scatter })))
     }
 
-    /// Takes one request out of the budget.
+    /// Takes one request out of the budget, and answers of which hour's.
     ///
     /// # Errors
     /// [`ReadError::SlowDown`] until the next full hour where too few are left.
-    pub fn spend(&self, now: DateTime<Utc>) -> Result<(), ReadError> {
+    pub fn spend(&self, now: DateTime<Utc>) -> Result<Hour, ReadError> {
         let mut spent = self.spent();
         spent.turn_to(now);
         if spent.closed_until.is_none() && spent.left <= spent.per_hour / KEPT_BACK {
@@ -58,11 +62,11 @@ impl Budget {
             return Err(ReadError::SlowDown { retry_after: Some(again_at - now) });
         }
         spent.left = spent.left.saturating_sub(1);
-        Ok(())
+        Ok(Hour(spent.hour))
     }
 
-    /// Takes note of what an answer says about the budget.
-    pub fn heard(&self, status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) {
+    /// Takes note of what an answer says about the budget. What is said of an hour that is over counts for no other.
+    pub fn heard(&self, asked_in: Hour, status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) {
         let mut spent = self.spent();
         spent.turn_to(now);
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
@@ -70,7 +74,7 @@ impl Budget {
             // A smaller budget than was agreed is kept; a larger one is not counted on.
             spent.per_hour = spent.per_hour.min(limit);
         }
-        if let Some(left) = number("x-ratelimit-remaining") {
+        if let Some(left) = number("x-ratelimit-remaining").filter(|_| asked_in == Hour(spent.hour)) {
             spent.left = spent.left.min(left);
         }
         if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(RETRY_AFTER) {
@@ -144,27 +148,29 @@ mod tests {
     #[test]
     fn what_others_spend_counts_and_more_than_was_agreed_is_not_counted_on() {
         let budget = Budget::of(2000);
-        budget.spend(at(1)).unwrap();
+        let asked_in = budget.spend(at(1)).unwrap();
         let said = headers(&[("x-ratelimit-limit", "2000"), ("x-ratelimit-remaining", "150")]);
-        budget.heard(StatusCode::OK, &said, at(1));
+        budget.heard(asked_in, StatusCode::OK, &said, at(1));
         assert_eq!(spend(&budget, at(2)), 50);
         let generous = headers(&[("x-ratelimit-limit", "9000"), ("x-ratelimit-remaining", "8000")]);
-        budget.heard(StatusCode::OK, &generous, at(3));
+        budget.heard(asked_in, StatusCode::OK, &generous, at(3));
         assert_eq!(spend(&budget, at(3)), 0);
         let garbled = headers(&[("x-ratelimit-limit", "many"), ("x-ratelimit-remaining", "-1")]);
-        budget.heard(StatusCode::OK, &garbled, at(61));
+        budget.heard(asked_in, StatusCode::OK, &garbled, at(62));
+        // An answer that comes after the full hour says how little was left before it.
+        budget.heard(asked_in, StatusCode::OK, &said, at(62));
         assert_eq!(spend(&budget, at(62)), 1900);
     }
 
     #[test]
     fn a_service_that_says_no_without_saying_for_how_long_is_left_alone_until_the_full_hour() {
         let budget = Budget::of(2000);
-        budget.spend(at(1)).unwrap();
-        budget.heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), at(1));
+        let asked_in = budget.spend(at(1)).unwrap();
+        budget.heard(asked_in, StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), at(1));
         assert!(waits(&budget, at(2)) >= TimeDelta::minutes(58));
         assert_eq!(spend(&budget, at(62)), 1900);
         // Where it says for how long, that is what counts.
-        budget.heard(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "5")]), at(122));
+        budget.heard(asked_in, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "5")]), at(122));
         assert!(budget.spend(at(122)).is_ok());
     }
 }

@@ -435,6 +435,10 @@ pub trait Links: Send + Sync {
         partner: &PartnerId,
     ) -> Result<BTreeMap<LinkState, u32>, StoreError>;
 
+    /// Keeps a link where there is none of its key, durable when this returns, and answers the one that stands: whoever else
+    /// began it at the same moment gets the same.
+    async fn begin_link(&self, link: &Link) -> Result<Link, StoreError>;
+
     /// Forgets one link, and appends lines to the audit trail, in one transaction, durable when this returns.
     async fn forget_link(&self, key: &LinkKey, audit: &[AuditLine]) -> Result<(), StoreError>;
 

@@ -195,6 +195,10 @@ async fn links_come_back_as_they_were_saved() {
     assert_eq!(store.links(&practice(), Some(&PartnerId::new("hint"))).await.unwrap(), []);
     assert_eq!(store.link(&linked.key).await.unwrap(), Some(linked));
     assert_eq!(store.link(&link("9").key).await.unwrap(), None);
+    let begun = Link { told_as: "another".into(), ..link("9") };
+    assert_eq!(store.begin_link(&begun).await.unwrap(), begun);
+    assert_eq!(store.begin_link(&link("9")).await.unwrap(), begun, "the first one stands");
+    store.forget_link(&begun.key, &[]).await.unwrap();
     let counts = store.link_counts(&practice(), &vald()).await.unwrap();
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(LinkState::Linked, 1), (LinkState::Failed, 1)]);
     assert_eq!(store.forget_links(&practice(), &vald()).await.unwrap(), 2);

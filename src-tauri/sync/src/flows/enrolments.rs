@@ -5,7 +5,7 @@
 //! told, because it is all that leads back to the patient: whatever is lost in between, the partner is asked for that
 //! name and never told another. Which devices are connected comes from one question for the whole organisation.
 
-use super::{Flow, FlowName, Outcome, Ports, Stop};
+use super::{Flow, FlowName, Outcome, Patience, Ports, Stop};
 use crate::health::ACCOUNTS_PROVEN_EVERY;
 use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
@@ -21,10 +21,8 @@ use domain::ports::store::{Leg, Mark, Store, StoreError};
 use domain::private::Private;
 use domain::settings::{PracticeSettings, SecretName};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// What failed is tried again no sooner than this.
-const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// How often it is looked whether anything waits, beside whenever somebody recorded something.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(5);
 /// How long after a page was shown its patient is expected to connect a device.
@@ -38,8 +36,7 @@ const FARTHEST_BACK: Days = Days::new(364);
 pub struct Enrolments {
     ports: Ports,
     partner: Arc<dyn Partner>,
-    /// Nothing is asked of the partner before this time. Harmless to lose.
-    not_before: Mutex<Option<DateTime<Utc>>>,
+    patience: Patience,
 }
 
 /// One practice at one partner, for whoever registers patients: the flow, the window, and the command line beside a
@@ -220,9 +217,11 @@ impl Register<'_> {
         }
         let name = self.desk.new_name().map_err(NotConnected::Partner)?;
         let link = Link::new(self.key(patient), name.as_str().to_owned(), self.clock.now());
-        // Before it is told: the name is all that leads back to the patient.
-        self.save(&link, &[]).await?;
-        self.register(link, consent, false).await
+        // Before it is told: the name is all that leads back to the patient. Whoever pressed at the same moment has
+        // one name with us.
+        let begun = self.store.begin_link(&link).await?;
+        let perhaps_told = begun != link;
+        self.register(begun, consent, perhaps_told).await
     }
 
     /// Registers somebody whose name is kept. With `perhaps_told` an answer may have been lost, so that the partner is
@@ -385,27 +384,7 @@ impl Flow for Enrolments {
     }
 
     async fn pass(&self) -> Outcome {
-        let now = self.ports.clock.now();
-        let wake = BTreeSet::new();
-        // Whoever woke us does not know that the partner asked for patience.
-        if let Some(until) = self.patience(|until| *until).filter(|until| now < *until) {
-            return Outcome { again_at: until, wake };
-        }
-        let again_at = match self.run().await {
-            Ok(again_at) => {
-                self.patience(|until| *until = None);
-                again_at
-            }
-            Err(stop) => {
-                let of_partner = matches!(stop, Stop::Failed(Leg::Account(_), _));
-                let again_at = self.ports.stopped(stop, SHORTEST_WAIT).await;
-                if of_partner {
-                    self.patience(|until| *until = Some(again_at));
-                }
-                again_at
-            }
-        };
-        Outcome { again_at, wake }
+        self.patience.pass(&self.ports, &self.leg(), self.run()).await
     }
 }
 
@@ -413,11 +392,7 @@ impl Enrolments {
     /// The flow, if patients connect devices at this partner.
     pub fn new(ports: Ports, partner: Arc<dyn Partner>) -> Option<Self> {
         partner.device_enrolment()?;
-        Some(Self { ports, partner, not_before: Mutex::default() })
-    }
-
-    fn patience<T>(&self, read: impl FnOnce(&mut Option<DateTime<Utc>>) -> T) -> T {
-        read(&mut self.not_before.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(Self { ports, partner, patience: Patience::default() })
     }
 
     fn leg(&self) -> Leg {

@@ -24,13 +24,52 @@ use domain::ports::store::{ActivityLine, Leg, LegNote, Mark, Problem, Store, Sto
 use domain::settings::{AppSettings, PracticeSettings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::health;
 use crate::pace;
 use crate::state::{PeopleReading, StateBoard};
 use crate::webhooks::Webhooks;
 pub use people::Searching;
+
+/// Until when nothing is asked of a partner, whoever wakes a flow: they do not know that the partner asked for patience.
+/// Harmless to lose.
+#[derive(Default)]
+struct Patience(Mutex<Option<DateTime<Utc>>>);
+
+impl Patience {
+    /// What failed is tried again no sooner than this.
+    const SHORTEST: TimeDelta = TimeDelta::seconds(5);
+
+    /// One pass of a flow that asks the partner of `leg`, unless that is waited for.
+    async fn pass(
+        &self,
+        ports: &Ports,
+        leg: &Leg,
+        run: impl Future<Output = Result<DateTime<Utc>, Stop>>,
+    ) -> Outcome {
+        let wake = BTreeSet::new();
+        let waits = *self.until();
+        if let Some(until) = waits.filter(|until| pace::is_pause(*until, ports.clock.now())) {
+            return Outcome { again_at: until, wake };
+        }
+        let (again_at, waits) = match run.await {
+            Ok(again_at) => (again_at, None),
+            Err(stop) => {
+                let is_theirs = matches!(&stop, Stop::Failed(failed, _) if failed == leg);
+                let again_at = ports.stopped(stop, Self::SHORTEST).await;
+                // What else failed says nothing about the partner.
+                (again_at, if is_theirs { Some(again_at) } else { waits })
+            }
+        };
+        *self.until() = waits;
+        Outcome { again_at, wake }
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The kinds of work, in the order of their urgency.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ mod plan;
 mod tests;
 mod work;
 
-use super::{Flow, FlowName, Outcome, Ports, Stop};
+use super::{Flow, FlowName, Outcome, Patience, Ports, Stop};
 use crate::health::PROFILES_PROVEN_EVERY;
 use crate::state::ProfilesState;
 use async_trait::async_trait;
@@ -40,22 +40,19 @@ pub const COMPARED: &str = "profiles/compared";
 const AT_ONCE: usize = 16;
 /// How often the book's people are looked at; the reading that notices a change wakes this flow besides.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// What failed is tried again no sooner than this.
-const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(5);
 
 /// The profiles of one practice at one partner.
 pub struct Profiles {
     ports: Ports,
     partner: Arc<dyn Partner>,
     account: ValdSettings,
+    patience: Patience,
     memory: Mutex<Memory>,
 }
 
 /// What is worth remembering between passes and harmless to lose.
 #[derive(Default)]
 struct Memory {
-    /// Nothing is asked of the partner before this time.
-    not_before: Option<DateTime<Utc>>,
     /// What the last comparison was made of.
     compared: Option<Compared>,
     /// The digest of each agreed patient's record when it was last compared.
@@ -79,27 +76,7 @@ impl Flow for Profiles {
     }
 
     async fn pass(&self) -> Outcome {
-        let now = self.ports.clock.now();
-        let wake = BTreeSet::new();
-        // Whoever woke us does not know that the partner asked for patience.
-        if let Some(until) = self.memory(|memory| memory.not_before).filter(|until| now < *until) {
-            return Outcome { again_at: until, wake };
-        }
-        let again_at = match self.run().await {
-            Ok(again_at) => {
-                self.memory(|memory| memory.not_before = None);
-                again_at
-            }
-            Err(stop) => {
-                let of_partner = matches!(stop, Stop::Failed(Leg::Profiles, _));
-                let again_at = self.ports.stopped(stop, SHORTEST_WAIT).await;
-                if of_partner {
-                    self.memory(|memory| memory.not_before = Some(again_at));
-                }
-                again_at
-            }
-        };
-        Outcome { again_at, wake }
+        self.patience.pass(&self.ports, &Leg::Profiles, self.run()).await
     }
 }
 
@@ -108,7 +85,7 @@ impl Profiles {
     pub fn new(ports: Ports) -> Option<Self> {
         let account = ports.settings.vald.clone()?;
         let partner = ports.partners.iter().find(|partner| partner.profile_register().is_some())?.clone();
-        Some(Self { ports, partner, account, memory: Mutex::default() })
+        Some(Self { ports, partner, account, patience: Patience::default(), memory: Mutex::default() })
     }
 
     async fn run(&self) -> Result<DateTime<Utc>, Stop> {
@@ -133,7 +110,7 @@ impl Profiles {
         self.show().await?;
         let now = self.ports.clock.now();
         let waits = self.memory(|memory| memory.work.waits_for_groups());
-        let look = now + if waits { SHORTEST_WAIT } else { LOOK_EVERY };
+        let look = now + if waits { Patience::SHORTEST } else { LOOK_EVERY };
         let next = self.memory(|memory| {
             let due_at = if heard_of_more { Some(now) } else { memory.work.due_at(now) };
             due_at.into_iter().chain(memory.later.values().copied()).min()

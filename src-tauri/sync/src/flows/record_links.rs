@@ -11,8 +11,9 @@ mod others;
 mod plan;
 
 use super::people::candidates;
-use super::{Flow, FlowName, Outcome, Ports, Stop};
+use super::{Flow, FlowName, Outcome, Patience, Ports, Stop};
 use crate::digest::Digest;
+use crate::record_desk::{self, Choice};
 use crate::state::RecordsState;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -42,21 +43,18 @@ const NEWS_EVERY: TimeDelta = TimeDelta::minutes(5);
 const ALL_EVERY: TimeDelta = TimeDelta::hours(24);
 /// How often the book's people are looked at; the reading that notices a change wakes this flow besides.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// What failed is tried again no sooner than this.
-const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(5);
 
 /// The links of one practice at one partner.
 pub struct RecordLinks {
     ports: Ports,
     partner: Arc<dyn Partner>,
+    patience: Patience,
     memory: Mutex<Memory>,
 }
 
 /// What is worth remembering between passes and harmless to lose.
 #[derive(Default)]
 struct Memory {
-    /// Nothing is asked of the partner before this time.
-    not_before: Option<DateTime<Utc>>,
     /// The partner's patients.
     foreign: Option<Arc<Foreign>>,
     /// What the last comparison was made of.
@@ -87,27 +85,7 @@ impl Flow for RecordLinks {
     }
 
     async fn pass(&self) -> Outcome {
-        let now = self.ports.clock.now();
-        let wake = BTreeSet::new();
-        // Whoever woke us does not know that the partner asked for patience.
-        if let Some(until) = self.memory(|memory| memory.not_before).filter(|until| now < *until) {
-            return Outcome { again_at: until, wake };
-        }
-        let again_at = match self.run().await {
-            Ok(again_at) => {
-                self.memory(|memory| memory.not_before = None);
-                again_at
-            }
-            Err(stop) => {
-                let of_partner = matches!(stop, Stop::Failed(Leg::Account(_), _));
-                let again_at = self.ports.stopped(stop, SHORTEST_WAIT).await;
-                if of_partner {
-                    self.memory(|memory| memory.not_before = Some(again_at));
-                }
-                again_at
-            }
-        };
-        Outcome { again_at, wake }
+        self.patience.pass(&self.ports, &self.leg(), self.run()).await
     }
 }
 
@@ -118,6 +96,7 @@ impl RecordLinks {
         let flow = |partner: &Arc<dyn Partner>| Self {
             ports: ports.clone(),
             partner: partner.clone(),
+            patience: Patience::default(),
             memory: Mutex::default(),
         };
         keeping.map(flow).collect()
@@ -149,7 +128,7 @@ impl RecordLinks {
         if self.memory(|memory| !memory.queue.is_empty()) {
             return Ok(now);
         }
-        Ok(now + if compared { LOOK_EVERY } else { SHORTEST_WAIT })
+        Ok(now + if compared { LOOK_EVERY } else { Patience::SHORTEST })
     }
 
     fn memory<T>(&self, read: impl FnOnce(&mut Memory) -> T) -> T {
@@ -292,14 +271,32 @@ impl RecordLinks {
 
     /// Brings forward what somebody decided at the desk, before everybody else.
     async fn take_up_decisions(&self, register: &dyn RecordRegister) -> Result<(), Stop> {
-        for (thing, key) in notes::decided(&self.ports, self.partner.id()).await? {
+        for decision in notes::decided(&self.ports, self.partner.id()).await? {
+            let key = &decision.key;
+            self.heed(key, &decision.choice).await?;
             match key.kind {
-                LinkKind::Patient => self.bring(register, &PatientRef::new(key.local_id)).await?,
-                LinkKind::Practitioner | LinkKind::Invoice => self.carry_out(register, &key, None).await?,
+                LinkKind::Patient => self.bring(register, &PatientRef::new(key.local_id.as_str())).await?,
+                LinkKind::Practitioner | LinkKind::Invoice => self.carry_out(register, key, None).await?,
             }
-            self.ports.store.forget_marks(self.ports.id(), &thing).await?;
+            notes::carried_out(&self.ports, &decision).await?;
         }
         Ok(())
+    }
+
+    /// What somebody decided while we were asking the partner about the same link was recorded before what we found out,
+    /// and counts more.
+    async fn heed(&self, key: &LinkKey, choice: &Choice) -> Result<(), Stop> {
+        let Some(mut link) = self.ports.store.link(key).await? else { return Ok(()) };
+        let is_heeded = match choice {
+            Choice::Same(id) => link.partner_id.as_deref() == Some(id.as_str()),
+            Choice::NotSame(id) => {
+                link.partner_id.as_deref() != Some(id.as_str()) || link.state == LinkState::Ended
+            }
+        };
+        if is_heeded || record_desk::heed(&mut link, choice, self.ports.clock.now()).is_err() {
+            return Ok(());
+        }
+        self.keep(&link).await
     }
 
     async fn bring_some(&self, register: &dyn RecordRegister) -> Result<(), Stop> {
@@ -412,7 +409,10 @@ impl RecordLinks {
                 self.keep(&link).await
             }
             Decided::Ask { candidates, reason } => {
-                let ids = candidates.iter().map(|candidate| candidate.record.id.to_string()).collect();
+                let ids = candidates
+                    .iter()
+                    .map(|candidate| ForeignRecordId::new(candidate.record.id.as_str()))
+                    .collect();
                 notes::set_suggested(&self.ports, &link.key, &told_as, ids).await?;
                 link.refused = Some(considered);
                 link.becomes(LinkState::NeedsPerson, Some(reason), now);
@@ -599,6 +599,7 @@ impl RecordLinks {
                 let who = self.partner.id().title();
                 let reason =
                     format!("{who} took the link, and does not find the record by it. Ask its support.");
+                link.refused = self.seen_now(register, record).await?;
                 link.becomes(LinkState::Failed, Some(reason), self.ports.clock.now());
                 self.keep(&link).await
             }
@@ -637,13 +638,20 @@ impl RecordLinks {
             let told = register.show_problem(record, Some(SHOWN_TO_STAFF)).await;
             self.written(told, &link, consent).await?;
         }
-        // As it is after that: what we wrote ourselves is no reason to try again.
-        let read = register.record(link.key.kind, record.id.as_str()).await;
-        let read = read.map_err(|error| self.of_partner(error))?;
-        link.refused = read.as_ref().map(plan::seen);
+        link.refused = self.seen_now(register, record).await?;
         link.becomes(LinkState::Failed, Some(reason), now);
         let line = self.line(AuditEvent::Refused, &link, Vec::new(), consent);
         Ok(self.ports.store.save_links(std::slice::from_ref(&link), &[line]).await?)
+    }
+
+    /// A record as it is after we wrote to it: that is no reason to try again.
+    async fn seen_now(
+        &self,
+        register: &dyn RecordRegister,
+        record: &ForeignRecord,
+    ) -> Result<Option<String>, Stop> {
+        let read = register.record(record.kind, record.id.as_str()).await;
+        Ok(read.map_err(|error| self.of_partner(error))?.as_ref().map(plan::seen))
     }
 
     /// Takes our name away where a link ended, so that the partner's record is as it was before.

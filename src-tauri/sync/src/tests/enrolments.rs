@@ -339,6 +339,37 @@ async fn a_patient_is_registered_once_and_shown_the_same_page_until_a_new_one_is
     assert_eq!(place.audited().await[1..], [(AuditEvent::Sent, told.clone()), (AuditEvent::Sent, told)]);
 }
 
+/// Two people press the button for one patient, the second at whatever moment of the first.
+#[tokio::test]
+async fn who_presses_while_somebody_else_does_registers_nobody_twice() {
+    let mut moments = 0;
+    for moment in 1.. {
+        let place = Arc::new(Place::new());
+        place.agrees("p1").await;
+        let weak = Arc::downgrade(&place);
+        let other = move || -> futures_util::future::BoxFuture<'static, ()> {
+            let weak = weak.clone();
+            Box::pin(async move {
+                let place = weak.upgrade().unwrap();
+                let store = place.clinic.store.for_people();
+                place.press_with(&store, "p1", false).await.unwrap();
+            })
+        };
+        place.clinic.reaper.somebody(Arc::new(other));
+        let before = place.clinic.reaper.touches();
+        place.clinic.reaper.plan(&[(before + moment, Fault::SomebodyActs)]);
+        let page = place.press("p1", false).await.unwrap();
+        let link = place.link("p1").await.unwrap();
+        assert_eq!(place.made(), 1, "{moment}");
+        assert!(page.contains(&format!("/{}/", link.told_as)), "{moment}: {page}");
+        if place.clinic.reaper.touches() < before + moment {
+            break;
+        }
+        moments = moment;
+    }
+    assert!(moments > 5, "{moments}");
+}
+
 #[tokio::test]
 async fn a_page_that_the_answer_does_not_hold_is_asked_for() {
     let place = Place::new();

@@ -315,6 +315,30 @@ async fn a_person_decides_what_is_not_certain() {
 }
 
 #[tokio::test]
+async fn what_a_person_decides_counts_although_we_recorded_something_else_a_moment_later() {
+    let place = Place::with_ravi().await;
+    let renamed = details("Ravi", "Stone", "1979-01-30", "0491 570 006", "ravi@example.test");
+    place.keeper.shelf(|shelf| shelf.put(foreign("pat-1", renamed)));
+    let flow = place.flow();
+    place.run(&flow, 3).await;
+    let asked = place.link("77").await.unwrap();
+    assert_eq!(asked.state, LinkState::NeedsPerson);
+    let store = place.clinic.store.for_people();
+    place.decides("77", Choice::Same(ForeignRecordId::new("pat-1"))).await.unwrap();
+    store.save_links(&[asked], &[]).await.unwrap();
+    place.run(&flow, 3).await;
+    assert_eq!(place.stands("77").await, linked("pat-1"));
+
+    let joined = place.link("77").await.unwrap();
+    place.decides("77", Choice::NotSame(ForeignRecordId::new("pat-1"))).await.unwrap();
+    store.save_links(&[joined], &[]).await.unwrap();
+    place.run(&flow, 3).await;
+    assert_eq!(place.holder("richmond-77"), None);
+    assert_ne!(place.stands("77").await.0, LinkState::Linked);
+    place.did_no_harm();
+}
+
+#[tokio::test]
 async fn what_somebody_unlinks_stays_unlinked_until_they_say_otherwise() {
     let place = Place::with_ravi().await;
     let flow = place.flow();
@@ -496,6 +520,19 @@ async fn patience_that_the_partner_asks_for_is_kept_whoever_wakes_the_flow() {
 }
 
 #[tokio::test]
+async fn patience_ends_where_the_clock_is_set_back() {
+    let place = Place::with_ravi().await;
+    place.keeper.shelf(|shelf| {
+        shelf.fails = Some(|| ReadError::SlowDown { retry_after: Some(TimeDelta::seconds(120)) });
+    });
+    let flow = place.flow();
+    flow.pass().await;
+    place.clinic.clock.move_by(TimeDelta::hours(-5));
+    flow.pass().await;
+    assert_eq!(place.keeper.shelf(|shelf| shelf.log.len()), 2);
+}
+
+#[tokio::test]
 async fn practitioners_are_suggested_and_linked_on_a_persons_word() {
     let place = Place::empty();
     let lee = details("Jo", "Lee", "", "", "");
@@ -529,6 +566,40 @@ async fn practitioners_are_suggested_and_linked_on_a_persons_word() {
     let link = store.link(&key("r1")).await.unwrap().unwrap();
     assert_eq!((link.state, link.partner_id.as_deref()), (LinkState::Linked, Some("pct-1")));
     assert_eq!(place.holder("richmond-r1").as_deref(), Some("pct-1"));
+}
+
+#[tokio::test]
+async fn what_was_refused_for_a_practitioner_is_tried_again_when_their_record_changes() {
+    let place = Place::empty();
+    let lee = details("Jo", "Lee", "", "", "");
+    place.keeper.shelf(|shelf| {
+        shelf.put(ForeignRecord { kind: LinkKind::Practitioner, ..foreign("pct-1", lee) });
+        shelf.refuses = Some("the name is too long");
+    });
+    let ports = place.ports();
+    ports.state.change_practice(ports.id(), |practice| {
+        practice.resources = vec![ResourceState {
+            id: resource("r1").id,
+            name: "Dr Jo Lee".into(),
+            specialty: None,
+            free_today: 0,
+            slots_today: 0,
+            changing_since: None,
+        }];
+    });
+    let flow = Running { people: People::new(ports.clone()), links: RecordLinks::all(&ports).pop().unwrap() };
+    place.run(&flow, 3).await;
+    let store = place.clinic.store.for_people();
+    let key = place.key(LinkKind::Practitioner, "r1");
+    let (by, id) = (Private::new("Kim".to_owned()), ForeignRecordId::new("pct-1"));
+    record_desk::decide(&store, &key, &Choice::Same(id), &by, place.clinic.now()).await.unwrap();
+    place.run(&flow, 150).await;
+    assert_eq!(store.link(&key).await.unwrap().unwrap().state, LinkState::Failed);
+    assert_eq!(place.calls("link"), 1, "it is not tried again and again");
+    place.keeper.shelf(|shelf| shelf.refuses = None);
+    place.change_there("pct-1", |record| record.page = Some("page".into()));
+    place.run(&flow, 70).await;
+    assert_eq!(store.link(&key).await.unwrap().unwrap().state, LinkState::Linked);
 }
 
 #[tokio::test]

@@ -654,6 +654,10 @@ impl Links for FakeStore {
         .await?
     }
 
+    async fn begin_link(&self, link: &Link) -> Result<Link, StoreError> {
+        self.touch(|disk| disk.links.entry(link.key.clone()).or_insert_with(|| link.clone()).clone()).await
+    }
+
     async fn link_counts(
         &self,
         practice: &PracticeId,

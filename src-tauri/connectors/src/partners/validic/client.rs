@@ -66,7 +66,9 @@ impl Client {
         let host = Some(account.text("base_url")).filter(|url| !url.is_empty()).unwrap_or(usual);
         let fingerprint =
             fingerprint(&[host, &organisation_id, account.text("api"), token.expose_secret().trim()]);
-        let organisation = crate::http::fingerprint(&[host, &organisation_id]);
+        // Its id is one in all the world, and outlasts a move to another address or form (contract sheet §1, §9). Who is
+        // who there would be lost with it.
+        let organisation = crate::http::fingerprint(&[&organisation_id]);
         let key = crate::http::fingerprint(&[host, token.expose_secret().trim()]);
         let base = if form == Form::LegacyV1 { format!("{host}/v1") } else { host.to_owned() };
         let endpoint = http.endpoint(&base)?;

@@ -188,6 +188,77 @@ pub struct Client {
     clock: Arc<dyn Clock>,
 }
 
+/// A list as far as it was read.
+pub struct Listing<T> {
+    rows: BTreeMap<u64, T>,
+    /// When reading it began; none before.
+    began: Option<DateTime<Utc>>,
+    /// What asks for the next page; none before the first and behind the last.
+    ahead: Option<Vec<(String, String)>>,
+    /// How many rows there were at the beginning, where it is said.
+    count: Option<u64>,
+    /// Whether pages are followed as they are linked, because rows do not come by number.
+    is_paged: bool,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), began: None, ahead: None, count: None, is_paged: false }
+    }
+}
+
+impl<T> Listing<T> {
+    /// When reading it began; none before.
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        self.began
+    }
+}
+
+impl<T: Row> Listing<T> {
+    /// Takes a page in, and finds out what asks for the next one. False where a row does not fit.
+    fn take(
+        &mut self,
+        page: Page<T>,
+        query: &[(String, String)],
+        filters: &[(String, String)],
+        fits: &impl Fn(&T) -> bool,
+    ) -> bool {
+        if self.ahead.is_none() {
+            self.count = page.count;
+        }
+        let behind = after(query);
+        let mut last = behind;
+        let mut in_order = true;
+        for row in page.results {
+            if !fits(&row) || behind.is_some_and(|behind| row.id() <= behind) {
+                return false;
+            }
+            in_order &= last.is_none_or(|last| row.id() > last);
+            last = Some(row.id());
+            self.rows.insert(row.id(), row);
+        }
+        let known = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        self.ahead = match (page.next, last) {
+            (Some(_), Some(last)) if in_order && !self.is_paged => {
+                let behind = ("id__gt".to_owned(), last.to_string());
+                Some(filters.iter().cloned().chain([behind]).collect())
+            }
+            (Some(next), _) => {
+                self.is_paged = true;
+                Some(pairs_of(&next))
+            }
+            // The first rows came by number, and others did not.
+            (None, _) if !self.is_paged && self.count.is_some_and(|count| known < count) => {
+                self.is_paged = true;
+                let first = ("page".to_owned(), "1".to_owned());
+                Some(filters.iter().cloned().chain([first]).collect())
+            }
+            (None, _) => None,
+        };
+        true
+    }
+}
+
 /// The addresses of a practice at `host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -297,9 +368,7 @@ impl Client {
         page.map_err(|error| self.heard(what, Verb::List, error))
     }
 
-    /// Every row that fits, by number. `fits` looks at each, because a filter that Provet does not know is ignored
-    /// without a word (sheet §3). Asked for by the last number seen, because high page numbers are slow and not to be
-    /// relied upon (sheet §6); where rows come in another order, page by page.
+    /// Every row that fits, by number.
     pub async fn all<T: DeserializeOwned + Row>(
         &self,
         what: Resource,
@@ -307,36 +376,39 @@ impl Client {
         fits: impl Fn(&T) -> bool,
         spending: Spending,
     ) -> Result<BTreeMap<u64, T>, ReadError> {
-        let mut found = BTreeMap::new();
+        let mut listing = Listing::default();
+        self.read_on(what, filters, fits, spending, &mut listing).await
+    }
+
+    /// Every row that fits, by number. `fits` looks at each, because a filter that Provet does not know is ignored
+    /// without a word (sheet §3). Asked for by the last number seen, because high page numbers are slow and not to be
+    /// relied upon (sheet §6); where rows come in another order, page by page. Where it cannot be read to its end now,
+    /// what was read stays in `listing`, and the next call goes on from there.
+    pub async fn read_on<T: DeserializeOwned + Row>(
+        &self,
+        what: Resource,
+        filters: &[(&str, String)],
+        fits: impl Fn(&T) -> bool,
+        spending: Spending,
+        listing: &mut Listing<T>,
+    ) -> Result<BTreeMap<u64, T>, ReadError> {
         let filters: Vec<(String, String)> =
             filters.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let mut query = filters.clone();
+        listing.began.get_or_insert_with(|| self.now());
         for _ in 0..MOST_PAGES {
+            let query = listing.ahead.clone().unwrap_or_else(|| filters.clone());
             let page: Page<T> = self.page(what, &query, spending).await?;
-            let mut last = after(&query);
-            let mut in_order = true;
-            for row in page.results {
-                if !fits(&row) || after(&query).is_some_and(|after| row.id() <= after) {
-                    return Err(ignored(what));
-                }
-                in_order &= last.is_none_or(|last| row.id() > last);
-                last = Some(row.id());
-                found.insert(row.id(), row);
+            if !listing.take(page, &query, &filters, &fits) {
+                *listing = Listing::default();
+                return Err(ignored(what));
             }
-            let Some(next) = page.next else { return Ok(found) };
-            let paged = query.iter().any(|(key, _)| key == "page");
-            let following = match last {
-                Some(last) if in_order && !paged => {
-                    let behind = ("id__gt".to_owned(), last.to_string());
-                    filters.iter().cloned().chain([behind]).collect()
-                }
-                Some(_) | None => pairs_of(&next),
-            };
-            if following == query {
-                break;
+            match &listing.ahead {
+                None => return Ok(std::mem::take(listing).rows),
+                Some(ahead) if *ahead == query => break,
+                Some(_) => {}
             }
-            query = following;
         }
+        *listing = Listing::default();
         Err(ReadError::Garbled("the pages of a list lead in a circle".into()))
     }
 
@@ -504,6 +576,7 @@ pub fn number(key: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire;
     use super::*;
 
     #[test]
@@ -549,6 +622,35 @@ mod tests {
         assert!(budget.spend(3, start + TimeDelta::seconds(90)).is_ok());
         // A clock that is set back does not keep it closed for ever.
         assert!(budget.spend(3, start - TimeDelta::hours(5)).is_ok());
+    }
+
+    #[test]
+    fn rows_that_began_by_number_and_go_on_otherwise_are_all_read() {
+        let page = |ids: std::ops::Range<u64>, next: Option<&str>| Page {
+            count: Some(60),
+            next: next.map(str::to_owned),
+            results: ids
+                .map(|id| wire::Department { id, name: String::new(), modified: None })
+                .collect::<Vec<_>>(),
+        };
+        let filters = [("archived__is".to_owned(), "false".to_owned())];
+        let next = "https://provetcloud.com/9999/api/0.1/department/?archived__is=false&page=2";
+        let mut listing = Listing::default();
+        let fits = |_: &wire::Department| true;
+        let asked = |listing: &Listing<wire::Department>| {
+            let ahead = listing.ahead.clone().unwrap_or_default();
+            ahead.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+        };
+        assert!(listing.take(page(11..61, Some(next)), &filters, &filters, &fits));
+        assert_eq!(asked(&listing), "archived__is=false&id__gt=60");
+        let query = listing.ahead.clone().unwrap();
+        assert!(listing.take(page(0..0, None), &query, &filters, &fits));
+        assert_eq!(asked(&listing), "archived__is=false&page=1", "ten of them are missing");
+        let query = listing.ahead.clone().unwrap();
+        assert!(listing.take(page(11..61, Some(next)), &query, &filters, &fits));
+        let query = listing.ahead.clone().unwrap();
+        assert!(listing.take(page(1..11, None), &query, &filters, &fits));
+        assert_eq!((listing.ahead, listing.rows.len()), (None, 60));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::failure::ReadError;
 use domain::time::{Horizon, PracticeTime, PracticeZone};
 
-use super::client::{Client, Resource, Spending};
+use super::client::{Client, Listing, Resource, Spending};
 use super::mark::Mark;
 use super::wire::{Appointment, Department, Flag, Reason, Shift, ShiftType, User};
 
@@ -68,6 +68,15 @@ pub struct Copy {
     reconciled_at: Option<DateTime<Utc>>,
     /// From when on changes are asked for; none where nothing was seen by which to tell.
     mark: Option<Mark>,
+    ahead: Ahead,
+}
+
+/// Lists that are being read whole, of these days. Where a budget is spent before their end, the next look goes on.
+#[derive(Default)]
+struct Ahead {
+    window: Option<Horizon>,
+    shifts: Listing<Shift>,
+    appointments: Listing<Appointment>,
 }
 
 /// More appointments than these are not asked for one by one; what was deleted is found when all are read.
@@ -135,9 +144,26 @@ impl Hints {
         use_it(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Heard once, and still to be looked at.
-    fn put_back(&self, unused: Heard) {
-        self.heard(|heard| {
+    /// What was heard, to be looked at.
+    fn take(&self) -> Looking<'_> {
+        Looking { hints: self, heard: self.heard(std::mem::take), done: false }
+    }
+}
+
+/// What is being looked at. Whoever gives up before the end leaves it to the next look.
+struct Looking<'h> {
+    hints: &'h Hints,
+    heard: Heard,
+    done: bool,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let unused = std::mem::take(&mut self.heard);
+        self.hints.heard(|heard| {
             heard.lists |= unused.lists;
             if let Some(appointments) = unused.appointments {
                 heard.appointments.get_or_insert_default().extend(appointments);
@@ -193,18 +219,17 @@ impl Copy {
         let today = zone.today(now);
         let first = asked.first.min(today).checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(asked.first);
         let last = asked.last.max(today.checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today));
-        let window = match self.window {
-            Some(window) if window.first <= asked.first && asked.last <= window.last => window,
-            // With each new day at the latest, so that what lies long back does not pile up.
-            Some(_) | None => Horizon { first, last },
-        };
-        let grew = self.window != Some(window);
-        let heard = hints.heard(std::mem::take);
-        let done = self.step(client, zone, window, (grew, &heard), wanted, now).await;
-        if done.is_err() {
-            hints.put_back(heard);
+        let covers = |window: &Horizon| window.first <= asked.first && asked.last <= window.last;
+        // With each new day at the latest, so that what lies long back does not pile up.
+        let known = self.window.filter(covers).or(self.ahead.window.filter(covers));
+        let window = known.unwrap_or(Horizon { first, last });
+        if self.ahead.window != Some(window) {
+            self.ahead = Ahead { window: Some(window), ..Ahead::default() };
         }
-        done
+        let mut looking = hints.take();
+        self.step(client, zone, window, &looking.heard, wanted, now).await?;
+        looking.done = true;
+        Ok(())
     }
 
     async fn step(
@@ -212,39 +237,62 @@ impl Copy {
         client: &Client,
         zone: PracticeZone,
         window: Horizon,
-        (grew, heard): (bool, &Heard),
+        heard: &Heard,
         wanted: Wanted,
         now: DateTime<Utc>,
     ) -> Result<(), ReadError> {
         let due = |at: Option<DateTime<Utc>>, every: TimeDelta| {
             at.is_none_or(|at| !(TimeDelta::zero()..every).contains(&(now - at)))
         };
-        let mut contents = (*self.contents).clone();
+        let grew = self.window != Some(window);
+        let known = self.contents();
         let read_lists = heard.lists || due(self.lists_at, LISTS_EVERY);
+        let mut read_shifts =
+            grew || heard.lists || due(self.shifts_at, whole_list_every(known.shifts.len(), SHIFTS_EVERY));
+        let look = wanted == Wanted::Now || heard.appointments.is_some() || due(self.looked_at, LOOK_EVERY);
+        let mut reconcile = grew
+            || look && self.mark.is_none()
+            || due(self.reconciled_at, whole_list_every(known.appointments.len(), RECONCILE_EVERY));
+        if !(read_lists || read_shifts || look || reconcile) {
+            return Ok(());
+        }
+        let mut contents = (*known).clone();
+        // Nothing works before everything was read once, so that the first time may cost more.
+        let spending = if grew { Spending::Urgent } else { Spending::Bulk };
         if read_lists {
             contents.departments = client.all(Resource::Department, &[], |_| true, Spending::Bulk).await?;
             contents.users = client.all(Resource::User, &[], |_| true, Spending::Bulk).await?;
             contents.reasons = client.all(Resource::Reason, &[], |_| true, Spending::Bulk).await?;
             contents.shift_types = client.all(Resource::ShiftType, &[], |_| true, Spending::Bulk).await?;
         }
-        let read_shifts =
-            grew || heard.lists || due(self.shifts_at, whole_list_every(contents.shifts.len(), SHIFTS_EVERY));
         if read_shifts {
-            contents.shifts = read_shifts_of(client, zone, window).await?;
+            match read_shifts_of(client, zone, window, spending, &mut self.ahead.shifts).await {
+                Ok(shifts) => contents.shifts = shifts,
+                // What is known lasts until the rest can be read.
+                Err(ReadError::SlowDown { .. }) if !grew => read_shifts = false,
+                Err(error) => return Err(error),
+            }
         }
-        let look = wanted == Wanted::Now || heard.appointments.is_some() || due(self.looked_at, LOOK_EVERY);
-        let reconcile = grew
-            || look && self.mark.is_none()
-            || due(self.reconciled_at, whole_list_every(contents.appointments.len(), RECONCILE_EVERY));
         let mut mark = self.mark;
+        let mut catches_up = false;
         if reconcile {
-            // Nothing works before everything was read once, so that the first time may cost more.
-            let spending = if grew { Spending::Urgent } else { Spending::Bulk };
-            contents.appointments = read_appointments_of(client, zone, window, spending).await?;
-            mark = Mark::after(newest(contents.appointments.values()), now, client.now());
-        } else if look && let Some(known) = self.mark {
+            let began = self.ahead.appointments.began().unwrap_or(now);
+            match read_appointments_of(client, zone, window, spending, &mut self.ahead.appointments).await {
+                Ok(appointments) => {
+                    mark = Mark::after(newest(appointments.values()), began, client.now());
+                    contents.appointments = appointments;
+                    // It took more than one look, so that its first rows are older than what is known.
+                    catches_up = began != now;
+                }
+                Err(ReadError::SlowDown { .. }) if !grew && mark.is_some() => reconcile = false,
+                Err(error) => return Err(error),
+            }
+        }
+        if (catches_up || look && !reconcile)
+            && let Some(known) = mark
+        {
             let changed: Appointments =
-                client.changed_since(Resource::Appointment, known.since(now), Spending::Urgent).await?;
+                client.changed_since(Resource::Appointment, known.since(), Spending::Urgent).await?;
             mark = Some(known.advanced(newest(changed.values()), now, client.now()));
             let begins = day_begins(zone, window.first);
             // Whoever is named and did not change may be gone.
@@ -319,12 +367,14 @@ async fn read_shifts_of(
     client: &Client,
     zone: PracticeZone,
     window: Horizon,
+    spending: Spending,
+    listing: &mut Listing<Shift>,
 ) -> Result<BTreeMap<u64, Shift>, ReadError> {
     let begins = day_begins(zone, window.first);
     let ends = day_begins(zone, window.last.succ_opt().unwrap_or(window.last));
     let filters = [("end__gte", filter_time(begins)), ("start__lt", filter_time(ends))];
     let fits = |shift: &Shift| shift.end >= begins && shift.start < ends;
-    client.all(Resource::Shift, &filters, fits, Spending::Bulk).await
+    client.read_on(Resource::Shift, &filters, fits, spending, listing).await
 }
 
 /// The appointments that end within these days or later.
@@ -333,11 +383,12 @@ async fn read_appointments_of(
     zone: PracticeZone,
     window: Horizon,
     spending: Spending,
+    listing: &mut Listing<Appointment>,
 ) -> Result<Appointments, ReadError> {
     let begins = day_begins(zone, window.first);
     let filters = [("end__gte", filter_time(begins))];
     let fits = |appointment: &Appointment| appointment.end >= begins;
-    client.all(Resource::Appointment, &filters, fits, spending).await
+    client.read_on(Resource::Appointment, &filters, fits, spending, listing).await
 }
 
 impl Contents {
@@ -353,5 +404,25 @@ impl Contents {
         let working = self.shifts.values().filter(|shift| self.is_offered(shift));
         let works = |user: &u64| self.users.get(user).is_some_and(|user| user.is_active != Some(Flag(false)));
         working.filter_map(|shift| shift.user.map(|user| user.0)).filter(works).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_is_looked_at_again_where_the_look_was_given_up() {
+        let hints = Hints::default();
+        let now = DateTime::UNIX_EPOCH;
+        hints.lists();
+        assert!(hints.appointment(7, now));
+        drop(hints.take());
+        let mut looking = hints.take();
+        assert!(looking.heard.lists && looking.heard.appointments == Some(BTreeSet::from([7])));
+        looking.done = true;
+        drop(looking);
+        let heard = &hints.take().heard;
+        assert!(!heard.lists && heard.appointments.is_none());
     }
 }

@@ -17,11 +17,12 @@ mod translate;
 mod wire;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::booking::{AppointmentOrder, BookingKey, Held, Standing, Watched};
 use domain::client_snapshot::{ClientSnapshot, SnapshotAsked};
 use domain::diary::{Appointment, AppointmentStatus, Book, PracticeCard, Room, Writable};
@@ -58,6 +59,10 @@ const CARD_DAYS: u32 = 60;
 /// How long after an insert began its outcome may still change. Provet does not say how long it works on a request: ours
 /// is given up after half of this, and what was sent by then has the other half.
 pub const SETTLE_SECONDS: u32 = 60;
+
+/// More records than these are answered from memory, where everybody is kept there: asked for one after the other they
+/// would take the budget from those who book.
+const FEW: usize = 50;
 
 /// How long looks besides the booking itself may take; others wait behind them.
 const ASIDE_LIMIT: Duration = Duration::from_secs(3);
@@ -178,6 +183,8 @@ pub struct Provet {
     hints: Hints,
     /// Whoever writes looks first, and nobody else writes in between.
     writing: Mutex<()>,
+    /// The bookings for which a client may be being made still, since when.
+    unsettled: std::sync::Mutex<BTreeMap<BookingKey, DateTime<Utc>>>,
 }
 
 impl Provet {
@@ -197,6 +204,7 @@ impl Provet {
             people: Mutex::default(),
             hints: Hints::default(),
             writing: Mutex::default(),
+            unsettled: std::sync::Mutex::default(),
         })
     }
 
@@ -337,9 +345,10 @@ impl PracticeSystem for Provet {
     }
 
     async fn people_stamp(&self) -> Result<Option<String>, ReadError> {
-        let mut people = self.people.lock().await;
+        // While everybody is read, which takes long, whoever books does not wait for it.
+        let Ok(mut people) = self.people.try_lock() else { return Ok(None) };
         people.keep_in_step(&self.client).await?;
-        Ok(people.stamp())
+        Ok(people.stamp(self.client.now()))
     }
 
     async fn people(&self, after: Option<&PatientRef>, limit: u32) -> Result<Vec<PatientRecord>, ReadError> {
@@ -350,11 +359,19 @@ impl PracticeSystem for Provet {
     }
 
     async fn patients(&self, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
-        let mut found = Vec::with_capacity(patients.len());
-        for patient in patients {
-            found.extend(people::one(&self.client, patient).await?);
+        match patients {
+            [] => Ok(Vec::new()),
+            [one] => Ok(people::one(&self.client, one).await?.into_iter().collect()),
+            some if some.len() > FEW => {
+                let mut people = self.people.lock().await;
+                people.keep_in_step(&self.client).await?;
+                match people.some(some) {
+                    Some(records) => Ok(records),
+                    None => people::some(&self.client, some).await,
+                }
+            }
+            some => people::some(&self.client, some).await,
         }
-        Ok(found)
     }
 
     async fn patient(&self, patient: &PatientRef) -> Result<Option<PatientRecord>, ReadError> {
@@ -369,15 +386,14 @@ impl PracticeSystem for Provet {
         let horizon = self.on(day);
         let (contents, _) = self.contents(horizon, Wanted::Now).await?;
         let book = translate::book(&contents, &self.shape, horizon);
-        let mut found = Vec::new();
-        for appointment in book.appointments.into_iter().filter(|found| found.resource == *resource) {
-            let record = match &appointment.patient {
-                Some(patient) => people::one(&self.client, patient).await?,
-                None => None,
-            };
-            found.push((appointment, record));
-        }
-        Ok(found)
+        let theirs: Vec<Appointment> =
+            book.appointments.into_iter().filter(|found| found.resource == *resource).collect();
+        let patients: Vec<PatientRef> = theirs.iter().filter_map(|found| found.patient.clone()).collect();
+        let records = people::some(&self.client, &patients).await?;
+        let record_of = |found: &Appointment| {
+            records.iter().find(|record| Some(&record.id) == found.patient.as_ref()).cloned()
+        };
+        Ok(theirs.into_iter().map(|found| (found.clone(), record_of(&found))).collect())
     }
 
     async fn insert(&self, order: &AppointmentOrder) -> Result<Held, WriteError> {

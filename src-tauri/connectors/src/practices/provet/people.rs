@@ -9,12 +9,14 @@ use domain::people::{PatientRecord, PersonDetails};
 use domain::ports::practice::Candidates;
 use domain::private::Private;
 
-use super::client::{Client, Resource, Spending, number};
+use super::client::{Client, Listing, Resource, Spending, number};
 use super::mark::Mark;
 use super::translate;
 use super::wire;
 use crate::practices::sql::one_line;
 
+/// How many clients are asked for with one request: as many as a page has.
+const AT_ONCE: usize = 50;
 /// More candidates than these are not looked through.
 const MOST_CANDIDATES: usize = 150;
 /// How often it is asked who changed, at most.
@@ -22,18 +24,15 @@ const LOOK_EVERY: TimeDelta = TimeDelta::seconds(4);
 /// Everybody is read again this often, because whoever is deleted leaves no trace (sheet §6).
 const RECONCILE_EVERY: TimeDelta = TimeDelta::days(1);
 
-/// Everybody, as far as they were read.
+/// Everybody.
 #[derive(Default)]
 pub struct People {
     clients: BTreeMap<u64, wire::Client>,
     phones: BTreeMap<u64, wire::PhoneNumber>,
-    /// Behind which client, and then behind which number, reading goes on.
-    clients_to: Option<u64>,
-    phones_to: Option<u64>,
-    /// When reading everybody began; none before.
-    began: Option<DateTime<Utc>>,
     /// Since when everybody is there; none while some are not.
     complete: Option<DateTime<Utc>>,
+    /// Everybody anew, as far as they were read; those above count until then.
+    reading: Option<Reading>,
     marks: Marks,
     looked_at: Option<DateTime<Utc>>,
     version: u64,
@@ -46,32 +45,46 @@ struct Marks {
     phones: Option<Mark>,
 }
 
+/// Everybody, as far as they were read.
+struct Reading {
+    began: DateTime<Utc>,
+    /// Those whose list was read to its end.
+    all_clients: Option<BTreeMap<u64, wire::Client>>,
+    clients: Listing<wire::Client>,
+    phones: Listing<wire::PhoneNumber>,
+}
+
 impl People {
-    /// Differs whenever anybody's record does.
-    pub fn stamp(&self) -> Option<String> {
-        self.complete.map(|since| format!("{}.{}", since.timestamp_millis(), self.version))
+    /// Differs whenever anybody's record does; none while that cannot be told, and once everybody is due to be read again.
+    pub fn stamp(&self, now: DateTime<Utc>) -> Option<String> {
+        let since = self.complete.filter(|since| is_fresh(*since, now))?;
+        Some(format!("{}.{}", since.timestamp_millis(), self.version))
     }
 
     /// Reads on until everybody is there. Where the budget is spent, what was read so far is kept.
     pub async fn read_on(&mut self, client: &Client) -> Result<(), ReadError> {
         let now = client.now();
-        if self.complete.is_some_and(|since| !(TimeDelta::zero()..RECONCILE_EVERY).contains(&(now - since))) {
-            *self = Self { version: self.version + 1, ..Self::default() };
-        }
-        if self.complete.is_some() {
+        if self.complete.is_some_and(|since| is_fresh(since, now)) {
             return Ok(());
         }
-        let began = *self.began.get_or_insert(now);
-        read_behind(client, Resource::Client, &mut self.clients_to, &mut self.clients).await?;
-        read_behind(client, Resource::PhoneNumber, &mut self.phones_to, &mut self.phones).await?;
+        let reading = self.reading.get_or_insert_with(|| Reading::since(now));
+        let phones = match reading.go_on(client).await {
+            Ok(phones) => phones,
+            // Those who are known are known well enough meanwhile.
+            Err(ReadError::SlowDown { .. }) if self.complete.is_some() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Some(Reading { began, all_clients, .. }) = self.reading.take() else { return Ok(()) };
+        (self.clients, self.phones) = (all_clients.unwrap_or_default(), phones);
         // What was changed while everybody was read is asked for once more.
         let ended = client.now();
         self.marks = Marks {
-            clients: Mark::after(self.clients.values().filter_map(|row| row.modified).max(), began, ended),
-            phones: Mark::after(self.phones.values().filter_map(|row| row.modified).max(), began, ended),
+            clients: Mark::after(newest(&self.clients), began, ended),
+            phones: Mark::after(newest(&self.phones), began, ended),
         };
-        self.complete = Some(client.now());
+        self.complete = Some(ended);
         self.looked_at = None;
+        self.version += 1;
         Ok(())
     }
 
@@ -82,20 +95,9 @@ impl People {
         if self.complete.is_none() || self.looked_at.is_some_and(lately) {
             return Ok(());
         }
-        let (Some(clients), Some(phones)) = (self.marks.clients, self.marks.phones) else {
-            // Nobody was there by whom to tell the time.
-            *self = Self { version: self.version + 1, ..Self::default() };
-            return self.read_on(client).await;
-        };
-        let people: BTreeMap<u64, wire::Client> =
-            client.changed_since(Resource::Client, clients.since(now), Spending::Urgent).await?;
-        let numbers: BTreeMap<u64, wire::PhoneNumber> =
-            client.changed_since(Resource::PhoneNumber, phones.since(now), Spending::Urgent).await?;
-        let ended = client.now();
-        self.marks = Marks {
-            clients: Some(clients.advanced(people.values().filter_map(|row| row.modified).max(), now, ended)),
-            phones: Some(phones.advanced(numbers.values().filter_map(|row| row.modified).max(), now, ended)),
-        };
+        let (people, of_clients) = news(client, Resource::Client, self.marks.clients).await?;
+        let (numbers, of_phones) = news(client, Resource::PhoneNumber, self.marks.phones).await?;
+        self.marks = Marks { clients: of_clients, phones: of_phones };
         self.looked_at = Some(now);
         let mut changed = false;
         for (id, person) in people {
@@ -114,51 +116,81 @@ impl People {
     pub fn page(&self, after: Option<&PatientRef>, limit: u32) -> Vec<PatientRecord> {
         let after = after.and_then(|after| number(after.as_str()));
         let from = after.map_or(0, |after| after.saturating_add(1));
-        let chosen: Vec<&wire::Client> = self
-            .clients
-            .range(from..)
-            .map(|(_, client)| client)
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .collect();
-        let ids: BTreeSet<u64> = chosen.iter().map(|client| client.id).collect();
-        let mut phones: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for phone in self.phones.values().filter(|phone| ids.contains(&phone.client.0)) {
-            phones.entry(phone.client.0).or_default().push(phone.phone_number.clone());
-        }
-        chosen
-            .into_iter()
-            .map(|client| {
-                translate::person(client, phones.get(&client.id).map(Vec::as_slice).unwrap_or_default())
-            })
-            .collect()
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chosen: Vec<&wire::Client> = self.clients.range(from..).map(|(_, row)| row).take(limit).collect();
+        together(&chosen, self.phones.values())
+    }
+
+    /// The records of these, where everybody is there; those that are gone are missing.
+    pub fn some(&self, patients: &[PatientRef]) -> Option<Vec<PatientRecord>> {
+        self.complete?;
+        let chosen: Vec<&wire::Client> =
+            numbers_of(patients).into_iter().filter_map(|id| self.clients.get(&id)).collect();
+        Some(together(&chosen, self.phones.values()))
     }
 }
 
-/// Reads a list on, and keeps what was read where it cannot be read to its end.
-async fn read_behind<T: serde::de::DeserializeOwned + wire::Row>(
+fn numbers_of(patients: &[PatientRef]) -> BTreeSet<u64> {
+    patients.iter().filter_map(|patient| number(patient.as_str())).collect()
+}
+
+/// Clients, each with their phone numbers.
+fn together<'p>(
+    clients: &[&wire::Client],
+    all_phones: impl Iterator<Item = &'p wire::PhoneNumber>,
+) -> Vec<PatientRecord> {
+    let ids: BTreeSet<u64> = clients.iter().map(|client| client.id).collect();
+    let mut phones: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for phone in all_phones.filter(|phone| ids.contains(&phone.client.0)) {
+        phones.entry(phone.client.0).or_default().push(phone.phone_number.clone());
+    }
+    let theirs = |client: &wire::Client| phones.get(&client.id).map(Vec::as_slice).unwrap_or_default();
+    clients.iter().map(|client| translate::person(client, theirs(client))).collect()
+}
+
+impl Reading {
+    fn since(began: DateTime<Utc>) -> Self {
+        Self { began, all_clients: None, clients: Listing::default(), phones: Listing::default() }
+    }
+
+    /// Reads to the end, clients first, and answers the phone numbers.
+    async fn go_on(&mut self, client: &Client) -> Result<BTreeMap<u64, wire::PhoneNumber>, ReadError> {
+        if self.all_clients.is_none() {
+            let listing = &mut self.clients;
+            let read = client.read_on(Resource::Client, &[], |_| true, Spending::Bulk, listing).await?;
+            self.all_clients = Some(read);
+        }
+        client.read_on(Resource::PhoneNumber, &[], |_| true, Spending::Bulk, &mut self.phones).await
+    }
+}
+
+/// Whether those who were read then are still known well enough.
+fn is_fresh(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (TimeDelta::zero()..RECONCILE_EVERY).contains(&(now - since))
+}
+
+fn newest<T: wire::Row>(rows: &BTreeMap<u64, T>) -> Option<DateTime<Utc>> {
+    rows.values().filter_map(wire::Row::modified).max()
+}
+
+/// What changed, and from when on to ask the next time. Where nothing was there by which to tell the time, that is all.
+async fn news<T: serde::de::DeserializeOwned + wire::Row>(
     client: &Client,
     what: Resource,
-    to: &mut Option<u64>,
-    into: &mut BTreeMap<u64, T>,
-) -> Result<(), ReadError> {
-    loop {
-        let behind = to.map_or_else(|| "0".to_owned(), |to| to.to_string());
-        let query = [("id__gt".to_owned(), behind)];
-        let page: wire::Page<T> = client.page(what, &query, Spending::Bulk).await?;
-        let mut last = *to;
-        for row in page.results {
-            if last.is_some_and(|last| row.id() <= last) {
-                // In another order, so that one page after the other has to be read.
-                *into = client.all(what, &[], |_| true, Spending::Bulk).await?;
-                return Ok(());
-            }
-            last = Some(row.id());
-            into.insert(row.id(), row);
+    mark: Option<Mark>,
+) -> Result<(BTreeMap<u64, T>, Option<Mark>), ReadError> {
+    let began = client.now();
+    match mark {
+        Some(mark) => {
+            let rows = client.changed_since(what, mark.since(), Spending::Urgent).await?;
+            let mark = mark.advanced(newest(&rows), began, client.now());
+            Ok((rows, Some(mark)))
         }
-        if page.next.is_none() || last == *to {
-            return Ok(());
+        None => {
+            let rows = client.all(what, &[], |_| true, Spending::Urgent).await?;
+            let mark = Mark::after(newest(&rows), began, client.now());
+            Ok((rows, mark))
         }
-        *to = last;
     }
 }
 
@@ -243,6 +275,23 @@ pub async fn phones_of(client: &Client, person: u64) -> Result<Vec<wire::PhoneNu
     let fits = |phone: &wire::PhoneNumber| phone.client.0 == person;
     let phones = client.all(Resource::PhoneNumber, &asked, fits, Spending::Urgent).await?;
     Ok(phones.into_values().collect())
+}
+
+/// Several clients by their numbers, asked for now, many with one request; those that are gone are missing.
+pub async fn some(client: &Client, patients: &[PatientRef]) -> Result<Vec<PatientRecord>, ReadError> {
+    let mut found = Vec::with_capacity(patients.len());
+    let wanted: Vec<u64> = numbers_of(patients).into_iter().collect();
+    for some in wanted.chunks(AT_ONCE) {
+        let in_list = some.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let in_list = format!("[{in_list}]");
+        let (asked, whose) = ([("id__in", in_list.clone())], [("client__in", in_list)]);
+        let is_wanted = |row: &wire::Client| some.contains(&row.id);
+        let clients = client.all(Resource::Client, &asked, is_wanted, Spending::Urgent).await?;
+        let of_theirs = |phone: &wire::PhoneNumber| some.contains(&phone.client.0);
+        let phones = client.all(Resource::PhoneNumber, &whose, of_theirs, Spending::Urgent).await?;
+        found.extend(together(&clients.values().collect::<Vec<_>>(), phones.values()));
+    }
+    Ok(found)
 }
 
 /// One client by their number, asked for now.

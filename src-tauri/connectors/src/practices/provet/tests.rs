@@ -7,6 +7,7 @@ mod shapes;
 mod writing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 use super::sim::{ProvetSim, ProvetSimConfig, SimState, Table};
 use super::{Provet, Setup};
-use crate::http::Http;
+use crate::http::{Deadlines, Http};
 use crate::sim::testing::Hand;
 
 /// Eleven o'clock on a Friday in Melbourne.
@@ -80,6 +81,10 @@ impl Clinic {
     }
 
     pub fn link(sim: &ProvetSim, hand: &Hand, secret: &str) -> Provet {
+        Self::link_through(sim, hand, secret, Http::default())
+    }
+
+    fn link_through(sim: &ProvetSim, hand: &Hand, secret: &str, http: Http) -> Provet {
         let account = ProvetSettings {
             provet_id: 9999,
             client_id: "a-client".into(),
@@ -87,7 +92,7 @@ impl Clinic {
             webhook_url: None,
         };
         let clock = Arc::new(HandClock(hand.clone()));
-        let http = Http::default().with_clock(clock.clone());
+        let http = http.with_clock(clock.clone());
         let setup = Setup {
             host: &sim.host(),
             account: &account,
@@ -102,6 +107,13 @@ impl Clinic {
     /// Another program that starts with nothing in memory.
     pub fn restarted(&self) -> Provet {
         Self::link(&self.sim, &self.hand, "s3cret:with%signs")
+    }
+
+    /// Another program that waits as long as it must for each answer.
+    pub fn patient(&self) -> Provet {
+        let whole = Duration::from_secs(3600);
+        let deadlines = Deadlines { whole, urgent: whole, ..Deadlines::default() };
+        Self::link_through(&self.sim, &self.hand, "s3cret:with%signs", Http::with_deadlines(deadlines))
     }
 
     pub fn pass(&self, seconds: i64) {

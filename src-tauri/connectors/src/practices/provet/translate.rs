@@ -55,7 +55,7 @@ impl Shape {
 pub fn book(contents: &Contents, shape: &Shape, horizon: Horizon) -> Book {
     let resources = resources(contents, shape);
     let appointment_types = types_of(types(contents), &resources);
-    let (rows, rules) = (rows(contents, shape.zone), shape.rules());
+    let (rows, rules) = (rows(contents, shape.zone, horizon), shape.rules());
     let calendars: Vec<Calendar<'_>> = resources.iter().map(Calendar::of).collect();
     let days = plan(&rows, &calendars, horizon, &rules);
     let appointments = appointments(&rows, &calendars, horizon, &rules);
@@ -78,7 +78,7 @@ pub fn planned(
     horizon: Horizon,
     besides: Option<u64>,
 ) -> Plan {
-    let mut rows = rows(contents, shape.zone);
+    let mut rows = rows(contents, shape.zone, horizon);
     if let Some(besides) = besides {
         let besides = besides.to_string();
         rows.retain(|row| row.id != besides || row.kind != Kind::Takes);
@@ -162,12 +162,16 @@ pub fn types(contents: &Contents) -> Vec<AppointmentType> {
     types
 }
 
-/// Shifts and appointments as rows of a calendar.
-pub fn rows(contents: &Contents, zone: PracticeZone) -> Vec<CalendarRow> {
+/// Shifts and appointments as rows of a calendar, shifts within these days.
+fn rows(contents: &Contents, zone: PracticeZone, horizon: Horizon) -> Vec<CalendarRow> {
     let mut rows = Vec::new();
+    let begins = PracticeTime(horizon.first.and_time(NaiveTime::MIN));
+    let ends = horizon.last.succ_opt().map(|day| PracticeTime(day.and_time(NaiveTime::MIN)));
     for shift in contents.shifts.values().filter(|shift| contents.is_offered(shift)) {
         let Some(user) = shift.user else { continue };
-        let (mut from, to) = (zone.wall_clock(shift.start), zone.wall_clock(shift.end));
+        // One without an end may be written as one that ends in a thousand years.
+        let (mut from, to) = (zone.wall_clock(shift.start).max(begins), zone.wall_clock(shift.end));
+        let to = ends.map_or(to, |ends| to.min(ends));
         // Working time is told day by day.
         while from < to {
             let midnight = from.day().succ_opt().map(|day| PracticeTime(day.and_time(NaiveTime::MIN)));
@@ -334,4 +338,82 @@ pub fn department(
     let usual = || resource.location.as_ref().map(ToString::to_string);
     let first = || locations(contents, shape).first().map(|location| location.id.to_string());
     there.or_else(usual).or_else(first).and_then(|id| id.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::booking::BookingKey;
+    use domain::ids::{ForeignBookingId, PartnerId, PracticeId};
+    use domain::people::PatientPlan;
+    use wire::Relation;
+
+    #[test]
+    fn a_complaint_is_cut_at_a_character_and_carries_no_mark() {
+        let order = |note: String| AppointmentOrder {
+            key: BookingKey {
+                practice: PracticeId::new("p1"),
+                partner: PartnerId::new("healthengine"),
+                booking: ForeignBookingId::new("1"),
+            },
+            resource: ResourceRef::new("1"),
+            appointment_type: None,
+            starts: PracticeTime("2026-11-23T10:00:00".parse().unwrap()),
+            length: Minutes(30),
+            patient: PatientPlan::Undecided,
+            details: PersonDetails::default(),
+            note: Private::new(note),
+            beside: false,
+        };
+        let cut = complaint(&order("ü🐾".repeat(200)));
+        assert_eq!((cut.chars().count(), cut.ends_with('🐾')), (254, true));
+        assert_eq!(complaint(&order("short [healthengine:1]".into())), "short (healthengine:1)");
+    }
+
+    #[test]
+    fn times_carry_the_offset_of_their_own_day() {
+        let zone = PracticeZone::parse("Australia/Melbourne").unwrap();
+        for (wall, written) in [
+            ("2026-11-23T10:00:00", "2026-11-23T10:00:00+11:00"),
+            ("2027-04-05T10:00:00", "2027-04-05T10:00:00+10:00"),
+            // The last hour before the clocks go back, and the first after they went forward.
+            ("2027-04-04T01:30:00", "2027-04-04T01:30:00+11:00"),
+            ("2027-10-03T03:00:00", "2027-10-03T03:00:00+11:00"),
+        ] {
+            let at = zone.instant(PracticeTime(wall.parse().unwrap()));
+            assert_eq!(with_offset(at, zone), written);
+        }
+    }
+
+    #[test]
+    fn a_relation_is_its_last_segment_whatever_stands_before_it() {
+        for address in [
+            "https://provetcloud.com/9999/api/0.1/client/10/",
+            "https://provetcloud.com/api/9999/0.1/client/10",
+            "/9999/api/0.1/client/10/?expose_patients#x",
+            "10",
+        ] {
+            assert_eq!(Relation::of_address(address), Some(Relation(10)), "{address}");
+        }
+        for address in ["", "https://provetcloud.com/9999/api/0.1/client/", "client/ten/", "client/-1/"] {
+            assert_eq!(Relation::of_address(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn phone_numbers_are_written_with_their_country_and_found_however_they_are_written() {
+        for (typed, written) in [
+            ("0491 570 999", "+61491570999"),
+            ("(03) 7010 1234", "+61370101234"),
+            ("61 491 570 999", "+61491570999"),
+            ("491570999", "+61491570999"),
+            ("+358 40 123 4567", "+358401234567"),
+            ("0011 44 20 7946 0000", "0011 44 20 7946 0000"),
+            ("ext 123", "ext 123"),
+        ] {
+            assert_eq!(international(typed), written, "{typed}");
+        }
+        assert_eq!(last_digits("(03) 7010 1234"), last_digits("+61370101234"));
+        assert_eq!(last_digits("123"), None);
+    }
 }

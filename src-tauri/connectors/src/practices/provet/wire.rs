@@ -340,8 +340,9 @@ pub struct NewPhoneNumber {
     pub type_code: u64,
     pub phone_number: String,
 }
-/// A webhook (sheet §7).
-#[derive(Debug, Deserialize)]
+
+/// A webhook (sheet §7). Its address opens our listener, so that it cannot be printed.
+#[derive(Deserialize)]
 pub struct Hook {
     /// Its number.
     pub id: u64,

@@ -4,6 +4,8 @@
 //! The time is taken first and named afterwards: a person without an appointment helps nobody, and somebody else could
 //! take the time meanwhile.
 
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ const ONLINE_BOOKING: u64 = 2;
 /// The kind of phone number that Provet itself uses (sheet §5, seen).
 const PHONE_TYPE: u64 = 1;
 
+/// What became of something that was sent.
+type Sent<T> = Result<Answered<T, Value>, WriteError>;
+
 /// Whether anything that cannot be undone was sent.
 #[derive(Default)]
 struct Progress(AtomicBool);
@@ -37,6 +42,20 @@ struct Progress(AtomicBool);
 impl Progress {
     fn begun(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends something. From then on it may have been done, also where nobody waits for the end, until it is known that it
+    /// was not.
+    async fn send<T>(&self, sending: impl Future<Output = Sent<T>>) -> Sent<T> {
+        let before = self.0.swap(true, Ordering::Relaxed);
+        let ended = sending.await;
+        match &ended {
+            Ok(Answered::Done(_)) | Err(WriteError::Unknown(_)) => {}
+            Ok(Answered::Refused(_)) | Err(WriteError::Refused(_) | WriteError::Untouched(_)) => {
+                self.0.store(before, Ordering::Relaxed);
+            }
+        }
+        ended
     }
 
     fn failed(&self, error: ReadError) -> WriteError {
@@ -180,12 +199,11 @@ impl Provet {
             complaint: translate::complaint(order),
             notes: note(order),
         };
-        let made = self.client.create::<wire::Appointment>(Resource::Appointment, &wanted).await;
-        let made = match made? {
+        let sending = self.client.create::<wire::Appointment>(Resource::Appointment, &wanted);
+        let made = match progress.send(sending).await? {
             Answered::Done(made) => made,
             Answered::Refused(said) => return Err(self.refused(order, &said).await),
         };
-        progress.begun();
         let as_ordered = made.start == starts
             && made.end == ends
             && made.user.map(|made| made.0) == Some(user)
@@ -285,13 +303,11 @@ impl Provet {
         };
         let patients = self.animals_of(&person).await.map_err(WriteError::Untouched)?;
         let body = wire::Naming { client: self.client.address(Resource::Client, person.id), patients };
-        let changed =
-            self.client.amend::<wire::Appointment>(Resource::Appointment, standing.id, &body).await?;
-        let named = match changed {
+        let sending = self.client.amend::<wire::Appointment>(Resource::Appointment, standing.id, &body);
+        let named = match progress.send(sending).await? {
             Answered::Done(named) => named,
             Answered::Refused(said) => return Err(WriteError::Refused(in_words(&said))),
         };
-        progress.begun();
         let is_theirs = named.client.map(|client| client.0) == Some(person.id);
         let result = held(&named);
         let now = self.client.now();
@@ -322,11 +338,10 @@ impl Provet {
             )));
         }
         self.may_still_change(&standing)?;
-        let changed =
-            self.client.amend::<wire::Appointment>(Resource::Appointment, id, &json!({"active": 0})).await?;
-        match changed {
+        let cancelled = json!({"active": 0});
+        let sending = self.client.amend::<wire::Appointment>(Resource::Appointment, id, &cancelled);
+        match progress.send(sending).await? {
             Answered::Done(cancelled) => {
-                progress.begun();
                 let done = translate::status(&cancelled) == AppointmentStatus::Cancelled;
                 self.wrote(cancelled, now).await;
                 let stands = || ReadError::Misfit("it did not cancel the appointment".into());
@@ -393,10 +408,7 @@ impl Provet {
         let earlier = made_earlier(&self.client, key, &wanted).await.map_err(WriteError::Untouched)?;
         let person = match earlier {
             Some(person) => person,
-            None => match self.client.create::<wire::Client>(Resource::Client, &wanted).await? {
-                Answered::Done(person) => person,
-                Answered::Refused(said) => return Err(WriteError::Refused(in_words(&said))),
-            },
+            None => self.make_client(progress, key, &wanted).await?,
         };
         progress.begun();
         let known = people::phones_of(&self.client, person.id).await.map_err(WriteError::Untouched)?;
@@ -416,23 +428,60 @@ impl Provet {
                 type_code: PHONE_TYPE,
                 phone_number: phone.clone(),
             };
-            match self.client.create::<Value>(Resource::PhoneNumber, &body).await? {
+            let sending = self.client.create::<Value>(Resource::PhoneNumber, &body);
+            match progress.send(sending).await? {
                 Answered::Done(_) => known.push(phone),
-                Answered::Refused(_) => self.note_phone(&person, &phone).await?,
+                Answered::Refused(_) => self.note_phone(progress, &person, &phone).await?,
             }
         }
         Ok(person)
     }
 
+    /// Makes a client, unless one that is not there yet may still come about.
+    async fn make_client(
+        &self,
+        progress: &Progress,
+        key: &BookingKey,
+        wanted: &wire::NewClient,
+    ) -> Result<wire::Client, WriteError> {
+        let settle = TimeDelta::seconds(i64::from(SETTLE_SECONDS));
+        let now = self.client.now();
+        let unsettled = self.unsettled(|unsettled| {
+            unsettled.retain(|_, at| (TimeDelta::zero()..settle).contains(&(now - *at)));
+            unsettled.get(key).copied()
+        });
+        if let Some(at) = unsettled {
+            return Err(WriteError::Untouched(ReadError::SlowDown { retry_after: Some(at + settle - now) }));
+        }
+        self.unsettled(|unsettled| unsettled.insert(key.clone(), now));
+        let sent = progress.send(self.client.create::<wire::Client>(Resource::Client, wanted)).await;
+        if !matches!(sent, Err(WriteError::Unknown(_))) {
+            self.unsettled(|unsettled| unsettled.remove(key));
+        }
+        match sent? {
+            Answered::Done(person) => Ok(person),
+            Answered::Refused(said) => Err(WriteError::Refused(in_words(&said))),
+        }
+    }
+
+    fn unsettled<T>(&self, use_it: impl FnOnce(&mut BTreeMap<BookingKey, DateTime<Utc>>) -> T) -> T {
+        use_it(&mut self.unsettled.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A number that Provet does not take as one is kept where staff see it.
-    async fn note_phone(&self, person: &wire::Client, phone: &str) -> Result<(), WriteError> {
+    async fn note_phone(
+        &self,
+        progress: &Progress,
+        person: &wire::Client,
+        phone: &str,
+    ) -> Result<(), WriteError> {
         if person.remarks.contains(phone) {
             return Ok(());
         }
         let remarks = format!("{}\nPhone as given: {phone}", person.remarks);
-        let changed =
-            self.client.amend::<Value>(Resource::Client, person.id, &json!({"remarks": remarks})).await?;
-        match changed {
+        let remarks = json!({"remarks": remarks});
+        let sending = self.client.amend::<Value>(Resource::Client, person.id, &remarks);
+        match progress.send(sending).await? {
             Answered::Done(_) => Ok(()),
             Answered::Refused(said) => Err(WriteError::Refused(in_words(&said))),
         }

@@ -1,11 +1,11 @@
 //! Practitioners and invoices. There are few of the former and most clinics' systems tell of none of the latter, so that
 //! both are looked at once an hour, whole.
 
-use super::plan::{Checked, checked};
+use super::plan::{Checked, checked, seen};
 use super::{RecordLinks, Stop, notes};
 use chrono::TimeDelta;
 use domain::consent::{Consent, Said};
-use domain::ids::SyncId;
+use domain::ids::{ForeignRecordId, SyncId};
 use domain::link::{Link, LinkKind, LinkState};
 use domain::ports::records::{InvoiceBook, RecordRegister, RecordsRead};
 use domain::ports::store::Leg;
@@ -84,7 +84,8 @@ impl RecordLinks {
                 self.carry_out(register, &link.key, consent).await.map(|()| None)
             }
             LinkState::Ended => self.take_away(register, link, consent).await.map(|()| None),
-            LinkState::Failed => Ok(None),
+            LinkState::Failed if link.refused == theirs.map(seen) => Ok(None),
+            LinkState::Failed => self.carry_out(register, &link.key, consent).await.map(|()| None),
             LinkState::Conflict if theirs.is_some_and(|theirs| theirs.told_as.is_some()) => Ok(None),
             LinkState::Conflict | LinkState::Pending | LinkState::NeedsPerson => Ok(Some(link.clone())),
         }
@@ -114,10 +115,10 @@ impl RecordLinks {
                 continue;
             }
             let refused = notes::refused(&self.ports, &key, &told_as).await?;
-            let like: Vec<String> = practitioners_like(practitioner, &read.records)
+            let like: Vec<ForeignRecordId> = practitioners_like(practitioner, &read.records)
                 .into_iter()
                 .filter(|record| !refused.contains(&record.id))
-                .map(|record| record.id.to_string())
+                .map(|record| record.id.clone())
                 .collect();
             if like.is_empty() {
                 continue;
@@ -224,7 +225,6 @@ impl RecordLinks {
                 self.keep(&link).await
             }
             InvoiceDecided::Ask(ids) => {
-                let ids = ids.into_iter().map(|id| id.to_string()).collect();
                 notes::set_suggested(&self.ports, &key, &told_as, ids).await?;
                 let reason = "Day and amount agree, and something else does not: say which invoice it is.";
                 link.becomes(LinkState::NeedsPerson, Some(reason.to_owned()), now);

@@ -461,7 +461,11 @@ fn an_account_is_another_one_where_anything_differs_and_an_organisation_only_whe
     assert_ne!(first.account(), renewed.account());
     assert_eq!(first.organisation(), renewed.organisation());
     assert_eq!(first.organisation(), of("", INFORM_V2, TOKEN).organisation(), "the usual address");
-    assert_ne!(first.organisation(), of("https://elsewhere.example", INFORM_V2, TOKEN).organisation());
+    for (base_url, api) in [("https://elsewhere.example", INFORM_V2), ("", LEGACY_V1)] {
+        let moved = of(base_url, api, TOKEN);
+        assert_ne!(first.account(), moved.account());
+        assert_eq!(first.organisation(), moved.organisation(), "a move forgets nobody");
+    }
     assert!(!first.account().contains(TOKEN) && !first.organisation().contains(ORG));
     assert!(opened("http://api.validic.com", INFORM_V2, TOKEN, &http).is_err(), "not encrypted");
     assert!(opened("", "v3", TOKEN, &http).is_err());

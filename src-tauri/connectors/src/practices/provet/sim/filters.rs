@@ -73,12 +73,17 @@ fn compare(
 ) -> Option<bool> {
     let cell = state.row(table, id)?.get(field);
     match kind {
+        Kind::Number if method == "in" => Some(numbers(value)?.contains(&id)),
         Kind::Number => ordered(id, method, value.parse().ok()?),
         Kind::Time => ordered(time(cell)?, method, filter_time(value)?),
         Kind::Text => text(cell.and_then(Value::as_str).unwrap_or_default(), method, value),
         Kind::Flag => {
             let wanted = matches!(value, "true" | "True" | "1");
             matches!(method, "is" | "eq").then(|| is_yes(cell) == wanted)
+        }
+        Kind::Relation if method == "in" => {
+            let wanted = numbers(value)?;
+            Some(last_number(cell).is_some_and(|number| wanted.contains(&number)))
         }
         Kind::Relation => matches!(method, "is" | "eq").then(|| last_number(cell) == value.parse().ok()),
         Kind::Phone => {
@@ -90,6 +95,12 @@ fn compare(
             Some(fits.contains(&true))
         }
     }
+}
+
+/// `[a,b]`.
+fn numbers(text: &str) -> Option<Vec<u64>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    inner.split(',').map(|number| number.trim().parse().ok()).collect()
 }
 
 fn text(held: &str, method: &str, wanted: &str) -> Option<bool> {

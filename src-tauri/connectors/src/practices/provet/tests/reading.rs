@@ -4,12 +4,14 @@ use domain::booking::{Standing, Watched};
 use domain::diary::Writable;
 use domain::failure::ReadError;
 use domain::ids::{AppointmentRef, PatientRef, ResourceRef};
+use domain::people::PatientRecord;
 use domain::ports::practice::PracticeSystem;
 use domain::ports::webhooks::BookNews;
 use domain::time::{DayRange, MinuteOfDay, Minutes};
 use serde_json::json;
 
 use super::*;
+use crate::sim::door::Faulty;
 use crate::sim::faults::{Fault, FaultRule};
 
 fn range(from: i64, to: i64) -> DayRange {
@@ -262,7 +264,69 @@ async fn everybody_is_read_once_and_kept_in_step() {
     let someone = clinic.named(Table::Client, "email", "beatrix.");
     clinic.sim.staff(|state, _| state.delete(Table::Client, someone));
     clinic.pass(24 * 60 * 60);
+    assert_eq!(clinic.provet.people_stamp().await.unwrap(), None, "so that everybody is read again");
     assert_eq!(clinic.provet.people(None, 5000).await.unwrap().len(), 63, "once a day");
+}
+
+#[tokio::test]
+async fn whoever_books_does_not_wait_while_everybody_is_read() {
+    let clinic = Clinic::new().await;
+    clinic.provet.people(None, 5000).await.unwrap();
+    clinic.pass(24 * 60 * 60);
+    let slow = Fault::Slow { milliseconds: 600_000 };
+    clinic.sim.add_fault(FaultRule::once(slow).on("GET", "/phonenumber/"));
+    let booking = async {
+        while clinic.sim.inspect(|state| state.faults().active().iter().all(|rule| rule.struck == 0)) {
+            tokio::task::yield_now().await;
+        }
+        clinic.provet.people_stamp().await.unwrap()
+    };
+    tokio::select! {
+        _ = clinic.provet.people(None, 5000) => panic!("it was not slow"),
+        stamp = booking => assert_eq!(stamp, None),
+    }
+}
+
+#[tokio::test]
+async fn many_records_cost_one_request_for_many_and_none_where_everybody_is_known() {
+    let clinic = Clinic::new().await;
+    clinic.sim.staff(|state, now| {
+        for at in 0..1200 {
+            let phone = format!("+6149157{at:04}");
+            state.register(&json!({"firstname": "Extra", "lastname": format!("Person{at}")}), &[&phone], now);
+        }
+    });
+    let everybody: Vec<PatientRef> = clinic.sim.inspect(|state| {
+        let ids = state.rows(Table::Client).map(|row| PatientRef::new(row["id"].to_string()));
+        ids.collect()
+    });
+    let asked = |clinic: &Clinic| clinic.sim.inspect(|state| state.exchanges().count());
+    let gone = [PatientRef::new("424242"), PatientRef::new("nobody")];
+    let wanted = [&everybody[..], &gone].concat();
+    let before = asked(&clinic);
+    let read = clinic.provet.patients(&wanted).await.unwrap();
+    assert_eq!(read.len(), everybody.len());
+    assert!(asked(&clinic) - before <= 2 * 27 + 1, "{}", asked(&clinic) - before);
+    let known = clinic.named(Table::Client, "email", "tadhg.");
+    let known = PatientRef::new(known.to_string());
+    let of_known = |records: &[PatientRecord]| records.iter().find(|record| record.id == known).cloned();
+    assert_eq!(of_known(&read), clinic.provet.patient(&known).await.unwrap());
+    let few = clinic.provet.patients(&[known.clone(), gone[0].clone()]).await.unwrap();
+    assert_eq!(few, [of_known(&read).unwrap()]);
+
+    clinic.provet.people(None, 5000).await.unwrap();
+    // As long as what is dated then could still be stored, all of it is looked at again.
+    clinic.pass(130);
+    clinic.provet.people_stamp().await.unwrap();
+    clinic.pass(5);
+    let before = asked(&clinic);
+    let mut again = clinic.provet.patients(&wanted).await.unwrap();
+    assert_eq!(asked(&clinic) - before, 2, "who changed, and whose numbers");
+    again.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut read = read;
+    read.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(again, read);
+    clinic.nothing_was_wrong();
 }
 
 #[tokio::test]
@@ -290,6 +354,84 @@ async fn a_budget_that_is_spent_is_waited_for_and_nothing_is_read_twice() {
     assert_eq!(clinic.sim.inspect(SimState::throttled), 0, "our own count comes first");
     // Somebody who books is found meanwhile.
     assert!(clinic.provet.find_patients(&details()).await.unwrap().complete);
+}
+
+#[tokio::test]
+async fn a_book_that_is_larger_than_its_budget_is_read_in_pieces_and_kept_in_step() {
+    let clinic = Clinic::new().await;
+    clinic.sim.staff(|state, now| {
+        let mut shift = state.rows(Table::Shift).next().unwrap().clone();
+        for at in 0..5000_i64 {
+            let starts = now + TimeDelta::hours(at % 500);
+            shift["start"] = json!(starts.to_rfc3339());
+            shift["end"] = json!((starts + TimeDelta::minutes(30)).to_rfc3339());
+            state.add(Table::Shift, shift.clone(), now);
+        }
+    });
+    let mut waits = 0;
+    let first = loop {
+        match clinic.provet.stamp(week()).await {
+            Ok(stamp) => break stamp,
+            Err(ReadError::SlowDown { retry_after: Some(wait) }) => {
+                waits += 1;
+                assert!(waits < 4, "it gets nowhere");
+                clinic.hand.pass(wait);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    assert!(waits > 0);
+    let doomed = clinic.sim.inspect(|state| state.rows(Table::Shift).last().unwrap()["id"].as_u64().unwrap());
+    clinic.sim.staff(|state, _| state.delete(Table::Shift, doomed));
+    let entered = clinic.enter(at(monday(), "10:00"), None);
+    clinic.pass(5);
+    let second = clinic.provet.stamp(week()).await.unwrap();
+    assert_ne!(second, first, "appointments are seen meanwhile");
+    let mut last = second.clone();
+    for _ in 0..240 {
+        clinic.pass(5);
+        last = clinic.provet.stamp(week()).await.unwrap();
+        if last != second {
+            break;
+        }
+    }
+    assert_ne!(last, second, "and shifts when all were read again");
+    assert_eq!(clinic.sim.inspect(SimState::throttled), 0);
+    let book = clinic.provet.book(week()).await.unwrap();
+    let vet = ResourceRef::new(clinic.vet().to_string());
+    assert_eq!(book.days.get(&(vet, monday())).unwrap().busy.len(), 1, "{entered} stands");
+}
+
+#[tokio::test]
+async fn what_is_stored_late_is_seen_although_nobody_looked_for_a_while() {
+    let clinic = Clinic::new().await;
+    clinic.enter(at(monday(), "09:00"), None);
+    let before = clinic.provet.stamp(week()).await.unwrap();
+    // Dated before the one that was seen, and stored after it was.
+    let (vet, department) = (clinic.vet(), clinic.department());
+    clinic.sim.staff(|state, now| {
+        let starts = zone().instant(at(monday(), "10:00"));
+        let dated = now - TimeDelta::seconds(2);
+        state.enter((vet, department), (starts, TimeDelta::minutes(30)), None, dated)
+    });
+    clinic.pass(300);
+    assert_ne!(clinic.provet.stamp(week()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_shift_that_ends_in_a_thousand_years_opens_the_days_that_are_asked_for() {
+    let clinic = Clinic::new().await;
+    let shift = clinic.sim.inspect(|state| state.rows(Table::Shift).next().unwrap()["id"].as_u64().unwrap());
+    clinic.sim.staff(|state, now| {
+        let ends = json!({"end": "3026-11-20T00:00:00Z"});
+        state.change(Table::Shift, shift, &ends, now)
+    });
+    let book = clinic.provet.book(week()).await.unwrap();
+    assert!(book.days.keys().all(|(_, day)| week().first <= *day && *day <= week().last));
+    let sunday = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+    let open = book.days.iter().find(|((_, day), open)| *day == sunday && !open.open.is_empty());
+    let whole = DayRange::new(MinuteOfDay::clamped(0), MinuteOfDay::clamped(24 * 60)).unwrap();
+    assert_eq!(open.unwrap().1.open.first().unwrap().range, whole);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What is written, how often it stands, and that whatever went wrong is looked for.
 
+use std::time::Duration;
+
 use domain::booking::Held;
-use domain::failure::{Refusal, WriteError};
+use domain::failure::{ReadError, Refusal, WriteError};
 use domain::ids::{AppointmentRef, PatientRef};
 use domain::ports::practice::PracticeSystem;
 use serde_json::json;
@@ -9,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::*;
 use crate::contract::Log;
+use crate::sim::door::Faulty;
 use crate::sim::faults::{Fault, FaultRule};
 
 fn row(clinic: &Clinic, table: Table, id: &str) -> Value {
@@ -156,6 +159,119 @@ async fn whatever_is_lost_while_a_person_is_made_there_is_one_of_them() {
             assert_eq!(clinic.appointments().len(), 1);
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_when_time_runs_out_may_have_been_written() {
+    for (method, path) in [("POST", "/appointment/"), ("PATCH", "/appointment/*")] {
+        let clinic = Clinic::new().await;
+        let provet = clinic.patient();
+        let owner = clinic.named(Table::Client, "email", "tadhg.");
+        let existing = PatientPlan::Existing(PatientRef::new(owner.to_string()));
+        let order = clinic.order(1, at(monday(), "10:00"), existing);
+        let mut held = None;
+        if method == "PATCH" {
+            held = Some(provet.insert(&order).await.unwrap());
+        }
+        clinic.sim.add_fault(FaultRule::once(Fault::SlowAnswer { milliseconds: 600_000 }).on(method, path));
+        let writing = async {
+            match &held {
+                Some(held) => provet.cancel(held).await,
+                None => provet.insert(&order).await.map(drop),
+            }
+        };
+        let before = clinic.sim.inspect(|state| state.exchanges().count());
+        let written = || {
+            clinic.sim.inspect(|state| {
+                let mut since = state.exchanges().skip(before);
+                since.any(|exchange| exchange.method == method && exchange.path.starts_with("/appointment/"))
+            })
+        };
+        let clock = async {
+            while !written() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(31)).await;
+            tokio::time::resume();
+        };
+        let (ended, ()) = tokio::join!(writing, clock);
+        assert!(matches!(ended, Err(WriteError::Unknown(_))), "{method}: {ended:?}");
+        assert_eq!(clinic.appointments().len(), 1);
+    }
+}
+
+fn path_fits(pattern: &str, path: &str) -> bool {
+    path.starts_with(pattern.trim_end_matches('*'))
+}
+
+/// The program dies while a request is under way, and another one, which knows nothing of it, begins anew.
+#[tokio::test]
+async fn one_client_and_one_appointment_stand_whichever_request_the_program_dies_in() {
+    let requests = [
+        ("POST", "/appointment/"),
+        ("POST", "/client/"),
+        ("POST", "/phonenumber/"),
+        ("PATCH", "/appointment/*"),
+    ];
+    for (method, path) in requests {
+        for fault in [Fault::SlowAnswer { milliseconds: 600_000 }, Fault::Slow { milliseconds: 600_000 }] {
+            let clinic = Clinic::new().await;
+            let order = clinic.order(1, at(monday(), "10:00"), NEW);
+            clinic.provet.stamp(week()).await.unwrap();
+            let id = clinic.sim.add_fault(FaultRule::once(fault.clone()).on(method, path));
+            let struck = async {
+                // Of one that is slow to answer, what it did is waited for.
+                let does = matches!(fault, Fault::SlowAnswer { .. });
+                let before = clinic.sim.inspect(|state| state.exchanges().count());
+                let goes_on = || {
+                    clinic.sim.inspect(|state| {
+                        let mut since = state.exchanges().skip(before);
+                        let done = since.any(|done| done.method == method && path_fits(path, &done.path));
+                        let rules = state.faults().active();
+                        done || !does && rules.iter().any(|rule| rule.id == id && rule.struck > 0)
+                    })
+                };
+                while !goes_on() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                ended = clinic.provet.insert(&order) => panic!("{method} {path}: {ended:?}"),
+                () = struck => {}
+            }
+            clinic.pass(60);
+            let anew = clinic.restarted();
+            let held = anew.insert(&order).await.unwrap();
+            let named = anew.name_patient(&held.appointment, &order.key, &NEW, None, &order.details).await;
+            let story = format!("{fault:?} {method} {path}");
+            assert!(named.unwrap().patient.is_some(), "{story}");
+            assert_eq!(clinic.appointments().len(), 1, "{story}");
+            let count =
+                |table, field, text| clinic.sim.inspect(|state| state.whose(table, field, text).len());
+            assert_eq!(count(Table::Client, "lastname", "Vandermeer"), 1, "{story}");
+            assert_eq!(count(Table::PhoneNumber, "phone_number", "1570999"), 1, "{story}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_may_still_be_on_the_way_is_not_made_again_before_that_is_settled() {
+    let clinic = Clinic::new().await;
+    let order = clinic.order(1, at(monday(), "10:00"), NEW);
+    let id = clinic.sim.add_fault(FaultRule::always(Fault::Refuse).on("POST", "/client/"));
+    let held = clinic.provet.insert(&order).await.unwrap();
+    assert_eq!(held.patient, None);
+    assert!(clinic.sim.remove_fault(id));
+    let name = || clinic.provet.name_patient(&held.appointment, &order.key, &NEW, None, &order.details);
+    clinic.pass(20);
+    let waits = name().await;
+    let Err(WriteError::Untouched(ReadError::SlowDown { retry_after: Some(wait) })) = waits else {
+        panic!("{waits:?}")
+    };
+    assert_eq!(clinic.sim.inspect(|state| state.whose(Table::Client, "lastname", "Vandermeer").len()), 0);
+    clinic.hand.pass(wait);
+    assert!(name().await.unwrap().patient.is_some());
 }
 
 #[tokio::test]
