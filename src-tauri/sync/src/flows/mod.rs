@@ -84,7 +84,10 @@ impl Stop {
             Stop::Store(_)
                 | Stop::Failed(
                     _,
-                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
+                    ReadError::NotAuthorised
+                        | ReadError::SignInNeeded
+                        | ReadError::NoConsent
+                        | ReadError::SlowDown { .. }
                 )
         )
     }
