@@ -5,7 +5,7 @@ use crate::view::{ErrorCode, LiveHours, PracticeInput, RightState, SystemAddress
 use crate::{hookup, linking, system_open};
 use connectors::practices::provet::sim::{ProvetSim, ProvetSimConfig};
 use domain::ids::PracticeId;
-use domain::ports::store::{SettingsBook, Vault};
+use domain::ports::store::{Leg, ProblemKind, SettingsBook, Vault};
 use domain::private::ExposeSecret;
 use domain::settings::{Registration, SecretKind, SecretName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,6 +151,37 @@ async fn a_practice_is_linked_by_a_person_who_signs_in_and_is_told_every_right()
     own.system.write = false;
     linking::update(desk, &id, own).await.expect("saves");
     assert_eq!(clinic.kept(&id, SecretKind::SystemSignIn).await, None);
+    clinic.sim.stop().await;
+    clinic.made_up.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_that_ended_is_told_as_something_for_a_person_and_the_next_one_mends_it() {
+    let clinic = Clinic::new(9105, "").await;
+    let desk = &clinic.made_up.desk;
+    let input = clinic.input("", "http://127.0.0.1/back");
+    let (signed_in, ()) = tokio::join!(linking::sign_in_to_system(desk, None, &input), clinic.browser());
+    signed_in.expect("signs in");
+    let id = PracticeId::new(linking::link(desk, Clinic::practice(input.clone())).await.expect("links"));
+    let mut state = desk.running().expect("runs").engine.state();
+    let problem = |state: &sync::state::EngineState| {
+        let leg = state.practices.get(&id).and_then(|practice| practice.legs.get(&Leg::System));
+        leg.map(|leg| leg.problem.as_ref().map(|problem| problem.kind))
+    };
+    state.wait_for(|state| problem(state) == Some(None)).await.expect("the book is read");
+    clinic.sim.staff(|state, _| state.end_sign_ins());
+    let ended = state.wait_for(|state| problem(state) == Some(Some(ProblemKind::SignIn))).await;
+    drop(ended.expect("the engine says so"));
+    let before = system_open::opened().len();
+    let again = async {
+        while system_open::opened().len() == before {
+            tokio::task::yield_now().await;
+        }
+        clinic.browser().await;
+    };
+    let (signed_in, ()) = tokio::join!(linking::sign_in_to_system(desk, Some(id.as_str()), &input), again);
+    signed_in.expect("signs in again");
+    drop(state.wait_for(|state| problem(state) == Some(None)).await.expect("it goes on"));
     clinic.sim.stop().await;
     clinic.made_up.stop().await;
 }
