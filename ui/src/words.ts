@@ -992,7 +992,10 @@ export function webhooks(
     case "unproven":
       return { word: "not proven yet", sentence: `They prove themselves with the next ${what}. ${asked}` };
     case "reliable":
-      return { word: "arriving", sentence: `${what === "booking" ? "Bookings" : "Changes"} are announced at once. ${asked}` };
+      return {
+        word: "arriving",
+        sentence: `${what === "booking" ? "Bookings" : "Changes"} are announced at once. ${asked}`,
+      };
     case "silent":
       return {
         word: "silent",
