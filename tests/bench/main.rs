@@ -27,7 +27,7 @@ fn main() -> Result<ExitCode> {
         all_met &= runtime.block_on(measure(name))?.print()?;
     }
     if names.is_empty() {
-        bail!("name one of booking, change, availability, find, matching, profiles, idle");
+        bail!("name one of booking, change, availability, find, matching, profiles, pace, idle");
     }
     Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -40,10 +40,11 @@ async fn measure(name: &str) -> Result<report::Report> {
         "find" => find::measure().await,
         "matching" => matching::measure().await,
         "profiles" => profiles::measure().await,
+        "pace" => profiles::at_agreed_pace().await,
         #[cfg(target_os = "linux")]
         "idle" => idle::measure().await,
         _ => bail!(
-            "there is no benchmark \"{name}\" here; there are booking, change, availability, find, matching, profiles, idle"
+            "there is no benchmark \"{name}\" here; there are booking, change, availability, find, matching, profiles, pace, idle"
         ),
     }
 }

@@ -12,7 +12,8 @@ use crate::setup::{Group, setup};
 use crate::{test, ui};
 
 /// What `cargo xtask bench` can measure. The code is in `tests/bench`.
-const BENCHES: &[&str] = &["booking", "change", "availability", "find", "matching", "profiles", "idle"];
+const BENCHES: &[&str] =
+    &["booking", "change", "availability", "find", "matching", "profiles", "pace", "idle"];
 
 /// Builds the app and hands over to it.
 pub fn demo(arguments: &[&str]) -> Result<()> {

@@ -38,7 +38,7 @@ const COMMANDS: &[Explained] = &[
     Explained(
         "bench",
         "[NAME]",
-        "measures booking, change, availability, find, matching, profiles, idle; all without NAME",
+        "measures booking, change, availability, find, matching, profiles, pace, idle; all without NAME",
     ),
     Explained("bindings", "", "writes ui/src/backend/bindings.ts from the app's commands and views"),
     Explained("screenshots", "", "takes pictures of every screen, light and dark, into screenshots/"),

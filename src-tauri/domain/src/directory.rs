@@ -345,8 +345,8 @@ fn hashed(what: &impl Hash) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
-/// Over everything that a partner may be told of a patient.
-fn digest_of(record: &PatientRecord) -> u64 {
+/// Over everything that a partner may be told of a patient: differs whenever the record does.
+pub fn digest_of(record: &PatientRecord) -> u64 {
     let PatientRecord { id, shown_number, details, deceased, inactive, merged_into } = record;
     let mut hasher = DefaultHasher::new();
     (id.as_str(), shown_number, deceased, inactive, merged_into.as_ref().map(PatientRef::as_str))

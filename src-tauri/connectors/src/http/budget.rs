@@ -164,7 +164,7 @@ mod tests {
         assert!(waits(&budget, at(2)) >= TimeDelta::minutes(58));
         assert_eq!(spend(&budget, at(62)), 1900);
         // Where it says for how long, that is what counts.
-        budget.heard(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "5")]), at(121));
-        assert!(budget.spend(at(121)).is_ok());
+        budget.heard(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "5")]), at(122));
+        assert!(budget.spend(at(122)).is_ok());
     }
 }

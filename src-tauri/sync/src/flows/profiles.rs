@@ -115,17 +115,24 @@ impl Profiles {
         let Some(register) = self.partner.profile_register() else {
             return Ok(self.ports.clock.now() + PROFILES_PROVEN_EVERY);
         };
-        let compared = self.compare().await?;
+        match self.compare().await {
+            Ok(()) => {}
+            Err(unreadable @ Stop::Failed(Leg::System, _)) => {
+                // Whether the partner answers is found out all the same.
+                self.look_at_news(register).await?;
+                self.show().await?;
+                return Err(unreadable);
+            }
+            Err(stop) => return Err(stop),
+        }
         let may_group = self.may_group();
         self.memory(|memory| memory.work.groups_are_known(may_group));
-        if compared {
-            self.hear_who_is_waited_for();
-        }
-        let heard_of_more = self.take_steps(register, compared).await?;
+        self.hear_who_is_waited_for();
+        let heard_of_more = self.take_steps(register).await?;
         self.look_at_news(register).await?;
         self.show().await?;
         let now = self.ports.clock.now();
-        let waits = !compared || self.memory(|memory| memory.work.waits_for_groups());
+        let waits = self.memory(|memory| memory.work.waits_for_groups());
         let look = now + if waits { SHORTEST_WAIT } else { LOOK_EVERY };
         let next = self.memory(|memory| {
             let due_at = if heard_of_more { Some(now) } else { memory.work.due_at(now) };
@@ -168,9 +175,9 @@ impl Profiles {
     }
 
     /// Takes the most urgent steps. Ends early, and returns true, when there may be something more urgent.
-    async fn take_steps(&self, register: &dyn ProfileRegister, compared: bool) -> Result<bool, Stop> {
+    async fn take_steps(&self, register: &dyn ProfileRegister) -> Result<bool, Stop> {
         for _ in 0..AT_ONCE {
-            if compared && self.heard_of_more().await? {
+            if self.heard_of_more().await? {
                 return Ok(true);
             }
             let now = self.ports.clock.now();

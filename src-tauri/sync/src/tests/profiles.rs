@@ -788,6 +788,39 @@ async fn a_refusal_of_the_account_is_a_sentence_about_vald_and_waits_a_minute() 
     assert!(calls <= 11, "{calls} calls in ten minutes");
 }
 
+/// A large book takes seconds to read.
+#[tokio::test]
+async fn who_agreed_is_sent_before_everybody_was_read() {
+    let place = Place::new();
+    for patient in ["p1", "p2"] {
+        place.agrees(patient).await;
+    }
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    flow.profiles.pass().await;
+    assert!(ports.people().is_none());
+    assert_eq!(place.register.files(|files| files.calls("import")), 2);
+    place.change("p2", |details| details.first_name = Private::new("Gracie".into()));
+    place.run(&flow, 3).await;
+    assert!(place.names().contains(&"Gracie".to_owned()));
+    assert_eq!(place.register.files(|files| files.calls("import")), 3, "only the change is sent");
+}
+
+#[tokio::test]
+async fn vald_proves_itself_while_the_book_cannot_be_read() {
+    let place = Place::new();
+    place.agrees("p1").await;
+    place.clinic.practice.diary(|diary| diary.fails = Some(|| ReadError::NotAuthorised));
+    let ports = place.ports();
+    let flow = Running::new(ports.clone());
+    place.run(&flow, 3).await;
+    assert!(ports.state.leg(ports.id(), Leg::Profiles).unwrap().proven_at.is_some());
+    assert!(ports.state.leg(ports.id(), Leg::System).unwrap().problem.is_some());
+    place.clinic.practice.diary(|diary| diary.fails = None);
+    place.run(&flow, 3).await;
+    assert_eq!(place.names(), ["Ada"]);
+}
+
 #[tokio::test]
 async fn vald_proves_itself_once_an_hour_while_there_is_nothing_to_tell() {
     let place = Place::new();

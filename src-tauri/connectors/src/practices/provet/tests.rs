@@ -3,7 +3,11 @@
 
 mod hooks;
 mod reading;
+<<<<<<< HEAD
 mod sign_in;
+=======
+mod shapes;
+>>>>>>> five
 mod writing;
 
 use std::sync::Arc;

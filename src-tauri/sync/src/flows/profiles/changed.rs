@@ -7,6 +7,7 @@ use crate::state::PeopleReading;
 use chrono::NaiveDate;
 use domain::audit::{AuditEvent, AuditLine};
 use domain::consent::{Consent, Said};
+use domain::directory::digest_of;
 use domain::ids::PatientRef;
 use domain::link::{Link, LinkState};
 use domain::ports::store::{Mark, PROFILES, PROFILES_ANEW, StoreError};
@@ -22,8 +23,8 @@ const AT_THE_DESK: usize = 8;
 /// What a comparison was made of. While it is the same, there is nothing to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Compared {
-    /// The revision of the directory.
-    pub people: u64,
+    /// The revision of the directory; none before the first one was read.
+    pub people: Option<u64>,
     /// The number of the last consent.
     pub consents: i64,
     /// The day, because people turn eighteen.
@@ -34,29 +35,33 @@ pub(super) struct Compared {
 type Told = Vec<(Consent, Option<Link>)>;
 
 impl Profiles {
-    /// Finds out whose profile has to be sent. Returns false while the book's people are not known yet.
-    pub(super) async fn compare(&self) -> Result<bool, Stop> {
+    /// Finds out whose profile has to be sent. At a start the records of those who agreed are read by their keys, so that
+    /// nobody waits until a large book was read.
+    pub(super) async fn compare(&self) -> Result<(), Stop> {
         let store = &self.ports.store;
         let (id, now) = (self.ports.id(), self.ports.clock.now());
-        let Some(people) = self.ports.people() else { return Ok(false) };
+        let people = self.ports.people();
         if self.memory(|memory| memory.compared.is_none()) {
             self.forget_what_the_former_account_left().await?;
         }
         let marked = !store.marks(id, COMPARED).await?.is_empty();
-        let compared =
-            Compared { people: people.revision, consents: store.last_consent().await?, day: self.today() };
+        let compared = Compared {
+            people: people.as_ref().map(|people| people.revision),
+            consents: store.last_consent().await?,
+            day: self.today(),
+        };
         let before = self.memory(|memory| memory.compared).filter(|_| marked);
         let ripe: BTreeSet<PatientRef> = self.memory(|memory| {
             memory.later.iter().filter(|(_, at)| **at <= now).map(|(patient, _)| patient.clone()).collect()
         });
         if before == Some(compared) && ripe.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let told = match before.filter(|before| before.day == compared.day) {
             Some(before) => {
                 let agreed = store.consents_since(id, self.partner.id(), before.consents).await?;
                 let mut changed = ripe;
-                if before.people != compared.people {
+                if let Some(people) = people.filter(|_| before.people != compared.people) {
                     changed.extend(self.memory(|memory| whose_record_differs(&memory.seen, &people)));
                 }
                 self.notice_who_agreed_at_the_desk(&agreed);
@@ -74,23 +79,19 @@ impl Profiles {
             }
         };
         let mut due: Vec<(i64, PatientRef)> = Vec::new();
+        let mut seen: Vec<(PatientRef, u64)> = Vec::with_capacity(told.len());
         for some in told.chunks(READ_AT_ONCE) {
-            self.decide(some, marked, &mut due).await?;
+            self.decide(some, marked, &mut due, &mut seen).await?;
         }
         // Who agreed last comes first.
         due.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-        let digests = told.iter().map(|(consent, _)| {
-            let patient = &consent.line.patient;
-            (patient.clone(), people.directory.digest(patient).unwrap_or_default())
-        });
         self.memory(|memory| {
             memory.work.send_first(due.into_iter().map(|(_, patient)| patient).collect());
-            memory.seen.extend(digests);
+            memory.seen.extend(seen);
             memory.compared = Some(compared);
         });
         let mark = Mark { thing: COMPARED.to_owned(), digest: String::new(), at: now };
-        store.set_marks(id, &[mark]).await?;
-        Ok(true)
+        Ok(store.set_marks(id, &[mark]).await?)
     }
 
     /// Plans what to do about some, and writes down what is not sent. Without `marked` what was refused is sent again.
@@ -99,6 +100,7 @@ impl Profiles {
         some: &[(Consent, Option<Link>)],
         marked: bool,
         due: &mut Vec<(i64, PatientRef)>,
+        seen: &mut Vec<(PatientRef, u64)>,
     ) -> Result<(), Stop> {
         let now = self.ports.clock.now();
         let wanted: Vec<PatientRef> = some.iter().map(|(consent, _)| consent.line.patient.clone()).collect();
@@ -114,6 +116,7 @@ impl Profiles {
             }
             self.memory(|memory| memory.later.remove(patient));
             let record = records.get(patient);
+            seen.push((patient.clone(), record.map(digest_of).unwrap_or_default()));
             match plan(self.key(patient), record, Some(consent), link.as_ref(), self.rules()) {
                 Plan::Nothing => {}
                 Plan::Keep(link) => kept.push(*link),
