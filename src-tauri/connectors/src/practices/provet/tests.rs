@@ -3,11 +3,8 @@
 
 mod hooks;
 mod reading;
-<<<<<<< HEAD
-mod sign_in;
-=======
 mod shapes;
->>>>>>> five
+mod sign_in;
 mod writing;
 
 use std::sync::Arc;
