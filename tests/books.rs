@@ -320,6 +320,7 @@ impl AtProvet {
     /// Starts one, filled from `first` on.
     pub async fn start(clock: SimClock, first: NaiveDate) -> Self {
         let config = ProvetSimConfig {
+            redirect_url: None,
             provet_id: u64::from(Self::account().provet_id),
             client_id: Self::account().client_id,
             client_secret: Self::SECRET.to_owned(),
@@ -336,6 +337,7 @@ impl AtProvet {
             client_id: "provet-client".into(),
             token_url: None,
             webhook_url: None,
+            redirect_url: None,
         }
     }
 

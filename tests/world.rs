@@ -98,7 +98,7 @@ impl Wiring {
         let secret = settings.system.provet.as_ref().map(|_| SecretString::from(AtProvet::SECRET));
         let other = |sentence: String| Problem { kind: ProblemKind::Other, sentence };
         let practice =
-            practices::open(&settings.system, secret, settings.zone, &self.profiles, &self.http, clock)
+            practices::open(&settings.system, secret, None, settings.zone, &self.profiles, &self.http, clock)
                 .map_err(|error| other(error.to_string()))?;
         let practice = match &settings.system.documents.api {
             None => practice,

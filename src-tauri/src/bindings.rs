@@ -23,6 +23,8 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::decide_shrunk_list,
             commands::acknowledge_notice,
             commands::test_practice_system,
+            commands::sign_in_to_system,
+            commands::cancel_sign_in,
             commands::read_registration,
             commands::hookup_address,
             commands::accept_registration,

@@ -193,6 +193,25 @@ pub async fn test_practice_system(
     linking::test_system(&desk, practice_id.as_deref(), &system, &time_zone).await
 }
 
+/// Asks a person to sign in to the practice system, in the browser. Answers once somebody has, or why nobody did.
+#[tauri::command]
+#[specta::specta]
+pub async fn sign_in_to_system(
+    desk: Shared<'_>,
+    practice_id: Option<String>,
+    system: SystemInput,
+) -> Result<(), UiError> {
+    linking::sign_in_to_system(&desk, practice_id.as_deref(), &system).await
+}
+
+/// Gives the sign-in up that is waited for.
+#[tauri::command]
+#[specta::specta]
+pub async fn cancel_sign_in(desk: Shared<'_>) -> Result<(), UiError> {
+    desk.sign_ins().cancel();
+    Ok(())
+}
+
 /// Checks a registration of Provet Cloud's field by field, and answers what the form shows of it.
 #[tauri::command]
 #[specta::specta]

@@ -1,9 +1,11 @@
 //! Puts the program together: data folder, key, store, connectors, engine. The only place that names concrete types.
 
 use crate::hookup::Hookup;
+use crate::sign_in::KeptSignIn;
 use crate::webhook_path;
 use async_trait::async_trait;
 use connectors::http::Http;
+use connectors::http::sign_in::{SignIn, SignInBook};
 use connectors::listener;
 use connectors::partners::healthengine::Healthengine;
 use connectors::partners::vald::Vald;
@@ -124,6 +126,7 @@ pub struct Home {
     notices: Vec<Notice>,
     clock: Arc<dyn Clock>,
     http: Http,
+    renews: bool,
 }
 
 impl Home {
@@ -134,13 +137,13 @@ impl Home {
             tracing::warn!("{notice}");
         }
         let http = Http::default().with_clock(clock.clone());
-        Ok(Self { folder, store: Arc::new(opened.store), notices: opened.notices, clock, http })
+        Ok(Self { folder, store: Arc::new(opened.store), notices: opened.notices, clock, http, renews: true })
     }
 
     /// A store that is only looked at, and where it lies.
     pub fn looked_at(folder: DataFolder, store: Store, clock: Arc<dyn Clock>) -> Self {
         let http = Http::default().with_clock(clock.clone());
-        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http }
+        Self { folder, store: Arc::new(store), notices: Vec::new(), clock, http, renews: false }
     }
 
     /// Where everything lies.
@@ -166,6 +169,7 @@ impl Home {
     /// How practices are connected.
     pub fn connections(&self) -> AppConnect {
         AppConnect {
+            renews: self.renews,
             store: self.store.clone(),
             sockets: Sockets {
                 profiles: self.folder.profiles(),
@@ -246,6 +250,8 @@ pub struct Sockets {
 pub struct SystemSecrets {
     /// Of the database's account.
     pub password: Option<SecretString>,
+    /// Keeps a person's sign-in, where the system asks for one.
+    pub sign_in: Option<Arc<dyn SignInBook>>,
     /// Of this program's registration at the system's own API for documents.
     pub api_client_secret: Option<SecretString>,
     /// Of the user under whose name documents are put there.
@@ -260,11 +266,18 @@ impl Sockets {
         secrets: SystemSecrets,
     ) -> Result<Opened, Problem> {
         let wrong = |error: &dyn std::error::Error| misset(format!("{}.", capitalised(&error_chain(error))));
-        let SystemSecrets { password, api_client_secret, api_password } = secrets;
+        let SystemSecrets { password, sign_in, api_client_secret, api_password } = secrets;
         let clock = self.clock.clone();
-        let opened =
-            practices::open(&settings.system, password, settings.zone, &self.profiles, &self.http, clock)
-                .map_err(|error| wrong(&error))?;
+        let opened = practices::open(
+            &settings.system,
+            password,
+            sign_in.as_ref(),
+            settings.zone,
+            &self.profiles,
+            &self.http,
+            clock,
+        )
+        .map_err(|error| wrong(&error))?;
         let Some(api) = &settings.system.documents.api else { return Ok(opened) };
         opened
             .with_document_api(api, api_client_secret.as_ref(), api_password.as_ref(), &self.http)
@@ -335,6 +348,8 @@ fn misset(sentence: String) -> Problem {
 pub struct AppConnect {
     store: Arc<Store>,
     sockets: Sockets,
+    /// Whether what is renewed can be kept: not in a store that is only looked at.
+    renews: bool,
 }
 
 impl AppConnect {
@@ -384,9 +399,16 @@ impl AppConnect {
     pub async fn system_secrets(&self, practice: &PracticeId) -> Result<SystemSecrets, Problem> {
         Ok(SystemSecrets {
             password: self.secret(practice, SecretKind::SystemPassword).await?,
+            sign_in: Some(self.sign_in(practice).await?),
             api_client_secret: self.secret(practice, SecretKind::DocumentApiClientSecret).await?,
             api_password: self.secret(practice, SecretKind::DocumentApiPassword).await?,
         })
+    }
+
+    /// Where the sign-in of a practice is kept.
+    pub async fn sign_in(&self, practice: &PracticeId) -> Result<Arc<dyn SignInBook>, Problem> {
+        let kept = self.secret(practice, SecretKind::SystemSignIn).await?;
+        Ok(Arc::new(KeptSignIn::new(self.store.clone(), practice, kept.as_ref(), self.renews)))
     }
 
     /// The practice's VALD account with its credentials; none where it is not linked.
@@ -502,6 +524,10 @@ impl Connect for AppConnect {
             add(secret.as_ref().map_or(&[0], |_| &[1]));
             add(secret.as_ref().map_or("", |secret| secret.expose_secret()).as_bytes());
         }
+        // A sign-in is renewed with every token; another one is a new beginning.
+        let sign_in = self.store.secret(&SecretName::of(&settings.id, SecretKind::SystemSignIn)).await?;
+        let since = sign_in.as_ref().and_then(SignIn::of_secret).map(|sign_in| sign_in.since.to_rfc3339());
+        add(since.unwrap_or_default().as_bytes());
         // A profile of the clinic's own may be corrected while we run.
         add(&practices::own_profile_text(&settings.system.profile, &self.sockets.profiles));
         Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

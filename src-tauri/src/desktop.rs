@@ -4,6 +4,7 @@ use crate::cli::{First, QUICK_OPEN};
 use crate::compose::{DataFolder, Home};
 use crate::present::{TrayFacts, instant};
 use crate::quick_open::{self, QuickOpen};
+use crate::sign_in::SignIns;
 use crate::view::{ProblemView, UiError, ViewChanged};
 use crate::{bindings, deep_link, presenter, serve, tray, windows};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,6 +54,7 @@ pub struct Desk {
     seen: Mutex<presenter::Seen>,
     told: std::sync::Mutex<Option<(DateTime<Utc>, UiError)>>,
     quick_open: QuickOpen,
+    sign_ins: SignIns,
 }
 
 /// For how long it is said that another program's wish could not be granted.
@@ -67,7 +69,13 @@ impl Desk {
             seen: Mutex::default(),
             told: std::sync::Mutex::default(),
             quick_open: QuickOpen::default(),
+            sign_ins: SignIns::default(),
         }
+    }
+
+    /// The sign-ins of people in the browser.
+    pub fn sign_ins(&self) -> &SignIns {
+        &self.sign_ins
     }
 
     /// The store and the engine, or why there are none.

@@ -3,12 +3,15 @@
 use crate::compose::{AppConnect, DataFolder, Home, Sockets};
 use crate::inputs;
 use crate::present::people::sentence;
+use crate::sign_in;
 use chrono::{DateTime, Utc};
+use connectors::http::sign_in::SignIn;
 use connectors::listener;
 use connectors::partners::{self, vald::landing};
 use connectors::practices::Opened;
 use connectors::practices::provet::Rights;
 use domain::diary::{PracticeCard, Writable};
+use domain::failure::ReadError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::practice::PracticeSystem;
@@ -210,6 +213,32 @@ async fn system(report: &mut Report, connections: &AppConnect, settings: &Practi
         let secrets = connections.system_secrets(&settings.id).await?;
         connections.sockets().open_practice(settings, secrets)
     };
+    if sign_in::is_needed(&settings.system) {
+        let kept = connections.secret(&settings.id, SecretKind::SystemSignIn).await;
+        let kept = kept.map(|kept| kept.as_ref().and_then(SignIn::of_secret));
+        let now = connections.sockets().clock.now();
+        match kept {
+            Err(problem) => return report.add("sign-in", id, Err(problem.sentence)),
+            Ok(None) => {
+                let needed = health::problem(Leg::System, &ReadError::SignInNeeded);
+                return report.add("sign-in", id, Err(needed.sentence));
+            }
+            // A renewal replaces the sign-in, and nothing is changed here.
+            Ok(Some(sign_in)) if sign_in.ends_at <= now => {
+                return report.add(
+                    "sign-in",
+                    id,
+                    Err("The access that somebody signed in for has to be renewed, which the running program does. Start \
+                         Clinic Companion, wait a minute, and try again."
+                        .to_owned()),
+                );
+            }
+            Ok(Some(sign_in)) => {
+                let since = settings.zone.wall_clock(sign_in.since).0.format("%Y-%m-%d %H:%M");
+                report.add("sign-in", id, Ok(format!("Somebody signed in on {since}.")));
+            }
+        }
+    }
     let practice = match linked.await {
         Ok(practice) => practice,
         Err(problem) => return report.add("practice system", id, Err(problem.sentence)),

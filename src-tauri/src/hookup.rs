@@ -6,6 +6,7 @@ use crate::compose::SystemSecrets;
 use crate::desktop::Desk;
 use crate::inputs;
 use crate::present::instant;
+use crate::sign_in;
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{ErrorCode, RegistrationView, SystemAddress, UiError};
 use crate::webhook_path;
@@ -52,15 +53,18 @@ impl Registrar for Hookup {
             }
         };
         let number = read.provet_id.to_string();
-        let id = fingerprint(&[&read.host, &number, &read.client_id, read.client_secret.expose_secret()]);
+        let secret = read.client_secret.unwrap_or_else(|| SecretString::from(""));
+        let way_back = read.redirect_url.as_deref().unwrap_or_default();
+        let id = fingerprint(&[&read.host, &number, &read.client_id, secret.expose_secret(), way_back]);
         let registration = Registration {
             id,
             received_at: self.clock.now(),
             host: read.host,
             provet_id: read.provet_id,
             client_id: read.client_id,
+            redirect_url: read.redirect_url,
         };
-        match self.store.keep_registration(registration, read.client_secret).await {
+        match self.store.keep_registration(registration, secret).await {
             Ok(true) => Taken::Waits,
             Ok(false) => {
                 tracing::warn!("Too many registrations wait; one more was turned away.");
@@ -146,21 +150,33 @@ pub async fn accept(desk: &Desk, id: &str) -> Result<Option<SystemAddress>, UiEr
             provet_id: registration.provet_id.to_string(),
             client_id: registration.client_id,
             webhook_url: String::new(),
+            redirect_url: registration.redirect_url.unwrap_or_default(),
         }));
     };
     let secret = secret_of(&store, id).await?;
     if let Some(account) = &mut settings.system.provet {
         account.client_id = registration.client_id;
         account.token_url = None;
+        account.redirect_url = registration.redirect_url;
+    }
+    let as_person = sign_in::is_needed(&settings.system);
+    if as_person {
+        // Whether they work is only known once somebody has signed in with them.
+        sign_in::sign_in(desk, None, &settings.system, Some(&secret)).await?;
     }
     let connections = running.home.connections();
     let misset = |problem: Problem| failure(ErrorCode::InputInvalid, problem.sentence);
     let others = connections.system_secrets(&settings.id).await.map_err(misset)?;
-    let secrets = SystemSecrets { password: Some(secret.clone()), ..others };
+    let book = desk.sign_ins().held_for(&settings.system);
+    let secrets = SystemSecrets { password: Some(secret.clone()), sign_in: book, ..others };
     let system = connections.sockets().practice_system(&settings, secrets).map_err(misset)?;
     system.check().await.map_err(|error| of_connection(Leg::System, &error))?;
     let name = SecretName::of(&settings.id, SecretKind::SystemPassword);
-    store.link_practice(&settings, vec![(name, Some(secret))]).await?;
+    let secret = Some(secret).filter(|secret| !secret.expose_secret().is_empty());
+    let sign_in = SecretName::of(&settings.id, SecretKind::SystemSignIn);
+    let kept = desk.sign_ins().to_keep(&settings.system).filter(|_| as_person);
+    store.link_practice(&settings, vec![(name, secret), (sign_in, kept)]).await?;
+    desk.sign_ins().let_go();
     done(&store, id).await?;
     running.engine.nudge(Some(settings.id));
     desk.look_again();

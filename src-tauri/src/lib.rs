@@ -32,6 +32,7 @@ mod provision;
 mod quick_open;
 mod serve;
 mod settings;
+mod sign_in;
 #[cfg(target_os = "linux")]
 mod slim;
 mod start_desktop;

@@ -10,18 +10,21 @@ use crate::inputs;
 use crate::present::documents::feature_name;
 use crate::present::people::sentence;
 use crate::provision::same_account;
+use crate::sign_in;
 use crate::ui_error::{bad_input, failure, of_connection};
 use crate::view::{
     DocumentApiInput, DocumentApiSetupView, EngineKind, Environment, ErrorCode, FeatureName, FeatureTest,
     HealthengineInput, HealthengineSetupView, HealthengineTest, LiveHours, NamedView, NextAppointment,
-    PracticeInput, PracticeSetupView, ProblemView, ProfileView, SystemAddress, SystemInput, SystemTest,
-    TimeRange, UiError, WriteAbility,
+    PracticeInput, PracticeSetupView, ProblemView, ProfileView, RightState, RightView, SystemAddress,
+    SystemInput, SystemTest, TimeRange, UiError, WriteAbility,
 };
 use crate::webhook_path;
 use chrono::NaiveDate;
+use connectors::http::sign_in::SignInBook;
 use connectors::partners;
-use connectors::practices::{self, provet};
+use connectors::practices::{self, Opened, provet};
 use domain::diary::Writable;
+use domain::failure::ReadError;
 use domain::ids::{LocationRef, PracticeId};
 use domain::ports::partner::Waiting;
 use domain::ports::store::{Leg, SettingsBook, StoreError, Vault};
@@ -35,6 +38,7 @@ use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use sync::flows::{error_chain, features};
 
@@ -65,7 +69,9 @@ pub async fn test_system(
     let typed = |read: fn(&DocumentApiInput) -> Option<&str>| api.map_or(Some(""), read);
     let (client_secret, api_password) =
         (typed(|api| api.client_secret.as_deref()), typed(|api| api.password.as_deref()));
+    let sign_in = sign_in_of(desk, &system, before).await?;
     let secrets = SystemSecrets {
+        sign_in,
         password: secret(desk, before, SecretKind::SystemPassword, input.password.as_deref(), moved).await?,
         api_client_secret: secret(
             desk,
@@ -88,10 +94,11 @@ pub async fn test_system(
         accounts: BTreeMap::new(),
     };
     let connections = desk.running()?.home.connections();
-    let system = connections
+    let opened = connections
         .sockets()
-        .practice_system(&settings, secrets)
+        .open_practice(&settings, secrets)
         .map_err(|problem| failure(ErrorCode::InputInvalid, problem.sentence))?;
+    let system = opened.as_system();
     make_demo_clinic(&settings.system, zone.today(desk.now())).await?;
     let began = Instant::now();
     let unreadable = |error| of_connection(Leg::System, &error);
@@ -108,9 +115,13 @@ pub async fn test_system(
             (WriteAbility::AccountReadsOnly, rights.lines().map(str::to_owned).collect())
         }
     };
+    let rights = match &opened {
+        Opened::Provet(practice) => rights(&practice.rights().await.map_err(unreadable)?),
+        Opened::Sql(_) => Vec::new(),
+    };
     let mut tests = Vec::new();
     for feature in Feature::ALL {
-        let tried = features::tried(feature, system.as_ref()).await;
+        let tried = features::tried(feature, system).await;
         let served = tried.is_ok();
         let said = tried.unwrap_or_else(|lacks| lacks);
         tests.push(FeatureTest { feature: feature_name(feature), served, said });
@@ -136,8 +147,59 @@ pub async fn test_system(
         latency_ms: latency,
         write_ability,
         missing_rights,
+        rights,
         features: tests,
     })
+}
+
+/// The checklist of rights.
+fn rights(found: &provet::Rights) -> Vec<RightView> {
+    let view = |part: &provet::Part| RightView {
+        what: part.what.to_owned(),
+        gains: part.gains.to_owned(),
+        right: part.right.map(str::to_owned),
+        state: match (part.readable, part.listed) {
+            (false, _) => RightState::Missing,
+            (true, Some(false)) => RightState::Unlisted,
+            (true, Some(true) | None) => RightState::Works,
+        },
+    };
+    found.parts.iter().map(view).collect()
+}
+
+/// Where the sign-in of a person stands that these settings ask for: the one that was just made, or the practice's.
+async fn sign_in_of(
+    desk: &Desk,
+    system: &SystemSettings,
+    before: Option<&PracticeSettings>,
+) -> Result<Option<Arc<dyn SignInBook>>, UiError> {
+    if !sign_in::is_needed(system) {
+        return Ok(None);
+    }
+    if let Some(held) = desk.sign_ins().held_for(system) {
+        return Ok(Some(held));
+    }
+    let Some(before) = before.filter(|before| sign_in::goes_on(system, Some(before))) else {
+        return Err(of_connection(Leg::System, &ReadError::SignInNeeded));
+    };
+    let connections = desk.running()?.home.connections();
+    let kept = connections.sign_in(&before.id).await;
+    kept.map(Some).map_err(|problem| failure(ErrorCode::Unknown, problem.sentence))
+}
+
+/// Asks a person to sign in, in the browser, with what was typed.
+pub async fn sign_in_to_system(
+    desk: &Desk,
+    practice: Option<&str>,
+    input: &SystemInput,
+) -> Result<(), UiError> {
+    let input = &with_registration(desk, input).await?;
+    let before = stored(desk, practice).await?;
+    let before = before.as_ref();
+    let system = system_settings(desk.folder().path(), input, before)?;
+    let moved = system_moved(&system, before);
+    let password = secret(desk, before, SecretKind::SystemPassword, input.password.as_deref(), moved).await?;
+    sign_in::sign_in(desk, before, &system, password.as_ref()).await
 }
 
 /// Asks Healthengine what waits, with what was typed.
@@ -261,6 +323,15 @@ async fn save(
     }
     let mut secrets = secrets(desk, &settings, &input, before.as_ref()).await?;
     need_credentials(&store, &settings, &secrets).await?;
+    let sign_in = SecretName::of(id, SecretKind::SystemSignIn);
+    match desk.sign_ins().to_keep(&settings.system) {
+        Some(kept) => secrets.push((sign_in, Some(kept))),
+        None if sign_in::goes_on(&settings.system, before.as_ref()) => {}
+        None if sign_in::is_needed(&settings.system) => {
+            return Err(of_connection(Leg::System, &ReadError::SignInNeeded));
+        }
+        None => secrets.push((sign_in, None)),
+    }
     for kind in SecretKind::PATHS {
         let path = store.secret(&SecretName::of(id, kind)).await?;
         secrets.extend(
@@ -269,6 +340,7 @@ async fn save(
         );
     }
     store.link_practice(&settings, secrets).await?;
+    desk.sign_ins().let_go();
     if let Some(registration) = &input.system.registration {
         // Somebody may have refused it meanwhile, which changes nothing any more.
         let _ = hookup::done(&store, registration).await;
@@ -313,7 +385,7 @@ async fn secrets(
                 settings.vald.as_ref().is_some_and(|account| vald::tokens_moved(account, before))
             }
             // The form of a practice does not hold these.
-            SecretKind::Account { .. } => false,
+            SecretKind::SystemSignIn | SecretKind::Account { .. } => false,
         };
         let chosen = secret(desk, before, kind, typed, moved).await?;
         if typed.is_some() {
@@ -499,6 +571,7 @@ pub fn registration(text: &str) -> Result<SystemAddress, UiError> {
         provet_id: read.provet_id.to_string(),
         client_id: read.client_id,
         webhook_url: String::new(),
+        redirect_url: read.redirect_url.unwrap_or_default(),
     })
 }
 
@@ -507,7 +580,8 @@ fn provet_account(
     address: &SystemAddress,
     before: Option<&PracticeSettings>,
 ) -> Result<Option<ProvetSettings>, UiError> {
-    let SystemAddress::Provet { provet_id, client_id, webhook_url, .. } = trimmed(address) else {
+    let SystemAddress::Provet { provet_id, client_id, webhook_url, redirect_url, .. } = trimmed(address)
+    else {
         return Ok(None);
     };
     let number = provet_id.parse().ok().filter(|number: &u32| *number > 0);
@@ -527,7 +601,19 @@ fn provet_account(
         client_id,
         token_url: same.and_then(|before| before.token_url.clone()),
         webhook_url: public_address(&webhook_url)?,
+        redirect_url: way_back(redirect_url)?,
     }))
+}
+
+/// Where the browser comes back to, as it is stored; none where nobody signs in.
+fn way_back(typed: String) -> Result<Option<String>, UiError> {
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    match connectors::http::sign_in::redirect(&typed) {
+        Ok(_) => Ok(Some(typed)),
+        Err(wrong) => Err(failure(ErrorCode::AddressInvalid, sentence(&wrong.to_string()))),
+    }
 }
 
 /// The public address that leads to our listener, as it is stored; none where the field is empty.
@@ -600,12 +686,15 @@ fn trimmed(address: &SystemAddress) -> SystemAddress {
         SystemAddress::Mysql { host, port, user, database } => {
             SystemAddress::Mysql { host: trim(host), port: *port, user: trim(user), database: trim(database) }
         }
-        SystemAddress::Provet { host, provet_id, client_id, webhook_url } => SystemAddress::Provet {
-            host: trim(host),
-            provet_id: trim(provet_id),
-            client_id: trim(client_id),
-            webhook_url: trim(webhook_url),
-        },
+        SystemAddress::Provet { host, provet_id, client_id, webhook_url, redirect_url } => {
+            SystemAddress::Provet {
+                host: trim(host),
+                provet_id: trim(provet_id),
+                client_id: trim(client_id),
+                webhook_url: trim(webhook_url),
+                redirect_url: trim(redirect_url),
+            }
+        }
     }
 }
 
@@ -631,6 +720,7 @@ fn address_view(url: &str, provet: Option<&ProvetSettings>) -> SystemAddress {
             provet_id: account.provet_id.to_string(),
             client_id: account.client_id.clone(),
             webhook_url: account.webhook_url.clone().unwrap_or_default(),
+            redirect_url: account.redirect_url.clone().unwrap_or_default(),
         };
     }
     if let Some(path) = url.strip_prefix("sqlite:") {
@@ -837,6 +927,7 @@ fn typed_or_stored(
                 SecretKind::HealthengineWebhookPath | SecretKind::SystemWebhookPath => "public address",
                 SecretKind::ValdClientId => "client id",
                 SecretKind::ValdClientSecret => "client secret",
+                SecretKind::SystemSignIn => "sign-in",
                 SecretKind::Account { .. } => "key",
             };
             Err(bad_input(format!("The address or the account is another one now. Type the {what} again.")))

@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sync::desk::{self, Uncorrectable};
 use sync::health::{self, Health};
 use sync::state::{EngineState, PracticeState, Shrinking};
-use sync::webhooks::Trust;
+use sync::webhooks::{Trust, WebhookState};
 
 mod accounts;
 pub mod documents;
@@ -449,6 +449,7 @@ fn problem_code(problem: &Problem, leg: &Leg) -> ErrorCode {
         (ProblemKind::Unreachable, Leg::System) => ErrorCode::PracticeUnreachable,
         (ProblemKind::Unreachable, Leg::Desk | Leg::Board) => ErrorCode::PartnerUnreachable,
         (ProblemKind::Unreachable, Leg::Profiles) => ErrorCode::ValdUnreachable,
+        (ProblemKind::SignIn, _) => ErrorCode::SignInNeeded,
         (ProblemKind::Credentials, Leg::System) => ErrorCode::PracticeCredentialsRefused,
         (ProblemKind::Credentials, Leg::Desk | Leg::Board) => ErrorCode::PartnerKeyRefused,
         (ProblemKind::Credentials, Leg::Profiles) => ErrorCode::ValdKeyRefused,
@@ -477,6 +478,12 @@ fn system_view(practice: &PracticeState, inputs: &Inputs<'_>) -> SystemView {
         latency_ms: practice.read_ms,
         writes: settings.write != WriteMode::None,
         problem,
+        webhooks: settings.provet.as_ref().and_then(|account| account.webhook_url.as_ref()).map(|_| {
+            let known = practice.book_webhooks.clone().unwrap_or_default();
+            // The book is asked as often as without them, so that one delivery shows that they arrive.
+            let arrives = known.last_delivery_at.map_or(Trust::Unproven, Trust::Proven);
+            webhooks_view(&known, arrives, settings.poll_seconds, inputs)
+        }),
     }
 }
 
@@ -519,18 +526,23 @@ fn healthengine_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<He
         problem,
         features: documents::features(&practice.features),
         documents_problem: practice.documents_problem.clone(),
-        webhooks: webhooks_view(practice, inputs),
+        webhooks: practice
+            .settings
+            .healthengine
+            .as_ref()
+            .filter(|account| account.webhook_url.is_some())
+            .map(|account| {
+                let known = practice.webhooks.clone().unwrap_or_default();
+                let chosen = TimeDelta::seconds(i64::from(account.poll_seconds));
+                let asked_every = known.trust.interval(chosen, inputs.now).num_seconds();
+                webhooks_view(&known, known.trust, u32::try_from(asked_every).unwrap_or(u32::MAX), inputs)
+            }),
     })
 }
 
-/// How the webhooks of a practice are doing; none where it has no public address.
-fn webhooks_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<WebhooksView> {
-    let account = practice.settings.healthengine.as_ref()?;
-    account.webhook_url.as_ref()?;
-    let known = practice.webhooks.clone().unwrap_or_default();
-    let chosen = TimeDelta::seconds(i64::from(account.poll_seconds));
-    let asked_every = known.trust.interval(chosen, inputs.now).num_seconds();
-    let state = match (&inputs.engine.listener, known.trust) {
+/// How webhooks are doing that may be delivered to us, and how often whoever makes them is asked meanwhile, in seconds.
+fn webhooks_view(known: &WebhookState, trust: Trust, asked_every: u32, inputs: &Inputs<'_>) -> WebhooksView {
+    let state = match (&inputs.engine.listener, trust) {
         (None, _) => WebhooksState::ListenerOff,
         (Some(ListenerState { problem: Some(problem), .. }), _) => {
             WebhooksState::NotReceiving { message: problem.clone() }
@@ -540,13 +552,13 @@ fn webhooks_view(practice: &PracticeState, inputs: &Inputs<'_>) -> Option<Webhoo
         (Some(_), Trust::Proven(_)) => WebhooksState::Reliable,
         (Some(_), Trust::Silent(since)) => WebhooksState::Silent { since: instant(since) },
     };
-    Some(WebhooksView {
+    WebhooksView {
         state,
-        asked_every: u32::try_from(asked_every).unwrap_or(u32::MAX),
+        asked_every,
         last_delivery_at: known.last_delivery_at.map(instant),
         subscribed_until: known.subscribed_until.map(instant),
         failed: failed_deliveries(&known.failed),
-    })
+    }
 }
 
 /// By why they failed, in the order of their newest.

@@ -46,6 +46,7 @@ pub fn of_connection(leg: Leg, error: &ReadError) -> UiError {
     let (system, vald) = (leg == Leg::System, leg == Leg::Profiles);
     let account = matches!(leg, Leg::Account(_));
     let code = match error {
+        ReadError::SignInNeeded => ErrorCode::SignInNeeded,
         ReadError::NotAuthorised | ReadError::NoConsent if account => ErrorCode::AccountRefused,
         ReadError::Unreachable(_)
         | ReadError::SlowDown { .. }

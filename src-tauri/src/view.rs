@@ -21,6 +21,8 @@
 //! | `hookup_address` | `public_address` | `String` | the address to which Provet may send registrations, a secret |
 //! | `accept_registration` | `registration` | `Option<`[`SystemAddress`]`>` | a linked practice takes it up, or the form begins with it |
 //! | `refuse_registration` | `registration` | | forgets it |
+//! | `sign_in_to_system` | `practice_id`, `system` | | asks a person to sign in, in the browser, and waits for that |
+//! | `cancel_sign_in` | | | gives the sign-in up that is waited for |
 //! | `read_registration` | `text` | [`SystemAddress`] | checks a registration of Provet Cloud's, field by field |
 //! | `test_healthengine` | `practice_id: Option, account: HealthengineInput` | [`HealthengineTest`] | one cheap request with these keys |
 //! | `link_practice` | `practice: PracticeInput` | `String` | saves a new practice, answers its id |
@@ -215,6 +217,8 @@ pub enum ErrorCode {
     PracticeUnreachable,
     /// The practice system refuses the user name or password.
     PracticeCredentialsRefused,
+    /// A person has to sign in to the practice system, for the first time or again.
+    SignInNeeded,
     /// The account may read but not write, and the practice is set to write.
     PracticeWriteRefused,
     /// The practice system's tables are not the ones the profile knows.
@@ -330,6 +334,8 @@ pub struct SystemView {
     pub writes: bool,
     /// What is wrong.
     pub problem: Option<ProblemView>,
+    /// How its own webhooks are doing; None where the practice gave no public address for them.
+    pub webhooks: Option<WebhooksView>,
 }
 
 /// The leg between this computer and Healthengine.
@@ -1392,6 +1398,8 @@ pub enum SystemAddress {
         client_id: String,
         /// The public address that leads to this PC, for Provet's webhooks; empty for asking alone.
         webhook_url: String,
+        /// Where the browser comes back to when a person signs in; empty for the integration's own account.
+        redirect_url: String,
     },
 }
 
@@ -1503,8 +1511,36 @@ pub struct SystemTest {
     pub write_ability: WriteAbility,
     /// The rights that the account lacks for writing, as statements for the clinic's IT.
     pub missing_rights: Vec<String>,
+    /// What the account may do, part by part, where the practice system says so; all of it, not only what is missing.
+    pub rights: Vec<RightView>,
     /// Which extra features of Healthengine could be served.
     pub features: Vec<FeatureTest>,
+}
+
+/// A part of normal work, and whether the account may do it.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct RightView {
+    /// What is read, in the middle of a sentence: "appointments".
+    pub what: String,
+    /// What the practice gains by it, in a clause that follows "so that".
+    pub gains: String,
+    /// The right as the practice system calls it; none where none is needed.
+    pub right: Option<String>,
+    /// Whether it works.
+    pub state: RightState,
+}
+
+/// Whether an account may do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum RightState {
+    /// It works.
+    Works,
+    /// It can be read, but the right is not listed, so that writing may fail.
+    Unlisted,
+    /// It cannot be read.
+    Missing,
 }
 
 /// Something with an id and a name.

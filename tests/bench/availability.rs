@@ -43,7 +43,7 @@ pub async fn measure() -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Store::open(folder.path(), &StoreKey::new([7; 32]), clock.now())?.store;
     let practice: Arc<dyn PracticeSystem> =
-        practices::open(&settings.system, None, ZONE, folder.path(), &Http::default(), clock.clone())?
+        practices::open(&settings.system, None, None, ZONE, folder.path(), &Http::default(), clock.clone())?
             .system();
     let account = settings.healthengine.as_ref().context("an account was given")?;
     let keys = [API_KEY.to_owned(), practice_key(PRACTICE)].map(SecretString::from);

@@ -233,5 +233,5 @@ pub async fn practice(server: &Arc<Server>, records: &[PatientRecord]) -> Result
     };
     let folder = tempfile::tempdir()?;
     let http = connectors::http::Http::default();
-    Ok(practices::open(&settings, None, ZONE, folder.path(), &http, Arc::new(SystemClock))?.system())
+    Ok(practices::open(&settings, None, None, ZONE, folder.path(), &http, Arc::new(SystemClock))?.system())
 }

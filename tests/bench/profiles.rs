@@ -433,5 +433,5 @@ fn sqlite(folder: &Path, records: &[PatientRecord]) -> Result<Arc<dyn PracticeSy
         provet: None,
     };
     let http = connectors::http::Http::default();
-    Ok(practices::open(&settings, None, ZONE, folder, &http, Arc::new(SystemClock))?.system())
+    Ok(practices::open(&settings, None, None, ZONE, folder, &http, Arc::new(SystemClock))?.system())
 }

@@ -53,6 +53,9 @@ export function keptVald(setup: ValdSetupView): ValdInput {
   };
 }
 
+/** Where the browser comes back to on this PC, unless the clinic registered another address with Provet. */
+const REDIRECT_URL = "http://127.0.0.1:47311/provet/signed-in";
+
 export class PracticeDraft {
   name = $state("");
   timeZone = $state("");
@@ -67,6 +70,9 @@ export class PracticeDraft {
   provetId = $state("");
   clientId = $state("");
   provetWebhookUrl = $state("");
+  /** Whether a person signs in; otherwise the account is the integration’s own. */
+  asPerson = $state(false);
+  provetRedirectUrl = $state(REDIRECT_URL);
   /** The registration that was accepted, whose secret stays where it is; null where the secret is typed. */
   registration = $state<string | null>(null);
   password = $state("");
@@ -140,6 +146,7 @@ export class PracticeDraft {
         this.provetId = setup.address.provetId;
         this.clientId = setup.address.clientId;
         this.provetWebhookUrl = setup.address.webhookUrl;
+        this.signInAs(setup.address.redirectUrl);
         break;
     }
     this.vald = setup.vald && keptVald(setup.vald);
@@ -162,7 +169,14 @@ export class PracticeDraft {
     this.provetHost = address.host;
     this.provetId = address.provetId;
     this.clientId = address.clientId;
+    this.signInAs(address.redirectUrl);
     this.registration = registration;
+  }
+
+  /** In whose name: a person’s where there is an address to come back to. */
+  signInAs(redirectUrl: string): void {
+    this.asPerson = redirectUrl !== "";
+    this.provetRedirectUrl = redirectUrl || REDIRECT_URL;
   }
 
   #address(profile: ProfileView): SystemAddress {
@@ -184,6 +198,7 @@ export class PracticeDraft {
           provetId: this.provetId.trim(),
           clientId: this.clientId.trim(),
           webhookUrl: this.provetWebhookUrl.trim(),
+          redirectUrl: this.asPerson ? this.provetRedirectUrl.trim() : "",
         };
     }
   }

@@ -41,6 +41,7 @@ import type {
   ValdView,
   Verdict,
   WaitingView,
+  RightView,
   WebhooksView,
   WriteAbility,
 } from "./backend";
@@ -114,6 +115,10 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   practiceCredentialsRefused: {
     wrong: "Your practice system refuses this user name or password.",
     todo: "Type the password of the database account again.",
+  },
+  signInNeeded: {
+    wrong: "Nobody is signed in to your practice system.",
+    todo: "Open Connections, “Change” at the practice, and press “Sign in as me”. What waits here is kept.",
   },
   practiceWriteRefused: {
     wrong: "This account may read your book, but not write into it.",
@@ -252,6 +257,7 @@ const SAYS_ALL: ErrorCode[] = [
   "storeDamaged",
   "practiceSchemaUnknown",
   "engineStopped",
+  "signInNeeded",
   "accountUnreachable",
   "accountRefused",
 ];
@@ -966,8 +972,13 @@ export function logLevel(level: LogLevel): string {
 }
 
 /** How webhooks are doing: one word for the dot, and a sentence that says how often we ask meanwhile. */
-export function webhooks(value: WebhooksView, zone: string): { word: string; sentence: string } {
-  const asked = `We ask Healthengine every ${span(value.askedEvery)}.`;
+export function webhooks(
+  value: WebhooksView,
+  zone: string,
+  teller = "Healthengine",
+): { word: string; sentence: string } {
+  const asked = `We ask ${teller} every ${span(value.askedEvery)}.`;
+  const what = teller === "Healthengine" ? "booking" : "change";
   switch (value.state.kind) {
     case "listenerOff":
       return { word: "off", sentence: `Nothing receives them: switch that on in Settings. ${asked}` };
@@ -976,17 +987,33 @@ export function webhooks(value: WebhooksView, zone: string): { word: string; sen
     case "notSubscribed":
       return {
         word: "not subscribed",
-        sentence: `${value.state.message ?? "Healthengine is being asked to send them."} ${asked}`,
+        sentence: `${value.state.message ?? `${teller} is being asked to send them.`} ${asked}`,
       };
     case "unproven":
-      return { word: "not proven yet", sentence: `They prove themselves with the next booking. ${asked}` };
+      return { word: "not proven yet", sentence: `They prove themselves with the next ${what}. ${asked}` };
     case "reliable":
-      return { word: "arriving", sentence: `Bookings are announced at once. ${asked}` };
+      return {
+        word: "arriving",
+        sentence: `${what === "booking" ? "Bookings" : "Changes"} are announced at once. ${asked}`,
+      };
     case "silent":
       return {
         word: "silent",
-        sentence: `Silent since ${timeOfDay(value.state.since, zone)}: a booking was found by asking. ${asked} Nothing is lost.`,
+        sentence: `Silent since ${timeOfDay(value.state.since, zone)}: a ${what} was found by asking. ${asked} Nothing is lost.`,
       };
+  }
+}
+
+/** "We may read appointments, so that bookings stand in your calendar." */
+export function rightLine(value: RightView): string {
+  const right = value.right === null ? "" : ` “${value.right}”`;
+  switch (value.state) {
+    case "works":
+      return `We may read ${value.what}, so that ${value.gains}.`;
+    case "unlisted":
+      return `We may read ${value.what}, but the right${right} is not listed as ours. Give it to the account, so that ${value.gains}.`;
+    case "missing":
+      return `We may not read ${value.what}. ${value.right === null ? "Ask Provet Cloud’s support why" : `Give the account the right${right}`}, so that ${value.gains}.`;
   }
 }
 

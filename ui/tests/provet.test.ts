@@ -118,3 +118,107 @@ describe("a registration that came in", () => {
     expect(screen.queryByRole("region", { name: "Registration of Provet Cloud" })).toBeNull();
   });
 });
+
+describe("a person who signs in to Provet Cloud", () => {
+  async function filledIn(clientId = "made-up-client") {
+    const opened = await toForm();
+    const { user } = opened;
+    await user.type(screen.getByRole("textbox", { name: "Provet id" }), "9999");
+    await user.type(screen.getByRole("textbox", { name: "Client id" }), clientId);
+    expect(screen.queryByRole("textbox", { name: "Address for coming back" })).toBeNull();
+    await user.click(screen.getByRole("radio", { name: /^Sign in as me/ }));
+    return opened;
+  }
+
+  it("chooses that, sees the address to register, signs in, and is told every right", async () => {
+    const { user, fake } = await filledIn();
+    expect(screen.getByRole("textbox", { name: "Address for coming back" })).toHaveValue(
+      "http://127.0.0.1:47311/provet/signed-in",
+    );
+    await user.click(screen.getByRole("button", { name: "Test" }));
+    expect((await screen.findAllByText(/Nobody is signed in to your practice system/))[0]).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    expect((await screen.findAllByText(/You are signed in\./))[0]).toBeVisible();
+    const asked = fake.asked.findLast((each) => each.command === "signInToSystem");
+    expect(asked?.with[1]).toMatchObject({
+      password: "",
+      address: { redirectUrl: "http://127.0.0.1:47311/provet/signed-in" },
+    });
+    await user.click(screen.getByRole("button", { name: /^(Test|Try again)$/ }));
+    const rights = within(await screen.findByRole("list", { name: "What the account may do" }));
+    expect(rights.getAllByRole("listitem")).toHaveLength(3);
+    expect(plain(rights.getByText(/^We may read appointments/).textContent)).toContain(
+      "so that bookings stand in your calendar",
+    );
+    expect(plain(rights.getByText(/^We may not read shifts/).textContent)).toContain("“Calendar: Shifts”");
+  });
+
+  it("is told where the sign-in was declined, and whoever types another account signs in anew", async () => {
+    const { user } = await filledIn("declines");
+    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    expect(await screen.findByText(/declined in the browser/)).toBeInTheDocument();
+    const client = screen.getByRole("textbox", { name: "Client id" });
+    await user.clear(client);
+    await user.type(client, "another");
+    expect(screen.queryByText(/declined in the browser/)).toBeNull();
+    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    expect(await screen.findByRole("button", { name: "Sign in again" })).toBeVisible();
+    await user.type(client, "x");
+    expect(screen.getByRole("button", { name: "Sign in in the browser" })).toBeVisible();
+  });
+
+  it("is led there by a registration that is for people", async () => {
+    const { user } = await toForm();
+    await user.click(screen.getByText(/^Paste the registration/));
+    await user.click(screen.getByRole("textbox", { name: "Registration" }));
+    await user.paste(
+      '{"provet_id": 9999, "client_secret": null, "authorization_grant_type": "authorization-code"}',
+    );
+    await user.click(screen.getByRole("button", { name: "Fill in the form" }));
+    expect(await screen.findByRole("textbox", { name: "Address for coming back" })).toHaveValue(
+      "http://127.0.0.1:9000/back",
+    );
+    expect(screen.getByLabelText("Client secret", { selector: "input" })).toHaveValue("");
+  });
+});
+
+describe("webhooks of the practice system", () => {
+  it("stand on Connections with how they are doing and where they lead", async () => {
+    const { user, fake } = await open("healthy");
+    fake.push((view) => ({
+      practices: view.practices.map((each) => ({
+        ...each,
+        system: {
+          ...each.system,
+          name: "Provet Cloud",
+          webhooks: {
+            state: { kind: "reliable" as const },
+            askedEvery: 5,
+            lastDeliveryAt: "2026-11-19T21:42:00.000Z",
+            subscribedUntil: null,
+            failed: [],
+          },
+        },
+        setup: {
+          ...each.setup,
+          address: {
+            engine: "provet" as const,
+            host: "https://provetcloud.com",
+            provetId: "9999",
+            clientId: "a-client",
+            webhookUrl: "https://hooks.harbour.example",
+            redirectUrl: "",
+          },
+        },
+      })),
+    }));
+    await go(user, "Connections");
+    const text = plain(screen.getByRole("main").textContent);
+    expect(text).toContain("Webhooks of Provet Cloud");
+    expect(text).toContain("Changes are announced at once. We ask Provet Cloud every 5 s.");
+    expect(text).toContain("Last delivery today 8:42 am.");
+    await user.click(screen.getByRole("button", { name: /^Show where the proxy .* for Provet Cloud$/ }));
+    expect(fake.asked.at(-1)).toEqual({ command: "webhookAddress", with: ["richmond", true] });
+    expect(await screen.findByText(/^https:\/\/hooks\.harbour\.example\/[0-9a-f]{40}$/)).toBeVisible();
+  });
+});

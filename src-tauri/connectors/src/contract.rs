@@ -212,6 +212,7 @@ fn in_words(error: &ReadError) -> String {
             format!("slow down {} s", TimeDelta::num_seconds(wait))
         }
         ReadError::NotAuthorised => "not authorised".to_owned(),
+        ReadError::SignInNeeded => "sign in".to_owned(),
         ReadError::NoConsent => NO_CONSENT.to_owned(),
         ReadError::NotFound => "not found".to_owned(),
         ReadError::Garbled(_) => "garbled".to_owned(),

@@ -28,6 +28,7 @@ use url::{Host, Url};
 mod budget;
 mod reason;
 mod refusals;
+pub mod sign_in;
 #[cfg(test)]
 mod tests;
 mod tokens;

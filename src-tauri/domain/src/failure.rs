@@ -20,6 +20,9 @@ pub enum ReadError {
     /// The key or password was refused (401). A person has to renew it.
     #[error("our credentials were refused")]
     NotAuthorised,
+    /// Nobody has signed in, or the sign-in has ended. A person has to sign in.
+    #[error("somebody has to sign in")]
+    SignInNeeded,
     /// The practice's consent is missing or was withdrawn (403). A person has to grant it.
     #[error("the practice's consent is missing")]
     NoConsent,

@@ -73,6 +73,9 @@ pub struct ProvetSettings {
     pub token_url: Option<String>,
     /// The public address that leads to our listener, no slash at the end; none is polling alone.
     pub webhook_url: Option<String>,
+    /// Where the browser comes back to once a person has signed in, on this computer and as it is registered with Provet:
+    /// the book is then read and written in that person's name. None is the integration's own account.
+    pub redirect_url: Option<String>,
 }
 
 /// The credentials of a practice system that were sent to us and wait for somebody at the desk. Their secret is kept under
@@ -89,6 +92,8 @@ pub struct Registration {
     pub provet_id: u32,
     /// The name of the credentials.
     pub client_id: String,
+    /// Where the browser comes back to, where a person has to sign in; none for the integration's own account.
+    pub redirect_url: Option<String>,
 }
 
 /// How documents come and go: through folders, as whole paths, or inwards through the practice system's own API. A
@@ -247,6 +252,7 @@ impl PracticeSettings {
             | SecretKind::HealthenginePracticeKey
             | SecretKind::ValdClientId
             | SecretKind::ValdClientSecret
+            | SecretKind::SystemSignIn
             | SecretKind::Account { .. } => None,
         }
     }
@@ -425,6 +431,9 @@ impl SecretName {
 pub enum SecretKind {
     /// The password of the practice database, or the client secret of a system that is reached over REST.
     SystemPassword,
+    /// A person's sign-in at the practice system. Given by the browser and renewed by us, so that it stands in no form
+    /// and no provisioning file.
+    SystemSignIn,
     /// The secret of this program's registration at the practice system's own API.
     DocumentApiClientSecret,
     /// The password of the user under whose name documents are put there.
@@ -469,6 +478,7 @@ impl SecretKind {
     fn path(self) -> String {
         let (partner, key) = match self {
             SecretKind::SystemPassword => ("system", "password"),
+            SecretKind::SystemSignIn => ("system", "sign_in"),
             SecretKind::DocumentApiClientSecret => ("system", "documents_api/client_secret"),
             SecretKind::DocumentApiPassword => ("system", "documents_api/password"),
             SecretKind::HealthengineApiKey => ("healthengine", "api_key"),

@@ -7,6 +7,7 @@ use super::secret::{GivenSecret, SecretSources};
 use crate::compose::{Sockets, SystemSecrets};
 use crate::inputs;
 use accounts::RawAccount;
+use connectors::http::sign_in;
 use connectors::partners::healthengine;
 use connectors::practices::provet;
 use domain::ids::{LocationRef, PracticeId};
@@ -149,9 +150,11 @@ struct RawRange {
 struct RawProvet {
     provet_id: Spanned<i64>,
     client_id: Spanned<String>,
-    client_secret: Spanned<GivenSecret>,
+    client_secret: Option<Spanned<GivenSecret>>,
     token_url: Option<Spanned<String>>,
     webhook_url: Option<Spanned<String>>,
+    sign_in: Option<Spanned<String>>,
+    redirect_url: Option<Spanned<String>>,
 }
 
 fn yes() -> bool {
@@ -303,6 +306,7 @@ impl Reader<'_> {
         };
         let given = |kind| secrets.iter().find(|(of, _)| *of == kind).map(|(_, secret)| secret.clone());
         let given = SystemSecrets {
+            sign_in: None,
             password: given(SecretKind::SystemPassword),
             api_client_secret: given(SecretKind::DocumentApiClientSecret),
             api_password: given(SecretKind::DocumentApiPassword),
@@ -392,13 +396,47 @@ impl Reader<'_> {
                     "provet_id is the number of the practice in the address of Provet Cloud".to_owned();
                 self.mistake(&raw.provet_id.span(), message)
             })?;
-        secrets.push((SecretKind::SystemPassword, self.secret(&raw.client_secret)?));
+        let redirect_url = self.redirect_url(raw)?;
+        match &raw.client_secret {
+            Some(secret) => secrets.push((SecretKind::SystemPassword, self.secret(secret)?)),
+            None if redirect_url.is_some() => {}
+            None => {
+                let message =
+                    "client_secret is missing: only with sign_in = \"person\" it may be left out".to_owned();
+                return Err(self.mistake(&raw.client_id.span(), message));
+            }
+        }
         Ok(ProvetSettings {
+            redirect_url,
             provet_id,
             client_id: self.words(&raw.client_id, "client_id")?,
             token_url: raw.token_url.as_ref().map(|url| self.token_address(url)).transpose()?,
             webhook_url: raw.webhook_url.as_ref().map(|url| self.web_address(url)).transpose()?,
         })
+    }
+
+    /// Where a person's sign-in comes back to; none where the account is the integration's own.
+    fn redirect_url(&self, raw: &RawProvet) -> Result<Option<String>, Mistake> {
+        let as_person = match raw.sign_in.as_ref().map(|chosen| (chosen.get_ref().as_str(), chosen)) {
+            None | Some(("integration", _)) => false,
+            Some(("person", _)) => true,
+            Some((_, chosen)) => {
+                let message = "sign_in is \"integration\" (the default) or \"person\"".to_owned();
+                return Err(self.mistake(&chosen.span(), message));
+            }
+        };
+        match &raw.redirect_url {
+            Some(url) if !as_person => {
+                let message =
+                    "redirect_url belongs to sign_in = \"person\": add that, or remove it".to_owned();
+                Err(self.mistake(&url.span(), message))
+            }
+            Some(url) => match sign_in::redirect(url.get_ref()) {
+                Ok(_) => Ok(Some(url.get_ref().trim().to_owned())),
+                Err(wrong) => Err(self.mistake(&url.span(), wrong.to_string())),
+            },
+            None => Ok(as_person.then(|| provet::REDIRECT_URL.to_owned())),
+        }
     }
 
     /// The address of tokens keeps the slash at its end, without which Provet answers with a redirect.

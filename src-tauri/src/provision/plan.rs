@@ -1,7 +1,7 @@
 //! What a provisioning file would change, in words, and carrying it out.
 
 use super::file::{Wanted, WantedFile};
-use crate::{vald_account, webhook_path};
+use crate::{sign_in, vald_account, webhook_path};
 use chrono::{DateTime, Utc};
 use connectors::listener::is_open_to_others;
 use connectors::partners;
@@ -57,6 +57,8 @@ struct PracticePlan {
     before: Option<PracticeSettings>,
     /// It was switched off, and is to be switched on.
     is_switched_on: bool,
+    /// Somebody has to sign in before anything works.
+    lacks_sign_in: bool,
     lines: Vec<String>,
 }
 
@@ -204,6 +206,17 @@ impl PracticePlan {
             lines.push(format!("{}: {what}", known_as(kind)));
             secrets.push((name, new.cloned()));
         }
+        let name = SecretName::of(&settings.id, SecretKind::SystemSignIn);
+        let sign_in = match store {
+            Some(store) => store.secret(&name).await?,
+            None => None,
+        };
+        let goes_on = sign_in::goes_on(&settings.system, before);
+        if sign_in.is_some() && !goes_on {
+            lines.push(format!("{}: removed", known_as(SecretKind::SystemSignIn)));
+            secrets.push((name, None));
+        }
+        let lacks_sign_in = sign_in::is_needed(&settings.system) && (sign_in.is_none() || !goes_on);
         for kind in SecretKind::PATHS {
             let path = match store {
                 Some(store) => store.secret(&SecretName::of(&settings.id, kind)).await?,
@@ -217,6 +230,7 @@ impl PracticePlan {
         }
         Ok(Self {
             secrets,
+            lacks_sign_in,
             before: before.cloned(),
             is_switched_on: settings.enabled && before.is_some_and(|before| !before.enabled),
             settings,
@@ -241,6 +255,13 @@ impl fmt::Display for Plan {
             for line in &practice.lines {
                 writeln!(f, "  {line}")?;
             }
+            if practice.lacks_sign_in {
+                writeln!(
+                    f,
+                    "  somebody has to sign in: open Clinic Companion, Connections, \"Change\" at this practice, and press \
+                     \"Sign in as me\""
+                )?;
+            }
         }
         if !self.listener.lines.is_empty() {
             let how = if self.listener.settings.listener.is_some() { "on" } else { "off" };
@@ -264,6 +285,7 @@ fn known_as(kind: SecretKind) -> Cow<'static, str> {
     Cow::from(match kind {
         SecretKind::Account { partner, key } => return format!("{partner}.{key}").into(),
         SecretKind::SystemPassword => "system.password",
+        SecretKind::SystemSignIn => "sign-in of a person",
         SecretKind::DocumentApiClientSecret => "system.documents_api.client_secret",
         SecretKind::DocumentApiPassword => "system.documents_api.password",
         SecretKind::HealthengineApiKey => "healthengine.api_key",
@@ -311,6 +333,7 @@ fn described(settings: &PracticeSettings) -> Described {
             ("provet.provet_id", account.provet_id.to_string()),
             ("provet.client_id", account.client_id.clone()),
         ]);
+        found.extend(account.redirect_url.as_ref().map(|url| ("provet.redirect_url", url.clone())));
         found.extend(account.token_url.as_ref().map(|url| ("provet.token_url", url.clone())));
         found.extend(account.webhook_url.as_ref().map(|url| ("provet.webhook_url", url.clone())));
     }

@@ -386,6 +386,31 @@ webhook_url = "https://clinic.example.com.au/hook"
 "#;
 
 #[test]
+fn a_practice_may_wait_for_a_person_to_sign_in() {
+    let with = |more: &str| read(&AT_PROVET.replace("client_secret = \"an-inline-secret\"", more));
+    let redirect = |more: &str| {
+        let wanted = with(more).unwrap();
+        let [Wanted { settings, secrets }] = wanted.as_slice() else { panic!("one practice") };
+        (settings.system.provet.as_ref().unwrap().redirect_url.clone(), secrets.len())
+    };
+    let usual = connectors::practices::provet::REDIRECT_URL.to_owned();
+    assert_eq!(redirect("sign_in = \"person\""), (Some(usual.clone()), 0), "a public client");
+    assert_eq!(redirect("sign_in = \"person\"\nclient_secret = \"s\""), (Some(usual), 1));
+    let own = "sign_in = \"person\"\nredirect_url = \"http://127.0.0.1:9000/back\"";
+    assert_eq!(redirect(own).0.as_deref(), Some("http://127.0.0.1:9000/back"));
+    assert_eq!(redirect("sign_in = \"integration\"\nclient_secret = \"s\""), (None, 1));
+    for (more, says) in [
+        ("", "client_secret is missing"),
+        ("sign_in = \"somebody\"", "sign_in is"),
+        ("client_secret = \"s\"\nredirect_url = \"http://127.0.0.1:9000/back\"", "belongs to sign_in"),
+        ("sign_in = \"person\"\nredirect_url = \"https://example.com/back\"", "http://127.0.0.1"),
+    ] {
+        let said = with(more).unwrap_err().to_string();
+        assert!(said.contains(says), "{more}: {said}");
+    }
+}
+
+#[test]
 fn a_practice_at_provet_cloud_is_linked_by_its_number_and_its_credentials() {
     let wanted = read(AT_PROVET).unwrap();
     let [Wanted { settings, secrets }] = wanted.as_slice() else { panic!("one practice") };

@@ -18,6 +18,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0030_accounts.sql"),
     include_str!("../migrations/0031_provet.sql"),
     include_str!("../migrations/0032_registrations.sql"),
+    include_str!("../migrations/0033_sign_in.sql"),
 ];
 
 #[derive(Debug)]

@@ -30,14 +30,15 @@ impl Store {
                     return Ok(Some(false));
                 }
                 tx.execute(
-                    "INSERT INTO registration (id, received_at, host, provet_id, client_id)
-                     VALUES (:id, :received_at, :host, :provet_id, :client_id)",
+                    "INSERT INTO registration (id, received_at, host, provet_id, client_id, redirect_url)
+                     VALUES (:id, :received_at, :host, :provet_id, :client_id, :redirect_url)",
                     named_params! {
                         ":id": registration.id,
                         ":received_at": time_text(registration.received_at),
                         ":host": registration.host,
                         ":provet_id": registration.provet_id,
                         ":client_id": registration.client_id,
+                        ":redirect_url": registration.redirect_url,
                     },
                 )?;
                 keep(tx, &SecretName::of_registration(&registration.id), &secret)?;
@@ -53,7 +54,8 @@ impl Store {
     /// Those that wait, the oldest first.
     pub async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         self.call(|conn| {
-            let sql = "SELECT id, received_at, host, provet_id, client_id FROM registration ORDER BY received_at, id";
+            let sql = "SELECT id, received_at, host, provet_id, client_id, redirect_url FROM registration
+                       ORDER BY received_at, id";
             all(conn, sql, [], |row| {
                 Ok(Registration {
                     id: row.value("id")?,
@@ -61,6 +63,7 @@ impl Store {
                     host: row.value("host")?,
                     provet_id: row.value("provet_id")?,
                     client_id: row.value("client_id")?,
+                    redirect_url: row.value("redirect_url")?,
                 })
             })
         })

@@ -32,7 +32,8 @@ impl SettingsBook for Store {
                               profile_url, tenants_url, hub_url, group_rules, between_requests, sync_prefix,
                               staff_are_adults, provet.practice AS provet_linked, provet_id,
                               provet.client_id AS provet_client_id, provet.token_url AS provet_token_url,
-                              provet.webhook_url AS provet_webhook_url
+                              provet.webhook_url AS provet_webhook_url,
+                              provet.redirect_url AS provet_redirect_url
                        FROM practice LEFT JOIN healthengine_account AS account ON account.practice = practice.id
                                      LEFT JOIN vald_account AS vald ON vald.practice = practice.id
                                      LEFT JOIN provet_account AS provet ON provet.practice = practice.id
@@ -306,11 +307,12 @@ fn save_provet(conn: &Connection, practice: &str, account: Option<&ProvetSetting
     conn.execute("DELETE FROM provet_account WHERE practice = ?1", [practice])?;
     let Some(account) = account else { return Ok(()) };
     conn.execute(
-        "INSERT INTO provet_account (practice, provet_id, client_id, token_url, webhook_url)
-         VALUES (:practice, :provet_id, :client_id, :token_url, :webhook_url)",
+        "INSERT INTO provet_account (practice, provet_id, client_id, token_url, webhook_url, redirect_url)
+         VALUES (:practice, :provet_id, :client_id, :token_url, :webhook_url, :redirect_url)",
         named_params! {
             ":practice": practice,
             ":provet_id": account.provet_id,
+            ":redirect_url": account.redirect_url,
             ":client_id": account.client_id,
             ":token_url": account.token_url,
             ":webhook_url": account.webhook_url,
@@ -328,6 +330,7 @@ fn read_provet(row: &Row<'_>) -> Result<Option<ProvetSettings>, Fault> {
         client_id: row.text("provet_client_id")?,
         token_url: row.value("provet_token_url")?,
         webhook_url: row.value("provet_webhook_url")?,
+        redirect_url: row.value("provet_redirect_url")?,
     }))
 }
 

@@ -93,6 +93,7 @@ pub fn of_leg_within(note: Option<&LegNote>, stale_after: TimeDelta, now: DateTi
             ProblemKind::Unreachable
             | ProblemKind::Other
             | ProblemKind::Credentials
+            | ProblemKind::SignIn
             | ProblemKind::Consent
             | ProblemKind::Misfit
             | ProblemKind::OwnProfile => Health::Down,
@@ -118,6 +119,13 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
         ReadError::SlowDown { .. } => {
             (ProblemKind::Unreachable, format!("{who} asks us to slow down. We wait and go on by ourselves."))
         }
+        ReadError::SignInNeeded => (
+            ProblemKind::SignIn,
+            format!(
+                "{who} lets nobody in without a person's sign-in, and there is none, or it has ended. Open Connections, \
+                 \"Change\" at the practice, and press \"Sign in as me\". What waits here is kept."
+            ),
+        ),
         ReadError::NotAuthorised if leg == Leg::System => (
             ProblemKind::Credentials,
             "The practice system refuses the user name and password, or the client id and secret. Open Connections to renew them."

@@ -30,6 +30,7 @@ pub fn after(
 ) -> DateTime<Utc> {
     let wait = match error {
         ReadError::NotAuthorised
+        | ReadError::SignInNeeded
         | ReadError::NoConsent
         | ReadError::Misfit(_)
         | ReadError::OwnProfile(_)

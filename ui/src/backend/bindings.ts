@@ -33,6 +33,10 @@ export const commands = {
 	acknowledgeNotice: (practiceId: string, at: string) => typedError<null, UiError>(__TAURI_INVOKE("acknowledge_notice", { practiceId, at })),
 	/**  Connects and reads; changes nothing. */
 	testPracticeSystem: (practiceId: string | null, system: SystemInput, timeZone: string) => typedError<SystemTest, UiError>(__TAURI_INVOKE("test_practice_system", { practiceId, system, timeZone })),
+	/**  Asks a person to sign in to the practice system, in the browser. Answers once somebody has, or why nobody did. */
+	signInToSystem: (practiceId: string | null, system: SystemInput) => typedError<null, UiError>(__TAURI_INVOKE("sign_in_to_system", { practiceId, system })),
+	/**  Gives the sign-in up that is waited for. */
+	cancelSignIn: () => typedError<null, UiError>(__TAURI_INVOKE("cancel_sign_in")),
 	/**  Checks a registration of Provet Cloud's field by field, and answers what the form shows of it. */
 	readRegistration: (text: string) => typedError<SystemAddress, UiError>(__TAURI_INVOKE("read_registration", { text })),
 	/**  The address to which Provet may send registrations. It is a secret, so it stands in no view. */
@@ -788,6 +792,8 @@ export type ErrorCode =
 "practiceUnreachable" | 
 /**  The practice system refuses the user name or password. */
 "practiceCredentialsRefused" | 
+/**  A person has to sign in to the practice system, for the first time or again. */
+"signInNeeded" | 
 /**  The account may read but not write, and the practice is set to write. */
 "practiceWriteRefused" | 
 /**  The practice system's tables are not the ones the profile knows. */
@@ -1719,6 +1725,27 @@ export type ResyncWhat =
 /**  All of it, and Healthengine is asked for what is outstanding. */
 "all";
 
+/**  Whether an account may do something. */
+export type RightState = 
+/**  It works. */
+"works" | 
+/**  It can be read, but the right is not listed, so that writing may fail. */
+"unlisted" | 
+/**  It cannot be read. */
+"missing";
+
+/**  A part of normal work, and whether the account may do it. */
+export type RightView = {
+	/**  What is read, in the middle of a sentence: "appointments". */
+	what: string,
+	/**  What the practice gains by it, in a clause that follows "so that". */
+	gains: string,
+	/**  The right as the practice system calls it; none where none is needed. */
+	right: string | null,
+	/**  Whether it works. */
+	state: RightState,
+};
+
 /**  The last 24 hours as a strip. */
 export type RoundTripsView = {
 	/**  Half hours, oldest first, the last one still running. */
@@ -1895,7 +1922,9 @@ provetId: string;
 /**  The name of the credentials. */
 clientId: string; 
 /**  The public address that leads to this PC, for Provet's webhooks; empty for asking alone. */
-webhookUrl: string };
+webhookUrl: string; 
+/**  Where the browser comes back to when a person signs in; empty for the integration's own account. */
+redirectUrl: string };
 
 /**  A practice system as typed on the linking screen. */
 export type SystemInput = {
@@ -1939,6 +1968,8 @@ export type SystemTest = {
 	writeAbility: WriteAbility,
 	/**  The rights that the account lacks for writing, as statements for the clinic's IT. */
 	missingRights: string[],
+	/**  What the account may do, part by part, where the practice system says so; all of it, not only what is missing. */
+	rights: RightView[],
 	/**  Which extra features of Healthengine could be served. */
 	features: FeatureTest[],
 };
@@ -1959,6 +1990,8 @@ export type SystemView = {
 	writes: boolean,
 	/**  What is wrong. */
 	problem: ProblemView | null,
+	/**  How its own webhooks are doing; None where the practice gave no public address for them. */
+	webhooks: WebhooksView | null,
 };
 
 /**  The kinds of decision. */

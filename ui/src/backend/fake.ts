@@ -13,6 +13,7 @@ import type {
   PatientQuery,
   PracticeInput,
   PracticeView,
+  RightView,
   PractitionerView,
 } from "./index";
 import { localDate } from "../format";
@@ -40,10 +41,34 @@ export type Asked = {
   [Name in keyof Commands]: { command: Name; with: Parameters<Commands[Name]> };
 }[keyof Commands];
 
+/** What the account of a practice at Provet Cloud may do. */
+const RIGHTS: RightView[] = [
+  {
+    what: "departments",
+    gains: "each of your locations is offered by itself",
+    right: null,
+    state: "works",
+  },
+  {
+    what: "appointments",
+    gains: "bookings stand in your calendar, and what is taken is not offered",
+    right: "Calendar: Appointments",
+    state: "works",
+  },
+  {
+    what: "shifts",
+    gains: "times are offered only while somebody works",
+    right: "Calendar: Shifts",
+    state: "missing",
+  },
+];
+
 export class FakeBackend implements Backend {
   readonly asked: Asked[] = [];
   readonly commands: Commands;
   #view: AppView;
+  /** Whether somebody signed in to a practice system in the browser. */
+  #signedIn = false;
   #finished: BookingView[];
   readonly #scenario: Scenario;
   readonly #people: Map<string, FakePeople>;
@@ -172,6 +197,7 @@ export class FakeBackend implements Backend {
           provetId: "9999",
           clientId: "a-client",
           webhookUrl: "",
+          redirectUrl: text.includes("authorization-code") ? "http://127.0.0.1:9000/back" : "",
         });
       },
       hookupAddress: (publicAddress) => ok(`${publicAddress}/5d7b3a60c8e2140f3c9a517be24d0886a2c4e1f9`),
@@ -180,7 +206,7 @@ export class FakeBackend implements Backend {
         if (!found) return refuse("inputInvalid", "This registration does not wait any more.");
         if (found.practice === null) {
           const { host, provetId, clientId } = found;
-          return ok({ engine: "provet", host, provetId, clientId, webhookUrl: "" });
+          return ok({ engine: "provet", host, provetId, clientId, webhookUrl: "", redirectUrl: "" });
         }
         this.#forgetRegistration(id);
         return ok(null);
@@ -189,7 +215,20 @@ export class FakeBackend implements Backend {
         this.#forgetRegistration(id);
         return ok(null);
       },
+      signInToSystem: (_practiceId, system) => {
+        const { address } = system;
+        if (address.engine !== "provet" || address.redirectUrl === "") return refuse("inputInvalid");
+        if (address.clientId === "declines") {
+          return refuse("signInNeeded", "The sign-in was declined in the browser, so nothing was changed.");
+        }
+        this.#signedIn = true;
+        return ok(null);
+      },
+      cancelSignIn: () => ok(null),
       testPracticeSystem: (_practiceId, system) => {
+        if (system.address.engine === "provet" && system.address.redirectUrl !== "" && !this.#signedIn) {
+          return refuse("signInNeeded");
+        }
         if (system.address.engine === "mysql" && system.address.host === "nowhere") {
           return refuse("practiceUnreachable", "no answer from nowhere:3306 within 5 s");
         }
@@ -216,6 +255,7 @@ export class FakeBackend implements Backend {
                 "GRANT INSERT ON openemr.patient_data TO 'reader'@'%';",
               ]
             : [],
+          rights: system.address.engine === "provet" ? RIGHTS : [],
           features: [
             system.documentsApi?.clientSecret === "wrong"
               ? {
@@ -534,6 +574,7 @@ function linked(id: string, practice: PracticeInput, now: string): PracticeView 
       latencyMs: 4,
       writes: practice.system.write,
       problem: null,
+      webhooks: null,
     },
     healthengine: practice.healthengine
       ? {

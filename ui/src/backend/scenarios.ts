@@ -154,6 +154,7 @@ function practice(): PracticeView {
       latencyMs: 4,
       writes: true,
       problem: null,
+      webhooks: null,
     },
     healthengine: {
       light: "ok",

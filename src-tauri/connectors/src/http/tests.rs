@@ -380,7 +380,7 @@ fn tokens_at(http: &Http, url: &str) -> Tokens {
     let client = TokenClient {
         url,
         client_id: &client_id,
-        client_secret: &client_secret,
+        client_secret: Some(&client_secret),
         grant: Grant::Client { audience: "an-api" },
     };
     http.tokens(&client).unwrap()

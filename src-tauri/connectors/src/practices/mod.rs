@@ -17,6 +17,7 @@ use domain::settings::{DocumentApi, SystemSettings};
 use domain::time::PracticeZone;
 
 use crate::http::Http;
+use crate::http::sign_in::SignInBook;
 use provet::{Provet, Setup, SetupError};
 use sql::profile::{Profile, ProfileError};
 use sql::{DocumentApiError, LinkError, SqlPractice};
@@ -161,10 +162,11 @@ impl Opened {
 }
 
 /// Opens the practice system that the settings name. Connects to nothing yet. `secret` is the password of the database,
-/// or the client secret of a system that is reached over REST.
+/// or the client secret of a system that is reached over REST, and `sign_in` keeps a person's sign-in there.
 pub fn open(
     settings: &SystemSettings,
     secret: Option<SecretString>,
+    sign_in: Option<&Arc<dyn SignInBook>>,
     zone: PracticeZone,
     profiles_dir: &Path,
     http: &Http,
@@ -174,7 +176,8 @@ pub fn open(
         let setup = Setup {
             host: &settings.url,
             account: settings.provet.as_ref().ok_or(SetupError::NoAccount)?,
-            client_secret: &secret.ok_or(SetupError::NoSecret)?,
+            client_secret: secret.as_ref(),
+            sign_in,
             zone,
             write: settings.write,
             locations: settings.locations.clone(),

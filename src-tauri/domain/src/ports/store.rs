@@ -260,6 +260,8 @@ pub enum ProblemKind {
     Unreachable,
     /// Somebody has to renew the key or password.
     Credentials,
+    /// Somebody has to sign in, for the first time or again.
+    SignIn,
     /// Somebody has to grant the consent again.
     Consent,
     /// The practice database is not one that the profile knows.
@@ -276,9 +278,10 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [ProblemKind; 8] = [
+    pub const ALL: [ProblemKind; 9] = [
         ProblemKind::Unreachable,
         ProblemKind::Credentials,
+        ProblemKind::SignIn,
         ProblemKind::Consent,
         ProblemKind::Misfit,
         ProblemKind::OwnProfile,
@@ -292,6 +295,7 @@ impl ProblemKind {
         match self {
             ProblemKind::Unreachable => "unreachable",
             ProblemKind::Credentials => "credentials",
+            ProblemKind::SignIn => "sign_in",
             ProblemKind::Consent => "consent",
             ProblemKind::Misfit => "misfit",
             ProblemKind::OwnProfile => "own_profile",

@@ -223,12 +223,13 @@ fn practice_settings() -> impl Strategy<Value = PracticeSettings> {
     });
     let documents = (folder(), folder(), prop::option::of(api))
         .prop_map(|(inward, outward, api)| DocumentRoutes { inward, outward, api });
-    let provet = (any::<u32>(), text(), folder(), folder()).prop_map(
-        |(provet_id, client_id, token_url, webhook_url)| ProvetSettings {
+    let provet = (any::<u32>(), text(), folder(), folder(), folder()).prop_map(
+        |(provet_id, client_id, token_url, webhook_url, redirect_url)| ProvetSettings {
             provet_id,
             client_id,
             token_url,
             webhook_url,
+            redirect_url,
         },
     );
     let provet = prop::option::of(provet);

@@ -123,7 +123,10 @@ impl Stop {
             Stop::Store(_)
                 | Stop::Failed(
                     _,
-                    ReadError::NotAuthorised | ReadError::NoConsent | ReadError::SlowDown { .. }
+                    ReadError::NotAuthorised
+                        | ReadError::SignInNeeded
+                        | ReadError::NoConsent
+                        | ReadError::SlowDown { .. }
                 )
         )
     }

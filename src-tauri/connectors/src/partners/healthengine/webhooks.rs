@@ -146,6 +146,7 @@ fn wordless(error: ReadError) -> ReadError {
         ReadError::Unreachable(_)
         | ReadError::SlowDown { .. }
         | ReadError::NotAuthorised
+        | ReadError::SignInNeeded
         | ReadError::NoConsent
         | ReadError::NotFound
         | ReadError::Garbled(_)

@@ -34,7 +34,7 @@ impl Client {
         let tokens = Arc::new(http.tokens(&TokenClient {
             url: &settings.token_url,
             client_id,
-            client_secret,
+            client_secret: Some(client_secret),
             grant: Grant::Client { audience: &settings.audience },
         })?);
         let fingerprint = fingerprint(&[

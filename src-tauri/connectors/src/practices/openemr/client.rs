@@ -73,7 +73,7 @@ impl DocumentPost {
         let tokens = http.tokens(&TokenClient {
             url: token_url.as_str(),
             client_id: &SecretString::from(api.client_id.as_str()),
-            client_secret,
+            client_secret: Some(client_secret),
             grant: Grant::User {
                 name: &api.user,
                 password,
@@ -140,7 +140,8 @@ fn without_token(error: TokenError) -> FilingError {
     match error {
         TokenError::GrantOff => FilingError::SetUp(GRANT_OFF),
         TokenError::ScopeMissing => FilingError::SetUp(SCOPE_MISSING),
-        TokenError::Failed(ReadError::NotAuthorised | ReadError::NoConsent) => {
+        TokenError::SignInNeeded
+        | TokenError::Failed(ReadError::NotAuthorised | ReadError::SignInNeeded | ReadError::NoConsent) => {
             FilingError::SetUp(CREDENTIALS)
         }
         // A page of something else, or none: with all of its APIs switched off OpenEMR has no such address.
@@ -161,7 +162,9 @@ fn refused(error: ReadError) -> FilingError {
     }
     match error {
         // The token is good and names the scope, so that what is lacking is the user's own right.
-        ReadError::NotAuthorised | ReadError::NoConsent => FilingError::SetUp(RIGHT_MISSING),
+        ReadError::NotAuthorised | ReadError::SignInNeeded | ReadError::NoConsent => {
+            FilingError::SetUp(RIGHT_MISSING)
+        }
         ReadError::NotFound | ReadError::Garbled(_) | ReadError::Invalid(_) => {
             FilingError::SetUp(WRONG_PLACE)
         }

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::SetupError;
 use super::wire::{Page, Row};
+use crate::http::sign_in::{NobodySignedIn, SignInBook};
 use crate::http::{Answered, Endpoint, Grant, Haste, Http, TokenClient, Tokens, fingerprint, is_loopback};
 
 /// How long to wait after a refusal for haste that does not say how long.
@@ -23,6 +24,8 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 const FORBIDDEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// Budgets count the requests of this long (sheet §4).
 const WINDOW: TimeDelta = TimeDelta::seconds(60);
+/// What tokens are for (sheet §2).
+pub const SCOPE: &str = "restapi";
 /// No list has more pages than these; one that seems to leads in a circle.
 const MOST_PAGES: usize = 20_000;
 
@@ -111,6 +114,21 @@ impl Resource {
             Resource::Department => "departments",
             Resource::User => "users",
             Resource::Hook => "webhooks",
+        }
+    }
+
+    /// What the practice gains where it may be read, in a clause that follows "so that".
+    pub fn gains(self) -> &'static str {
+        match self {
+            Resource::Client => "patients who book are found among your clients, or added to them",
+            Resource::PhoneNumber => "clients are recognised by their phone, and a new one's phone is kept",
+            Resource::Patient => "the animal of a booking is found, or added",
+            Resource::Appointment => "bookings stand in your calendar, and what is taken is not offered",
+            Resource::Shift | Resource::ShiftType => "times are offered only while somebody works",
+            Resource::Reason => "people choose what they come for, with its right length",
+            Resource::Department => "each of your locations is offered by itself",
+            Resource::User => "people choose whom they see",
+            Resource::Hook => "changes are noticed at once",
         }
     }
 
@@ -266,6 +284,8 @@ pub struct Addresses {
     pub api: String,
     /// Where tokens are fetched.
     pub token: String,
+    /// Where a person signs in.
+    pub authorize: String,
 }
 
 impl Addresses {
@@ -287,6 +307,7 @@ impl Addresses {
         Ok(Self {
             api: format!("{host}/{provet_id}/api/0.1"),
             token: format!("{host}/{provet_id}/oauth2/token/"),
+            authorize: format!("{host}/{provet_id}/oauth2/authorize/"),
         })
     }
 }
@@ -295,24 +316,28 @@ impl Client {
     pub fn new(
         host: &str,
         settings: &ProvetSettings,
-        client_secret: &SecretString,
+        (client_secret, sign_in): (Option<&SecretString>, Option<&Arc<dyn SignInBook>>),
         http: &Http,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
         let addresses = Addresses::of(host, settings.provet_id)?;
         let token_url = settings.token_url.as_deref().unwrap_or(&addresses.token);
         let client_id = SecretString::from(settings.client_id.trim());
-        let tokens: Tokens = http.tokens(&TokenClient {
-            url: token_url,
-            client_id: &client_id,
-            client_secret,
-            grant: Grant::ClientByBasic { scope: "restapi" },
-        })?;
+        let client_secret = client_secret.filter(|secret| !secret.expose_secret().trim().is_empty());
+        let nobody: Arc<dyn SignInBook> = Arc::new(NobodySignedIn);
+        let grant = match &settings.redirect_url {
+            Some(_) => Grant::Person { book: sign_in.unwrap_or(&nobody), clock: &clock },
+            None if client_secret.is_none() => return Err(SetupError::NoSecret),
+            None => Grant::ClientByBasic { scope: SCOPE },
+        };
+        let tokens: Tokens =
+            http.tokens(&TokenClient { url: token_url, client_id: &client_id, client_secret, grant })?;
         let account = fingerprint(&[
             &addresses.api,
             token_url,
             settings.client_id.trim(),
-            client_secret.expose_secret().trim(),
+            client_secret.map(|secret| secret.expose_secret().trim()).unwrap_or_default(),
+            &sign_in.map(|book| book.whose()).unwrap_or_default(),
         ]);
         let endpoint = http
             .endpoint(&addresses.api)?
@@ -518,6 +543,7 @@ impl Client {
             }
             ReadError::Unreachable(_)
             | ReadError::NotAuthorised
+            | ReadError::SignInNeeded
             | ReadError::NotFound
             | ReadError::Garbled(_)
             | ReadError::Invalid(_)

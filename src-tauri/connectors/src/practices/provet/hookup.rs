@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::client::Addresses;
+use crate::http::sign_in::redirect;
 
 /// The keys that are always there.
 const KEYS: [&str; 10] = [
@@ -21,6 +22,10 @@ const KEYS: [&str; 10] = [
     "openid_autodiscovery_url",
 ];
 
+/// What is said of one for people who sign in, with no address on this computer.
+const NO_WAY_BACK: &str = "names no address on this computer: ask Provet to register \
+                           http://127.0.0.1:47311/provet/signed-in for this application";
+
 /// A registration whose every field was looked at.
 #[derive(Debug)]
 pub struct Registration {
@@ -30,8 +35,10 @@ pub struct Registration {
     pub provet_id: u32,
     /// The name of the credentials.
     pub client_id: String,
-    /// Their secret.
-    pub client_secret: SecretString,
+    /// Their secret; a public client, for which a person signs in, has none.
+    pub client_secret: Option<SecretString>,
+    /// Where the browser comes back to, where a person has to sign in; none for the integration's own account.
+    pub redirect_url: Option<String>,
     /// Where tokens are fetched, where that is not the usual place.
     pub token_url: Option<String>,
 }
@@ -78,33 +85,38 @@ pub fn read(pasted: &str) -> Result<Registration, BadRegistration> {
     one_of(&fields, "client_type", &["confidential", "public"], false)?;
     // With hyphens here, although the request for a token has underscores.
     one_of(&fields, "authorization_grant_type", &["client-credentials", "authorization-code"], false)?;
-    if fields.get("authorization_grant_type").and_then(Value::as_str) != Some("client-credentials") {
-        return Err(BadRegistration::Wrong(
-            "authorization_grant_type",
-            "is for people who sign in; ask Provet for an application with \"client-credentials\"",
-        ));
-    }
-    if !fields.get("redirect_uris").is_some_and(Value::is_string) {
+    let is = |key: &str, text: &str| fields.get(key).and_then(Value::as_str) == Some(text);
+    let as_person = is("authorization_grant_type", "authorization-code");
+    let Some(addresses) = fields.get("redirect_uris").and_then(Value::as_str) else {
         return Err(BadRegistration::Wrong("redirect_uris", "is a text, which may be empty"));
+    };
+    let here = addresses.split_whitespace().find(|address| redirect(address).is_ok()).map(str::to_owned);
+    if as_person && here.is_none() {
+        return Err(BadRegistration::Wrong("redirect_uris", NO_WAY_BACK));
     }
     let token_url = address(&fields, "token_url", false)?.unwrap_or_default();
-    address(&fields, "authorize_url", false)?;
+    let authorize_url = address(&fields, "authorize_url", false)?;
     address(&fields, "openid_autodiscovery_url", true)?;
     let client_secret = match fields.get("client_secret") {
+        Some(Value::Null) if as_person && is("client_type", "public") => None,
         Some(Value::Null) | None => {
             return Err(BadRegistration::Wrong(
                 "client_secret",
                 "is empty: ask Provet for an application whose client type is \"confidential\"",
             ));
         }
-        Some(_) => SecretString::from(text(&fields, "client_secret")?),
+        Some(_) => Some(SecretString::from(text(&fields, "client_secret")?)),
     };
     let url = Url::parse(&token_url).ok();
     let host = url.map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let wrong_host = |_| BadRegistration::Wrong("token_url", "does not lead to Provet Cloud");
     let usual = Addresses::of(&host, provet_id).map_err(wrong_host)?;
+    if as_person && authorize_url.as_deref() != Some(usual.authorize.as_str()) {
+        return Err(BadRegistration::Wrong("authorize_url", "is not where people sign in to Provet Cloud"));
+    }
     let token_url = Some(token_url).filter(|url| *url != usual.token);
-    Ok(Registration { host, provet_id, client_id, client_secret, token_url })
+    let redirect_url = here.filter(|_| as_person);
+    Ok(Registration { host, provet_id, client_id, client_secret, redirect_url, token_url })
 }
 
 fn number(fields: &Map<String, Value>, key: &'static str) -> Result<u32, BadRegistration> {
@@ -168,8 +180,32 @@ mod tests {
     fn a_whole_registration_is_all_that_is_needed() {
         let read = read(&format!("  {}\n", whole())).unwrap();
         assert_eq!((read.host.as_str(), read.provet_id), ("https://us.provetcloud.com", 9999));
-        assert_eq!((read.client_id.as_str(), read.client_secret.expose_secret()), ("a-client", "s3cret"));
-        assert_eq!(read.token_url, None);
+        assert_eq!(
+            (read.client_id.as_str(), read.client_secret.as_ref().unwrap().expose_secret()),
+            ("a-client", "s3cret")
+        );
+        assert_eq!((read.token_url, read.redirect_url), (None, None));
+    }
+
+    #[test]
+    fn a_registration_for_people_names_where_the_browser_comes_back_to() {
+        let mut person = whole();
+        person["authorization_grant_type"] = json!("authorization-code");
+        let said = read(&person.to_string()).unwrap_err().to_string();
+        assert!(
+            said.contains("redirect_uris") && said.contains(crate::practices::provet::REDIRECT_URL),
+            "{said}"
+        );
+        person["redirect_uris"] = json!("https://clinic.example.com/back http://127.0.0.1:9000/back");
+        let confidential = read(&person.to_string()).unwrap();
+        assert_eq!(confidential.redirect_url.as_deref(), Some("http://127.0.0.1:9000/back"));
+        assert!(confidential.client_secret.is_some());
+        person["client_secret"] = json!(null);
+        assert!(read(&person.to_string()).unwrap_err().to_string().contains("client_secret"));
+        person["client_type"] = json!("public");
+        assert!(read(&person.to_string()).unwrap().client_secret.is_none());
+        person["authorize_url"] = json!("https://elsewhere.example.com/authorize/");
+        assert!(read(&person.to_string()).unwrap_err().to_string().contains("authorize_url"));
     }
 
     #[test]
@@ -183,7 +219,6 @@ mod tests {
             ("client_secret", json!(7)),
             ("algorithm", json!("geheim")),
             ("authorization_grant_type", json!("client_credentials")),
-            ("authorization_grant_type", json!("authorization-code")),
             ("client_type", json!("geheim")),
             ("redirect_uris", json!(null)),
             ("token_url", json!("http://us.provetcloud.com/9999/oauth2/token/")),

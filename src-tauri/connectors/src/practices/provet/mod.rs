@@ -32,13 +32,14 @@ use domain::people::{PatientPlan, PatientRecord, PersonDetails};
 use domain::ports::clock::Clock;
 use domain::ports::practice::{Candidates, PracticeSystem};
 use domain::ports::webhooks::{BookNews, WebhookDesk};
-use domain::private::SecretString;
+use domain::private::{ExposeSecret, SecretString};
 use domain::settings::{ProvetSettings, WriteMode};
 use domain::time::{Horizon, PracticeTime, PracticeZone};
 use tokio::sync::Mutex;
 
 use super::sql::{is_known_again, mark_of, room, stretches};
 use crate::card::{Card, Field, FieldKind};
+use crate::http::sign_in::{Asking, SignInAsked, SignInBook, SignInError};
 use crate::http::{EndpointError, Http};
 use client::{Client, Resource, Spending, number};
 use copy::{Contents, Copy, Hints, Wanted};
@@ -157,14 +158,52 @@ pub fn check_host(host: &str, provet_id: u32) -> Result<(), SetupError> {
     client::Addresses::of(host, provet_id).map(drop)
 }
 
+/// Where the browser comes back to unless the clinic's registration with Provet names another address on this computer.
+pub const REDIRECT_URL: &str = "http://127.0.0.1:47311/provet/signed-in";
+
+/// Begins the sign-in of a person at a practice of Provet's. Nothing is sent before the browser is.
+///
+/// # Errors
+/// [`SignInSetupError`] says what stands in the way.
+pub async fn ask_to_sign_in(
+    host: &str,
+    account: &ProvetSettings,
+    client_secret: Option<&SecretString>,
+    http: &Http,
+) -> Result<Asking, SignInSetupError> {
+    let addresses = client::Addresses::of(host, account.provet_id)?;
+    let asked = SignInAsked {
+        authorize_url: &addresses.authorize,
+        token_url: account.token_url.as_deref().unwrap_or(&addresses.token),
+        client_id: &SecretString::from(account.client_id.trim()),
+        client_secret: client_secret.filter(|secret| !secret.expose_secret().trim().is_empty()),
+        scope: client::SCOPE,
+        redirect_url: account.redirect_url.as_deref().unwrap_or(REDIRECT_URL),
+    };
+    Ok(http.ask_to_sign_in(&asked).await?)
+}
+
+/// Why nobody can be asked to sign in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInSetupError {
+    /// The account is not described well.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The sign-in itself.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+}
+
 /// A practice at Provet Cloud, as the settings describe it.
 pub struct Setup<'a> {
     /// The host.
     pub host: &'a str,
     /// The account.
     pub account: &'a ProvetSettings,
-    /// Its secret.
-    pub client_secret: &'a SecretString,
+    /// Its secret; a public client, for which a person signs in, has none.
+    pub client_secret: Option<&'a SecretString>,
+    /// Where the sign-in of a person is kept; none where the account is the integration's own.
+    pub sign_in: Option<&'a Arc<dyn SignInBook>>,
     /// The practice's time zone.
     pub zone: PracticeZone,
     /// Who enters bookings.
@@ -197,7 +236,13 @@ impl Provet {
             return Err(SetupError::WriteNotOffered);
         }
         Ok(Self {
-            client: Client::new(setup.host, setup.account, setup.client_secret, http, clock)?,
+            client: Client::new(
+                setup.host,
+                setup.account,
+                (setup.client_secret, setup.sign_in),
+                http,
+                clock,
+            )?,
             shape: Shape { zone: setup.zone, locations: setup.locations.clone() },
             write: setup.write,
             copy: Mutex::default(),

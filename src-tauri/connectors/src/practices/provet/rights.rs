@@ -13,6 +13,8 @@ use super::wire;
 pub struct Part {
     /// What is read, for people: `appointments`.
     pub what: &'static str,
+    /// What the practice gains by it, in a clause that follows "so that".
+    pub gains: &'static str,
     /// The right that opens it, as Provet calls it; none where none is needed.
     pub right: Option<&'static str>,
     /// Whether it can be read.
@@ -55,7 +57,7 @@ pub(super) async fn look(client: &Client) -> Result<Rights, ReadError> {
         };
         let right = what.right();
         let listed = right.filter(|_| !named.is_empty()).map(|right| named.contains(&plain(right)));
-        parts.push(Part { what: what.words(), right, readable, listed });
+        parts.push(Part { what: what.words(), gains: what.gains(), right, readable, listed });
     }
     Ok(Rights { parts })
 }

@@ -13,6 +13,9 @@
 //! - whoever is archived is 404 by number, and stands in lists;
 //! - a refusal for haste says in `Retry-After` when the next request would be taken.
 //!
+//! - a person who is asked to sign in agrees at once, unless [`Conduct::person_declines`];
+//! - a refresh token is good for one use, and for 30 days after the latest access token.
+//!
 //! A fault's account is the number of the practice. Paths are below `/api/0.1`; the token's is `/oauth2/token/`.
 
 mod clinic;
@@ -20,6 +23,7 @@ mod filters;
 mod http;
 mod limits;
 mod rules;
+mod sign_in;
 mod state;
 
 use std::io;
@@ -49,6 +53,8 @@ pub struct Conduct {
     pub newest_first: bool,
     /// Filters that are ignored without a word.
     pub ignored_filters: Vec<String>,
+    /// Whether a person who is asked to sign in says no.
+    pub person_declines: bool,
     /// Rights that the integration's user lacks, by the name that Provet gives them.
     pub missing_rights: Vec<String>,
 }
@@ -62,6 +68,7 @@ impl Default for Conduct {
             always_in_conflict: false,
             newest_first: false,
             ignored_filters: Vec::new(),
+            person_declines: false,
             missing_rights: Vec::new(),
         }
     }
@@ -74,8 +81,10 @@ pub struct ProvetSimConfig {
     pub provet_id: u64,
     /// The name of the credentials.
     pub client_id: String,
-    /// Their secret.
+    /// Their secret; none where the client is a public one.
     pub client_secret: String,
+    /// Where the browser may be sent back to after a sign-in; none where people cannot sign in.
+    pub redirect_url: Option<String>,
     /// The practice's time zone.
     pub time_zone: Tz,
 }

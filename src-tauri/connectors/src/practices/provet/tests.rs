@@ -4,6 +4,7 @@
 mod hooks;
 mod reading;
 mod shapes;
+mod sign_in;
 mod writing;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use domain::booking::{AppointmentOrder, BookingKey};
 use domain::ids::{AppointmentTypeRef, ForeignBookingId, PartnerId, PracticeId, ResourceRef};
 use domain::people::{PatientPlan, PersonDetails};
 use domain::ports::clock::Clock;
-use domain::private::{Private, SecretString};
+use domain::private::{ExposeSecret, Private, SecretString};
 use domain::settings::{ProvetSettings, WriteMode};
 use domain::time::{Horizon, Minutes, PracticeTime, PracticeZone};
 use serde_json::Value;
@@ -72,6 +73,7 @@ impl Clinic {
             provet_id: 9999,
             client_id: "a-client".into(),
             client_secret: "s3cret:with%signs".into(),
+            redirect_url: None,
             time_zone: zone().0,
         };
         let sim = ProvetSim::start(config, hand.clock()).await.unwrap();
@@ -90,13 +92,15 @@ impl Clinic {
             client_id: "a-client".into(),
             token_url: None,
             webhook_url: None,
+            redirect_url: None,
         };
         let clock = Arc::new(HandClock(hand.clone()));
         let http = http.with_clock(clock.clone());
         let setup = Setup {
             host: &sim.host(),
             account: &account,
-            client_secret: &SecretString::from(secret),
+            client_secret: Some(&SecretString::from(secret)),
+            sign_in: None,
             zone: zone(),
             write: WriteMode::Api,
             locations: None,

@@ -281,9 +281,10 @@ impl ApiInbox {
 
 fn not_looked(error: ReadError) -> FilingError {
     match error {
-        ReadError::Misfit(_) | ReadError::OwnProfile(_) | ReadError::NotAuthorised => {
-            FilingError::SetUp(CANNOT_LOOK)
-        }
+        ReadError::Misfit(_)
+        | ReadError::OwnProfile(_)
+        | ReadError::NotAuthorised
+        | ReadError::SignInNeeded => FilingError::SetUp(CANNOT_LOOK),
         error @ (ReadError::Unreachable(_)
         | ReadError::SlowDown { .. }
         | ReadError::NoConsent

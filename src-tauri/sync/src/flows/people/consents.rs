@@ -186,6 +186,7 @@ impl HeldConsents {
             error @ (ReadError::Unreachable(_)
             | ReadError::SlowDown { .. }
             | ReadError::NotAuthorised
+            | ReadError::SignInNeeded
             | ReadError::NoConsent) => Err(Stop::Failed(Leg::System, error)),
         }
     }

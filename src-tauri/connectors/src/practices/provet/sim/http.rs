@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::filters::narrowed;
 use super::limits::{self, DEFAULT_PAGE};
 use super::rules::{self, Ruled};
+use super::sign_in;
 use super::state::{Exchange, Mistake, SimState, Table, is_yes};
 use crate::sim::door::{Reply, Struck, header_text, is_media_type};
 use crate::sim::faults::Fault;
@@ -63,19 +64,19 @@ impl Arrival {
 }
 
 /// What the service makes of a request.
-struct Outcome {
-    status: u16,
-    headers: Vec<(HeaderName, String)>,
+pub struct Outcome {
+    pub status: u16,
+    pub headers: Vec<(HeaderName, String)>,
     body: Value,
     reasons: Vec<String>,
 }
 
 impl Outcome {
-    fn new(status: u16, body: Value) -> Self {
+    pub fn new(status: u16, body: Value) -> Self {
         Self { status, headers: Vec::new(), body, reasons: Vec::new() }
     }
 
-    fn refused(status: u16, body: Value, reason: &str) -> Self {
+    pub fn refused(status: u16, body: Value, reason: &str) -> Self {
         Self { reasons: vec![reason.to_owned()], ..Self::new(status, body) }
     }
 }
@@ -175,6 +176,9 @@ fn answer(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcom
     if arrival.path == "/oauth2/token/" {
         return token(state, arrival, now);
     }
+    if arrival.path == "/oauth2/authorize/" && arrival.method == "GET" {
+        return sign_in::authorize(state, &arrival.query, now);
+    }
     if !arrival.path.starts_with("/api/0.1/") {
         return Outcome::refused(404, json!({"detail": "Not found."}), "there is nothing here");
     }
@@ -207,28 +211,47 @@ fn token(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&arrival.body).into_owned().collect();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    if field("grant_type") != Some("client_credentials") {
-        return refused(400, "unsupported_grant_type", "grant_type must be client_credentials");
-    }
     if field("client_secret").is_some() {
         return refused(400, "invalid_request", "the secret belongs into the header");
     }
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let (id, secret) =
         plain.split_once(':').map(|(id, secret)| (decoded(id), decoded(secret))).unwrap_or_default();
+    // A public client has no secret, and says its name in the form.
+    let id = if basic.is_none() { field("client_id").unwrap_or_default().to_owned() } else { id };
     if id != state.config.client_id || secret != state.config.client_secret {
         return Outcome::new(401, json!({"error": "invalid_client"}));
+    }
+    match field("grant_type") {
+        Some("client_credentials") if !state.config.client_secret.is_empty() => {}
+        Some("authorization_code") if state.config.redirect_url.is_some() => {
+            return sign_in::exchange(state, field, now);
+        }
+        Some("refresh_token") if state.config.redirect_url.is_some() => {
+            return sign_in::renew(state, field, now);
+        }
+        _ => return refused(400, "unsupported_grant_type", "this grant is not offered"),
     }
     if field("scope") != Some("restapi") {
         return refused(400, "invalid_scope", "the scope must be restapi");
     }
+    Outcome::new(200, Value::Object(give_token(state, now)))
+}
+
+/// A token, as it is answered.
+pub fn give_token(state: &mut SimState, now: DateTime<Utc>) -> Map<String, Value> {
     let life = state.conduct.token_life;
     let token = format!("provet-sim-token-{:06}", state.tokens.len());
     state.tokens.insert(token.clone(), now + life);
-    let body = json!({
-        "access_token": token, "expires_in": life.num_seconds(), "token_type": "Bearer", "scope": "restapi",
-    });
-    Outcome::new(200, body)
+    [
+        ("access_token", json!(token)),
+        ("expires_in", json!(life.num_seconds())),
+        ("token_type", json!("Bearer")),
+        ("scope", json!("restapi")),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect()
 }
 
 fn route(state: &mut SimState, arrival: &Arrival, now: DateTime<Utc>) -> Outcome {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
+use super::sign_in::SignIns;
 use super::{Conduct, ProvetSimConfig};
 use crate::sim::door::Faulty;
 use crate::sim::faults::FaultSwitches;
@@ -119,6 +120,7 @@ pub struct SimState {
     pub(super) tables: BTreeMap<Table, BTreeMap<u64, Value>>,
     last_id: u64,
     pub(super) tokens: BTreeMap<String, DateTime<Utc>>,
+    pub(super) sign_ins: SignIns,
     pub(super) spent: BTreeMap<(String, String), VecDeque<DateTime<Utc>>>,
     pub(super) throttled: u64,
     pub(super) faults: FaultSwitches,
@@ -133,6 +135,12 @@ impl Faulty for SimState {
 }
 
 impl SimState {
+    /// The number of the practice.
+    #[must_use]
+    pub fn provet_id(&self) -> u64 {
+        self.config.provet_id
+    }
+
     pub(super) fn new(config: ProvetSimConfig) -> Self {
         Self {
             config,
@@ -141,6 +149,7 @@ impl SimState {
             tables: Table::ALL.into_iter().map(|table| (table, BTreeMap::new())).collect(),
             last_id: 100,
             tokens: BTreeMap::new(),
+            sign_ins: SignIns::default(),
             spent: BTreeMap::new(),
             throttled: 0,
             faults: FaultSwitches::default(),
