@@ -316,7 +316,7 @@ impl Http {
         let asked = client.exchange_code(code).set_pkce_verifier(verifier);
         let answer = asked.set_redirect_uri(std::borrow::Cow::Owned(redirect)).request_async(&endpoint).await;
         let now = clock.now();
-        let answer = answer.map_err(|error| why(error, ReadError::NotAuthorised))?;
+        let answer = answer.map_err(|error| why(error, TokenError::Failed(ReadError::NotAuthorised)))?;
         let refresh = answer.refresh_token().ok_or_else(garbled)?.secret().as_str().into();
         Ok(SignIn { since: now, refresh, access: access(&answer)?, ends_at: ends_at(&answer, now) })
     }
@@ -329,7 +329,7 @@ fn garbled() -> TokenError {
 /// Why there is no token; `refused` where what was shown for one was not taken.
 fn why(
     error: RequestTokenError<ReadError, oauth2::basic::BasicErrorResponse>,
-    refused: ReadError,
+    refused: TokenError,
 ) -> TokenError {
     match error {
         RequestTokenError::Request(error) => TokenError::Failed(error),
@@ -339,10 +339,7 @@ fn why(
                 TokenError::GrantOff
             }
             BasicErrorResponseType::InvalidScope => TokenError::ScopeMissing,
-            BasicErrorResponseType::InvalidGrant => match refused {
-                ReadError::SignInNeeded => TokenError::SignInNeeded,
-                refused => TokenError::Failed(refused),
-            },
+            BasicErrorResponseType::InvalidGrant => refused,
             BasicErrorResponseType::InvalidClient
             | BasicErrorResponseType::InvalidRequest
             | BasicErrorResponseType::Extension(_) => TokenError::Failed(ReadError::NotAuthorised),
@@ -463,14 +460,14 @@ impl Inner {
             }
             let refresh = RefreshToken::new(sign_in.refresh.expose_secret().to_owned());
             let answer = self.client.exchange_refresh_token(&refresh).request_async(&self.endpoint).await;
-            let answer: BasicTokenResponse = match answer.map_err(|error| why(error, ReadError::SignInNeeded))
-            {
-                Err(TokenError::SignInNeeded) => {
-                    held.ended = Some(sign_in.refresh);
-                    continue;
-                }
-                answer => answer?,
-            };
+            let answer: BasicTokenResponse =
+                match answer.map_err(|error| why(error, TokenError::SignInNeeded)) {
+                    Err(TokenError::SignInNeeded) => {
+                        held.ended = Some(sign_in.refresh);
+                        continue;
+                    }
+                    answer => answer?,
+                };
             let now = clock.now();
             // An answer that names no other goes on with the former one.
             let next =
@@ -512,7 +509,7 @@ impl Inner {
             }
             KeptGrant::Person { .. } => return Err(TokenError::SignInNeeded),
         };
-        let answer = answer.map_err(|error| why(error, ReadError::NotAuthorised))?;
+        let answer = answer.map_err(|error| why(error, TokenError::Failed(ReadError::NotAuthorised)))?;
         if let (KeptGrant::User { needed, .. }, Some(granted)) = (&self.grant, answer.scopes())
             && !granted.iter().any(|scope| needed.iter().any(|begins| scope.starts_with(begins)))
         {
