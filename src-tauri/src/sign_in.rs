@@ -215,7 +215,7 @@ fn said(error: &SignInError) -> UiError {
         ),
         SignInError::Declined => failure(
             ErrorCode::SignInNeeded,
-            "The sign-in was declined in the browser, so nothing was changed. Press \"Sign in as me\" to try again.",
+            "The sign-in was declined in the browser, so nothing was changed. Sign in again if that was a mistake.",
         ),
         SignInError::TurnedAway => failure(
             ErrorCode::SignInNeeded,
@@ -225,7 +225,7 @@ fn said(error: &SignInError) -> UiError {
         SignInError::TimedOut => failure(
             ErrorCode::SignInNeeded,
             "Nobody came back from the browser within five minutes. If Provet Cloud showed an error there, the address for \
-             coming back may not be registered; otherwise press \"Sign in as me\" again.",
+             coming back may not be registered; otherwise sign in again.",
         ),
         SignInError::NoToken(error) => of_connection(Leg::System, error),
         SignInError::Endpoint(error) => bad_input(format!("{error}.")),

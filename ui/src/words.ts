@@ -118,7 +118,7 @@ const ERRORS: Record<ErrorCode, Sentence> = {
   },
   signInNeeded: {
     wrong: "Nobody is signed in to your practice system.",
-    todo: "Open Connections, “Change” at the practice, and press “Sign in as me”. What waits here is kept.",
+    todo: "Open Connections, “Change” at the practice, and sign in there. What waits here is kept.",
   },
   practiceWriteRefused: {
     wrong: "This account may read your book, but not write into it.",

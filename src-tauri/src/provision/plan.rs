@@ -258,8 +258,8 @@ impl fmt::Display for Plan {
             if practice.lacks_sign_in {
                 writeln!(
                     f,
-                    "  somebody has to sign in: open Clinic Companion, Connections, \"Change\" at this practice, and press \
-                     \"Sign in as me\""
+                    "  somebody has to sign in: open Clinic Companion, Connections, \"Change\" at this practice, and sign in \
+                     there"
                 )?;
             }
         }

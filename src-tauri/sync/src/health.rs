@@ -123,7 +123,7 @@ pub fn problem(leg: Leg, error: &ReadError) -> Problem {
             ProblemKind::SignIn,
             format!(
                 "{who} lets nobody in without a person's sign-in, and there is none, or it has ended. Open Connections, \
-                 \"Change\" at the practice, and press \"Sign in as me\". What waits here is kept."
+                 \"Change\" at the practice, and sign in there. What waits here is kept."
             ),
         ),
         ReadError::NotAuthorised if leg == Leg::System => (
