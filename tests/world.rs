@@ -12,6 +12,7 @@ use connectors::partners::healthengine::Healthengine;
 use connectors::partners::healthengine::sim::{
     Consent, FreeTime, HealthengineSim, HealthengineSimConfig, PatientDetails, SimPractice, SimState,
 };
+use connectors::partners::hint::{self, Hint, HintAccount};
 use connectors::partners::vald::Vald;
 use connectors::partners::{self, Account, Linkable};
 use connectors::practices;
@@ -158,6 +159,17 @@ impl Wiring {
         }
         let account =
             Account { practice: &settings.id, zone: settings.zone, settings: account, secrets: &secrets };
+        if let (hint::NAME, Some(token)) = (linkable.card.name, secrets.get("access_token")) {
+            // Its pace is real time, and the clinic's clock stands still while requests go out.
+            let unpaced = HintAccount {
+                between_requests: TimeDelta::zero(),
+                ..HintAccount::at(account.text("base_url"))
+            };
+            let opened = Hint::new(&unpaced, settings.id.clone(), token, &self.http);
+            return opened
+                .map(|hint| Some(Arc::new(hint) as Arc<dyn Partner>))
+                .map_err(|error| other(error.to_string()));
+        }
         (linkable.open)(&account, &self.http).map(Some).map_err(|error| other(error.to_string()))
     }
 

@@ -1,6 +1,9 @@
 //! Consenting patients are linked with Hint, on the real store, the real engine, the book and the simulator.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use connectors::partners::healthengine::sim::PatientDetails;
 use connectors::partners::hint::NAME;
 use connectors::partners::hint::sim::{HintSim, HintSimConfig, Kind};
 use connectors::partners::linkable;
@@ -52,20 +55,23 @@ async fn linked(system: System) -> (World, HintSim) {
     (world, sim)
 }
 
-/// The patient as Hint has them, with these fields over what the book says.
-fn joins(world: &World, sim: &HintSim, place: usize, fields: Value) -> (PatientRef, String) {
-    let (number, details) = world.known_patients().into_iter().nth(place).expect("somebody");
+/// Somebody of the book at Hint, with these fields over what the book says. Returns Hint's id.
+fn member(sim: &HintSim, details: &PatientDetails, fields: &Value) -> String {
     let mut own =
         json!({ "email": details.email, "phones": [{ "number": details.phone, "type": "mobile" }] });
     own.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let born = details.dob.to_string();
-    let id = sim.add_patient(&details.firstname, &details.lastname, Some(&born), &own);
-    (PatientRef::new(number.to_string()), id)
+    sim.add_patient(&details.firstname, &details.lastname, Some(&born), &own)
 }
 
-async fn says(world: &World, patient: &PatientRef, said: Said) {
-    let at: DateTime<Utc> = world.clock.now();
-    let line = ConsentLine {
+/// A patient of the book's own joins.
+fn joins(world: &World, sim: &HintSim, place: usize, fields: Value) -> (PatientRef, String) {
+    let (number, details) = world.known_patients().into_iter().nth(place).expect("somebody");
+    (PatientRef::new(number.to_string()), member(sim, &details, &fields))
+}
+
+fn line(at: DateTime<Utc>, patient: &PatientRef, said: Said) -> ConsentLine {
+    ConsentLine {
         practice: practice(),
         partner: hint(),
         patient: patient.clone(),
@@ -74,8 +80,11 @@ async fn says(world: &World, patient: &PatientRef, said: Said) {
         recorded_by: Private::new("Kim".into()),
         wording: String::new(),
         at,
-    };
-    world.store.record_consents(&[line]).await.unwrap();
+    }
+}
+
+async fn says(world: &World, patient: &PatientRef, said: Said) {
+    world.store.record_consents(&[line(world.clock.now(), patient, said)]).await.unwrap();
 }
 
 fn key(patient: &PatientRef) -> LinkKey {
@@ -163,6 +172,127 @@ async fn what_is_not_certain_waits_and_what_is_foreign_is_left_alone(system: Sys
     );
     assert!(sim.record(Kind::Patient, "former-1").is_some());
     assert!(link.since > tests::start() - TimeDelta::days(1));
+    understood_everything(&sim);
+    world.finish().await;
+}
+
+/// What has to become of somebody among the thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// Linked by themselves, to this record and no other.
+    Linked,
+    /// On the list for a person.
+    Listed,
+    Conflict,
+    /// Waits for a record to come.
+    Waits,
+}
+
+/// One of the thousand, whose names, birth date, phone and e-mail address are nobody else's.
+fn one_of_a_thousand(number: u32) -> PatientDetails {
+    let word = |number: u32| -> String {
+        [1, 26, 26 * 26]
+            .map(|place| char::from(b'a' + u8::try_from(number / place % 26).unwrap()))
+            .iter()
+            .collect()
+    };
+    PatientDetails {
+        firstname: format!("Given{}", word(number)),
+        lastname: format!("Family{}", word(number * 7 + 3)),
+        dob: NaiveDate::from_ymd_opt(1940, 1, 1).unwrap() + TimeDelta::days(i64::from(number) * 23),
+        phone: format!("0491{:06}", number + 100),
+        email: format!("member{number}@example.com"),
+        ..PatientDetails::default()
+    }
+}
+
+/// What Hint has of them, by the traps of old lists (Hint sheet §7, §8). Returns the record that is theirs.
+fn with_a_trap(sim: &HintSim, number: u32, patient: &PatientRef, person: &PatientDetails) -> (String, Ends) {
+    let is = |fields: Value, ends| (member(sim, person, &fields), ends);
+    match number % 12 {
+        // A twin, at Hint alone.
+        0 => is(json!({ "first_name": format!("Twin{}", person.firstname) }), Ends::Listed),
+        // Married since.
+        1 => is(json!({ "last_name": "Newname" }), Ends::Listed),
+        // Put away there.
+        2 => is(json!({ "membership_status": "archived" }), Ends::Listed),
+        // Merged there, with the record that is left.
+        3 => {
+            let left = member(sim, person, &json!({}));
+            member(sim, person, &json!({ "merged_into": { "id": left } }));
+            (left, Ends::Linked)
+        }
+        4 => is(json!({ "integration_record_id": format!("former-{number}") }), Ends::Conflict),
+        // Twice there.
+        5 => {
+            member(sim, person, &json!({}));
+            is(json!({}), Ends::Listed)
+        }
+        6 => is(json!({ "dob": null }), Ends::Listed),
+        // A former program's field, which decides nothing by itself.
+        7 => is(json!({ "external_link_id": "1" }), Ends::Linked),
+        8 => (String::new(), Ends::Waits),
+        // As before our own records were lost.
+        9 => is(json!({ "integration_record_id": format!("p1-{patient}") }), Ends::Linked),
+        // Moved: neither phone nor e-mail is known there.
+        10 => is(json!({ "email": null, "phones": [] }), Ends::Listed),
+        _ => is(json!({}), Ends::Linked),
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_with_every_trap_end_linked_listed_or_in_conflict_and_none_wrongly() {
+    let (world, sim) = linked(System::Demo).await;
+    let mut thousand = Vec::new();
+    for number in 0..1000 {
+        let person = one_of_a_thousand(number);
+        let patient = PatientRef::new(world.staff().register(&person).to_string());
+        let (id, ends) = with_a_trap(&sim, number, &patient, &person);
+        thousand.push((number % 12, patient, id, ends));
+    }
+    let at = world.clock.now();
+    let agreed: Vec<ConsentLine> =
+        thousand.iter().map(|(_, patient, ..)| line(at, patient, Said::Yes(Agreement::default()))).collect();
+    world.store.record_consents(&agreed).await.unwrap();
+    let waiting = thousand.iter().filter(|(.., ends)| *ends == Ends::Waits).count();
+    let mut links = BTreeMap::new();
+    for _ in 0..90 {
+        world.pass(60).await;
+        let all = world.store.links(&practice(), Some(&hint())).await.unwrap();
+        links = all.into_iter().map(|link| (link.key.local_id.clone(), link)).collect::<BTreeMap<_, _>>();
+        let open = links.values().filter(|link| link.state == LinkState::Pending).count();
+        if links.len() == thousand.len() && open == waiting {
+            break;
+        }
+    }
+    let mut wrong = Vec::new();
+    for (trap, patient, id, ends) in &thousand {
+        let link = links.get(patient.as_str());
+        let ended = match link.map(|link| link.state) {
+            Some(LinkState::Linked) => Ends::Linked,
+            Some(LinkState::NeedsPerson) => Ends::Listed,
+            Some(LinkState::Conflict) => Ends::Conflict,
+            _ => Ends::Waits,
+        };
+        let is_theirs = ended != Ends::Linked || link.and_then(|link| link.partner_id.as_ref()) == Some(id);
+        if ended != *ends || !is_theirs {
+            wrong.push((trap, patient, ends, link.map(|link| (link.state, &link.partner_id, &link.reason))));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of 1000: {:#?}", wrong.len(), &wrong[..wrong.len().min(8)]);
+    // Hint has our name at whoever is linked, and at nobody else; what stood there before stands still.
+    let named = sim.inspect(|state| {
+        let named = state.records(Kind::Patient).filter_map(|record| {
+            Some((record["id"].as_str()?.to_owned(), record["integration_record_id"].as_str()?.to_owned()))
+        });
+        named.collect::<BTreeMap<String, String>>()
+    });
+    let should_be = (0..).zip(&thousand).filter_map(|(number, (_, patient, id, ends))| match ends {
+        Ends::Linked => Some((id.clone(), format!("p1-{patient}"))),
+        Ends::Conflict => Some((id.clone(), format!("former-{number}"))),
+        Ends::Listed | Ends::Waits => None,
+    });
+    assert_eq!(named, should_be.collect());
     understood_everything(&sim);
     world.finish().await;
 }
