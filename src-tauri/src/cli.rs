@@ -15,12 +15,12 @@ use crate::{doctor, hub_page, serve};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectors::http::Http;
-use connectors::partners::healthengine::sim::SimStartError;
+use connectors::partners::{self, healthengine::sim::SimStartError};
 use connectors::practices::demo::DemoError;
 use domain::ids::PracticeId;
 use domain::ports::clock::Clock;
 use domain::ports::store::{SettingsBook, StoreError, Wish};
-use people::{AuditTo, CarryingOver, Connecting, ConsentTo, Deciding, OpenWhat, PatientsTo, partner_names};
+use people::{AuditTo, CarryingOver, Connecting, ConsentTo, Deciding, OpenWhat, PatientsTo};
 use serde::Serialize;
 use std::error::Error;
 use std::ffi::OsString;
@@ -128,7 +128,7 @@ enum Command {
         #[arg(long, value_name = "ID")]
         practice: Option<String>,
         /// Only those with this partner
-        #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partner_names()))]
+        #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partners::of_patients()))]
         partner: Option<String>,
         #[command(flatten)]
         form: Form,

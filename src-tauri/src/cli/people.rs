@@ -32,13 +32,6 @@ use sync::health;
 /// How many lines are recorded at once.
 const AT_ONCE: usize = 1000;
 
-/// The names of the partners to whom patients can be linked (`interface.md`).
-pub fn partner_names() -> Vec<&'static str> {
-    let drawn = partners::LINKABLE.iter().map(|linkable| linkable.card.name);
-    let vald = [partners::vald::NAME];
-    vald.into_iter().chain(drawn).collect()
-}
-
 /// Refuses a partner to whom this version links nobody.
 fn linkable(name: &str) -> Result<PartnerId, Failure> {
     let id = PartnerId::new(name);
@@ -97,7 +90,7 @@ pub struct Whose {
     #[arg(long, value_name = "ID")]
     practice: String,
     /// The partner who gets the details
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partner_names()))]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(partners::of_patients()))]
     partner: String,
     /// The patient, by the practice system's key
     #[arg(long, value_name = "PMSID", required_unless_present = "all_existing")]
@@ -124,7 +117,7 @@ pub enum How {
 #[derive(Args)]
 pub struct OpenWhat {
     /// The partner whose page it is
-    #[arg(value_name = "PARTNER", value_parser = PossibleValuesParser::new(partner_names()))]
+    #[arg(value_name = "PARTNER", value_parser = PossibleValuesParser::new(partners::of_patients()))]
     partner: String,
     /// The practice's id
     #[arg(long, value_name = "ID")]
@@ -560,7 +553,7 @@ mod tests {
 
     #[test]
     fn partners_are_those_of_the_list_and_no_others() {
-        let names = partner_names();
+        let names: Vec<&str> = partners::of_patients().collect();
         assert!(["vald", "validic", "hint"].iter().all(|name| names.contains(name)), "{names:?}");
         for name in names {
             assert_eq!(linkable(name).expect("one that is linked").as_str(), name);

@@ -97,8 +97,9 @@ pub fn authorize(state: &mut SimState, query: &str, now: DateTime<Utc>) -> Outco
 /// Whether an address to come back to is the one that is registered. A registered one without a port fits any (RFC 8252
 /// §7.3).
 fn is_same(known: &str, back: &str) -> bool {
-    let (Ok(known), Ok(mut back)) = (url::Url::parse(known), url::Url::parse(back)) else { return false };
-    known == back || known.port().is_none() && back.set_port(None).is_ok() && known == back
+    let (Ok(known), Ok(back)) = (url::Url::parse(known), url::Url::parse(back)) else { return false };
+    let mut at_any_port = back.clone();
+    known == back || known.port().is_none() && at_any_port.set_port(None).is_ok() && known == at_any_port
 }
 
 /// Takes a code, once.
