@@ -222,6 +222,15 @@ async function linking(window, apiUrl, take) {
   await window.focused(/^Your practice system$/);
   await window.pick(/Demo clinic|OpenEMR/, /^OpenEMR/);
   await take("link-2-openemr");
+  await window.press(/^Provet Cloud/);
+  await window.fill(/^Address$/, "https://provetcloud.com");
+  await window.fill(/^Provet id$/, "4321");
+  await window.fill(/^Client id$/, "companion");
+  await window.press(/^Sign in as me/);
+  await window.press(/^Paste the registration/);
+  await take("link-2-provet");
+  await take("link-2-provet-narrow", NARROW);
+  await window.press(/^OpenEMR/);
   await window.press(/^For your IT: ways for documents$/);
   await window.fill(/^Instead of a folder: OpenEMR’s own API$/, "https://emr.example.com/openemr");
   await window.shows("The user’s password", 10);

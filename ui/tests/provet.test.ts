@@ -137,7 +137,7 @@ describe("a person who signs in to Provet Cloud", () => {
     );
     await user.click(screen.getByRole("button", { name: "Test" }));
     expect((await screen.findAllByText(/Nobody is signed in to your practice system/))[0]).toBeVisible();
-    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    await user.click(screen.getByRole("button", { name: "Sign in at Provet Cloud" }));
     expect((await screen.findAllByText(/You are signed in\./))[0]).toBeVisible();
     const asked = fake.asked.findLast((each) => each.command === "signInToSystem");
     expect(asked?.with[1]).toMatchObject({
@@ -155,16 +155,16 @@ describe("a person who signs in to Provet Cloud", () => {
 
   it("is told where the sign-in was declined, and whoever types another account signs in anew", async () => {
     const { user } = await filledIn("declines");
-    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    await user.click(screen.getByRole("button", { name: "Sign in at Provet Cloud" }));
     expect(await screen.findByText(/declined in the browser/)).toBeInTheDocument();
     const client = screen.getByRole("textbox", { name: "Client id" });
     await user.clear(client);
     await user.type(client, "another");
     expect(screen.queryByText(/declined in the browser/)).toBeNull();
-    await user.click(screen.getByRole("button", { name: "Sign in in the browser" }));
+    await user.click(screen.getByRole("button", { name: "Sign in at Provet Cloud" }));
     expect(await screen.findByRole("button", { name: "Sign in again" })).toBeVisible();
     await user.type(client, "x");
-    expect(screen.getByRole("button", { name: "Sign in in the browser" })).toBeVisible();
+    expect(screen.getByRole("button", { name: "Sign in at Provet Cloud" })).toBeVisible();
   });
 
   it("is led there by a registration that is for people", async () => {
