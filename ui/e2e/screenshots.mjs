@@ -152,15 +152,24 @@ async function memberships(window, book, take) {
   if ((await window.text()).includes("Back to the search")) await window.press(/^Back to the search$/);
   await window.shows("Needs somebody", 20);
   await take("patients-needing");
+  const compare = async (id) => {
+    const [{ name }] = await book.rows(
+      `SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = ${id}`,
+    );
+    await window.press(new RegExp(`^Show ${name}$`));
+    await window.press(/^Compare the records$/);
+    await window.shows("Same person", 20);
+  };
   // The one who has another family name at Hint.
-  const [{ name }] = await book.rows(
-    "SELECT first_name || ' ' || last_name AS name FROM patient WHERE id = 45",
-  );
-  await window.press(new RegExp(`^Show ${name}$`));
-  await window.press(/^Compare the records$/);
-  await window.shows("Same person", 20);
+  await compare(45);
   await take("patient-card-hint");
   await take("patient-card-hint-narrow", NARROW);
+  // And one who is linked there to something else.
+  await window.press(/^Back to the search$/);
+  await window.shows("Needs somebody", 20);
+  await compare(85);
+  await window.shows("Linked there to something else", 10);
+  await take("patient-card-hint-conflict");
 }
 
 /** Somebody who agreed to Validic, with the code for the phone. */
@@ -180,6 +189,12 @@ async function devices(window, book, take) {
   await window.shows("scan this code", 20);
   await take("patient-devices");
   await take("patient-devices-narrow", NARROW);
+  await window.press(/^Done$/);
+  await window.fill(/^Recorded by$/, "Kim");
+  await window.press(/^Withdraw consent for Validic$/);
+  await window.press(/^Record the withdrawal$/);
+  await window.shows("Consent was refused or withdrawn.", 20);
+  await take("patient-devices-withdrawn");
 }
 
 /** A booking whose time was given away at the desk while the line was down, too late for Healthengine to ask again. */
