@@ -44,7 +44,7 @@ pub async fn run(app: AppHandle, desk: Arc<Desk>, mut shown: tray::Look) {
         let view = view(&app, &desk).await;
         let look = tray::look(&present::tray_facts(&view));
         if look != shown {
-            tray::update(&app, &look);
+            tray::update(&app, look.clone());
             shown = look;
         }
         #[cfg(not(target_os = "linux"))]

@@ -105,14 +105,21 @@ pub fn create(app: &AppHandle, look: &Look) -> tauri::Result<()> {
     builder.build(app).map(drop)
 }
 
-/// Shows another look. Must run where Tauri may touch the tray; Tauri takes care of that.
-pub fn update(app: &AppHandle, look: &Look) {
-    let Some(tray) = app.tray_by_id(ID) else { return };
-    let shown = tray
-        .set_icon(icon(look.lamp))
-        .and_then(|()| tray.set_tooltip(Some(&look.words)))
-        .and_then(|()| menu(app, look).and_then(|menu| tray.set_menu(Some(menu))));
-    if let Err(error) = shown {
+/// Shows another look as soon as Tauri's own thread has time. Nobody waits for that: at the end that thread waits for the
+/// engine, whose workers would then wait for it.
+pub fn update(app: &AppHandle, look: Look) {
+    let there = app.clone();
+    let asked = app.run_on_main_thread(move || {
+        let Some(tray) = there.tray_by_id(ID) else { return };
+        let shown = tray
+            .set_icon(icon(look.lamp))
+            .and_then(|()| tray.set_tooltip(Some(&look.words)))
+            .and_then(|()| menu(&there, &look).and_then(|menu| tray.set_menu(Some(menu))));
+        if let Err(error) = shown {
+            tracing::warn!(%error, "The tray icon could not be changed.");
+        }
+    });
+    if let Err(error) = asked {
         tracing::warn!(%error, "The tray icon could not be changed.");
     }
 }
